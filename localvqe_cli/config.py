@@ -1,0 +1,224 @@
+"""The hyperparameters of a LocalVQE model, each defined once, and the GGUF keys that carry them.
+
+Report, Table 1 and section 5.1. A re-implementer reads these out of the file; nothing else in the
+package hard-codes a width, a lag count or a key name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import ModelError
+
+__all__ = [
+    "ARCHITECTURE",
+    "BN_FOLDED_KEY",
+    "DEFAULT_DMAX",
+    "KEY_PREFIX",
+    "MASK_CHANNELS",
+    "VERSION_NAMES",
+    "ModelConfig",
+    "block_name",
+]
+
+ARCHITECTURE = "localvqe"
+KEY_PREFIX = "localvqe."
+BN_FOLDED_KEY = "localvqe.bn_folded"
+
+#: Published model lines by architecture version, for messages.
+VERSION_NAMES = {1: "v1", 2: "v1.1", 3: "v1.2 and v1.3"}
+#: d_max is visible in no tensor shape; this is what each version was published with.
+DEFAULT_DMAX = {1: 32, 2: 32, 3: 64}
+
+#: Channels of the complex convolving mask: 3 basis indices times a 3x3 kernel (report, 2.6).
+MASK_CHANNELS = 27
+MIC_STAGES = 5
+FAR_STAGES = 2
+
+# The range of each number a file may state. The upper ends are far above any published model and
+# low enough that a hostile file cannot make the loader reserve more than a few hundred MB.
+MAX_CHANNELS = 512
+MAX_HIDDEN = 4096
+MAX_ALIGN_HIDDEN = 512
+DMAX_RANGE = (2, 512)
+KERNEL_RANGE = (1, 8)
+
+_SCALAR_KEYS_BEFORE_C = ("n_fft", "hop_length", "n_freq_bins", "sample_rate", "dmax")
+_SCALAR_KEYS_AFTER_BN = ("kernel_size_h", "kernel_size_w", "bottleneck_hidden")
+
+
+def block_name(side: str, stage: int) -> str:
+    """Name of a convolution block: ``block_name("mic_enc", 3) == "mic_enc3"``."""
+    return f"{side}{stage}"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that determines the shapes and the arithmetic of a model.
+
+    Attributes:
+        version: architecture version; 1 = BatchNorm/ELU/DCT-II, 2 = CausalGroupNorm/ReLU6/STFT,
+            3 = CausalGroupNorm/SiLU/STFT.
+        mic_channels: widths of the microphone encoder, input (2) first, six numbers.
+        far_channels: widths of the far-end encoder, input (2) first, three numbers.
+        dmax: lags the AlignBlock can see, in frames of 16 ms (2..512).
+        align_hidden: heads of the AlignBlock's similarity.
+        bottleneck_hidden: complex states H of the S4D bottleneck.
+        power_law_c: magnitude compression exponent, 0 < c <= 1 (report, 2.2).
+        n_fft, hop_length, n_freq_bins, sample_rate: analysis geometry; the codec is defined for
+            512, 256, 256 and 16000 Hz only.
+        kernel_size_h, kernel_size_w: convolution kernel in frames and bins.
+    """
+
+    version: int = 2
+    mic_channels: tuple[int, ...] = (2, 32, 40, 40, 40, 40)
+    far_channels: tuple[int, ...] = (2, 32, 40)
+    dmax: int = 32
+    align_hidden: int = 32
+    bottleneck_hidden: int = 162
+    power_law_c: float = 0.3
+    n_fft: int = 512
+    hop_length: int = 256
+    n_freq_bins: int = 256
+    sample_rate: int = 16000
+    kernel_size_h: int = 4
+    kernel_size_w: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mic_channels", tuple(int(c) for c in self.mic_channels))
+        object.__setattr__(self, "far_channels", tuple(int(c) for c in self.far_channels))
+        self._validate()
+
+    def _validate(self) -> None:
+        if self.version not in VERSION_NAMES:
+            raise ModelError(f"unknown architecture version {self.version}; this build knows 1, 2 and 3")
+        for name, expected in (("n_fft", 512), ("hop_length", 256), ("n_freq_bins", 256), ("sample_rate", 16000)):
+            value = getattr(self, name)
+            if value != expected:
+                raise ModelError(f"{name} is {value}, but the LocalVQE codec is defined for {expected} only")
+        _check_widths("mic_channels", self.mic_channels, MIC_STAGES + 1)
+        _check_widths("far_channels", self.far_channels, FAR_STAGES + 1)
+        _check_range("dmax", self.dmax, *DMAX_RANGE)
+        _check_range("align_hidden", self.align_hidden, 1, MAX_ALIGN_HIDDEN)
+        _check_range("bottleneck_hidden", self.bottleneck_hidden, 1, MAX_HIDDEN)
+        _check_range("kernel_size_h", self.kernel_size_h, *KERNEL_RANGE)
+        _check_range("kernel_size_w", self.kernel_size_w, *KERNEL_RANGE)
+        if not (math.isfinite(self.power_law_c) and 0.0 < self.power_law_c <= 1.0):
+            raise ModelError(f"power_law_c is {self.power_law_c}, expected a number in (0, 1]")
+
+    # -- geometry -----------------------------------------------------------------------------
+
+    def freqs(self, stage: int) -> int:
+        """Frequency bins after ``stage`` encoder stages: 256, 128, 64, 32, 16, 8."""
+        return self.n_freq_bins >> stage
+
+    @property
+    def bottleneck_features(self) -> int:
+        """C*F' of the deepest stage, the width of the bottleneck's projections (report, 2.5)."""
+        return self.mic_channels[MIC_STAGES] * self.freqs(MIC_STAGES)
+
+    @property
+    def latency_samples(self) -> int:
+        """Samples by which the streaming form lags its input."""
+        return self.hop_length
+
+    # -- conversions --------------------------------------------------------------------------
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> ModelConfig:
+        """Config from a checkpoint's ``model_config`` dictionary; unknown entries are ignored.
+
+        Accepts the spellings found in checkpoints (``arch_version``, ``n_freqs``, ``kernel_size``,
+        ``hop``, ``c``). Raises ModelError for a missing version or a value of the wrong kind.
+        """
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {k: v for k, v in raw.items() if k in known}
+        for alias, name in _ALIASES.items():
+            if name not in values and alias in raw:
+                values[name] = raw[alias]
+        kernel = raw.get("kernel_size")
+        if isinstance(kernel, Sequence) and not isinstance(kernel, str) and len(kernel) == 2:
+            values.setdefault("kernel_size_h", kernel[0])
+            values.setdefault("kernel_size_w", kernel[1])
+        try:
+            return cls(**{k: _coerce(k, v) for k, v in values.items()})
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise ModelError(f"model_config holds a value of the wrong kind: {exc}") from exc
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The ``model_config`` dictionary a checkpoint carries."""
+        return {
+            "arch_version": self.version,
+            "mic_channels": list(self.mic_channels),
+            "far_channels": list(self.far_channels),
+            "dmax": self.dmax,
+            "bottleneck_hidden": self.bottleneck_hidden,
+            "align_hidden": self.align_hidden,
+            "power_law_c": self.power_law_c,
+            "n_freqs": self.n_freq_bins,
+            "kernel_size": [self.kernel_size_h, self.kernel_size_w],
+        }
+
+    def gguf_fields(self) -> list[tuple[str, str, int | float | bool]]:
+        """(key, type, value) of every contract key, in file order; type is u32, f32 or bool."""
+        rows: list[tuple[str, str, int | float | bool]] = [(f"{KEY_PREFIX}version", "u32", self.version)]
+        rows += [(KEY_PREFIX + name, "u32", getattr(self, name)) for name in _SCALAR_KEYS_BEFORE_C]
+        rows += [
+            (f"{KEY_PREFIX}power_law_c", "f32", self.power_law_c),
+            (f"{KEY_PREFIX}align_hidden", "u32", self.align_hidden),
+            (BN_FOLDED_KEY, "bool", True),
+        ]
+        rows += [(KEY_PREFIX + name, "u32", getattr(self, name)) for name in _SCALAR_KEYS_AFTER_BN]
+        for name in ("mic_channels", "far_channels"):
+            widths = getattr(self, name)
+            rows.append((f"{KEY_PREFIX}{name}.count", "u32", len(widths)))
+            rows += [(f"{KEY_PREFIX}{name}.{i}", "u32", width) for i, width in enumerate(widths)]
+        return rows
+
+    @classmethod
+    def from_gguf_fields(cls, values: Mapping[str, int | float | bool]) -> ModelConfig:
+        """Inverse of :meth:`gguf_fields`; ``values`` maps full key names to numbers.
+
+        The caller has checked that the scalar keys and both counts exist with the right type.
+        """
+
+        def widths(name: str, expected: int) -> tuple[int, ...]:
+            count = values[f"{KEY_PREFIX}{name}.count"]
+            if count != expected:
+                raise ModelError(f"{KEY_PREFIX}{name}.count is {count}, expected {expected}")
+            return tuple(int(values[f"{KEY_PREFIX}{name}.{i}"]) for i in range(expected))
+
+        scalars = ("version", "align_hidden", *_SCALAR_KEYS_BEFORE_C, *_SCALAR_KEYS_AFTER_BN)
+        kwargs: dict[str, Any] = {name: int(values[KEY_PREFIX + name]) for name in scalars}
+        return cls(
+            mic_channels=widths("mic_channels", MIC_STAGES + 1),
+            far_channels=widths("far_channels", FAR_STAGES + 1),
+            power_law_c=float(values[f"{KEY_PREFIX}power_law_c"]),
+            **kwargs,
+        )
+
+
+_ALIASES = {"arch_version": "version", "n_freqs": "n_freq_bins", "hop": "hop_length", "c": "power_law_c"}
+
+
+def _coerce(name: str, value: Any) -> Any:
+    if name in ("mic_channels", "far_channels"):
+        return tuple(int(v) for v in value)
+    return float(value) if name == "power_law_c" else int(value)
+
+
+def _check_widths(name: str, widths: Sequence[int], count: int) -> None:
+    if len(widths) != count:
+        raise ModelError(f"{name} has {len(widths)} entries, expected {count}")
+    if widths[0] != 2:
+        raise ModelError(f"{name}[0] is {widths[0]}, expected 2 (real and imaginary part)")
+    for i, width in enumerate(widths):
+        _check_range(f"{name}[{i}]", width, 1, MAX_CHANNELS)
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ModelError(f"{name} is {value}, expected {low}..{high}")
