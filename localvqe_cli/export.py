@@ -1,0 +1,236 @@
+"""From a checkpoint's state dict to the tensors of a GGUF file, and the file itself.
+
+What training needs and inference does not is folded away: BatchNorm into the convolution before it,
+the attention's temperature into its smoothing convolution, the polar form of the S4D poles into
+Cartesian numbers. The folding functions are pure and compute in float64.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import checkpoint, gguf_file
+from .atomic import check_output
+from .config import ModelConfig
+from .errors import CheckpointError
+from .tensor_check import shape_problems
+from .tensors import ALIGN_SMOOTH, TEMPERATURE, blocks, decoder_output_norms, gguf_shapes, state_dict_shapes
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+    State = dict[str, Array]
+
+__all__ = [
+    "ExportSummary",
+    "default_output",
+    "export",
+    "fold",
+    "fold_batch_norm",
+    "fold_temperature",
+    "polar_to_cartesian",
+]
+
+BATCH_NORM_EPS = 1e-5
+#: Smallest decay rate, so that a pole stays inside the unit circle by a margin (report, eq. 12).
+MIN_DECAY_RATE = 0.01
+
+
+# -- folding ----------------------------------------------------------------------------------
+
+
+def fold(config: ModelConfig, state: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """Tensors of the GGUF file for a state dict, in file order (report, 5.1).
+
+    Args:
+        config: hyperparameters the state dict agrees with.
+        state: name -> array or CPU tensor, exactly those of ``tensors.state_dict_shapes(config)``.
+
+    Returns:
+        name -> float32 array in PyTorch shape, exactly those of ``tensors.gguf_shapes(config)``.
+        ``state`` is not changed. A temperature of 1.0 means that it was folded before: dividing by
+        it changes nothing.
+
+    Raises:
+        CheckpointError: a tensor is missing, unknown or misshapen, a running variance is negative,
+            the temperature is not a positive number, or a folded value leaves the range of float32.
+    """
+    import numpy as np
+
+    arrays: State = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
+    problems = shape_problems({name: tuple(a.shape) for name, a in arrays.items()}, state_dict_shapes(config))
+    if problems:
+        raise CheckpointError(f"state dict: {problems[0]}")
+    if config.version == 1:
+        arrays = _fold_batch_norms(config, arrays)
+    arrays = _fold_align_temperature(arrays)
+    arrays = _convert_poles(arrays)
+    folded = {}
+    for name in gguf_shapes(config):
+        with np.errstate(over="ignore"):
+            folded[name] = arrays[name].astype(np.float32)
+        if not np.isfinite(folded[name]).all():
+            raise CheckpointError(f"tensor {name} holds NaN, infinite values or more than float32 can after folding")
+    return folded
+
+
+def fold_batch_norm(
+    weight: Array, bias: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float = BATCH_NORM_EPS
+) -> tuple[Array, Array]:
+    """Weight and bias of the one convolution that equals conv followed by BatchNorm in evaluation mode.
+
+    Args:
+        weight: (O, ...) convolution weight, output channels first; bias: (O,).
+        gamma, beta, mean, variance: (O,) scale, shift and running statistics of the norm.
+
+    Raises:
+        CheckpointError: a variance is negative.
+    """
+    scale, shift = batch_norm_affine(gamma, beta, mean, variance, eps)
+    return weight * scale.reshape(-1, *(1,) * (weight.ndim - 1)), bias * scale + shift
+
+
+def batch_norm_affine(
+    gamma: Array, beta: Array, mean: Array, variance: Array, eps: float = BATCH_NORM_EPS
+) -> tuple[Array, Array]:
+    """(scale, shift), both (C,), with which BatchNorm in evaluation mode is ``x * scale + shift``."""
+    import numpy as np
+
+    if (variance < 0).any():
+        raise CheckpointError("a BatchNorm running variance is negative")
+    scale = gamma / np.sqrt(variance + eps)
+    return scale, beta - mean * scale
+
+
+def fold_temperature(weight: Array, bias: Array, temperature: float) -> tuple[Array, Array]:
+    """Smoothing-conv weight and bias divided by tau, so that a plain softmax follows (report, 2.4).
+
+    Raises:
+        CheckpointError: ``temperature`` is not a positive finite number.
+    """
+    if not 0.0 < temperature < float("inf"):
+        raise CheckpointError(f"{TEMPERATURE} is {temperature:g}, expected a positive number")
+    return weight / temperature, bias / temperature
+
+
+def polar_to_cartesian(log_rate: Array, theta: Array) -> tuple[Array, Array]:
+    """Real and imaginary part of the S4D poles, (H,) each (report, eq. 12).
+
+    ``log_rate`` is rho, ``theta`` in radians; the magnitude is exp(-max(softplus(rho), 0.01)).
+    """
+    import numpy as np
+
+    rate = np.maximum(np.logaddexp(0.0, log_rate), MIN_DECAY_RATE)
+    magnitude = np.exp(-rate)
+    return magnitude * np.cos(theta), magnitude * np.sin(theta)
+
+
+def _fold_batch_norms(config: ModelConfig, arrays: State) -> State:
+    """Version 1: every norm into the conv before it; decN.bn, which follows the pixel shuffle, becomes an affine."""
+    out = dict(arrays)
+
+    def norm(name: str) -> tuple[Array, Array, Array, Array]:
+        return tuple(arrays[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))  # type: ignore[return-value]
+
+    pairs = [(f"{b.name}.resblock.conv", f"{b.name}.resblock.bn") for b in blocks(config)]
+    pairs += [(f"{b.name}.conv", f"{b.name}.bn") for b in blocks(config) if not b.decoder]
+    for conv, bn in pairs:
+        out[f"{conv}.weight"], out[f"{conv}.bias"] = fold_batch_norm(
+            arrays[f"{conv}.weight"], arrays[f"{conv}.bias"], *norm(bn)
+        )
+    for bn, _ in decoder_output_norms(config):
+        out[f"{bn}.scale"], out[f"{bn}.bias"] = batch_norm_affine(*norm(bn))
+    return out
+
+
+def _fold_align_temperature(arrays: State) -> State:
+    weight, bias = f"{ALIGN_SMOOTH}.weight", f"{ALIGN_SMOOTH}.bias"
+    out = dict(arrays)
+    out[weight], out[bias] = fold_temperature(arrays[weight], arrays[bias], float(arrays[TEMPERATURE]))
+    return out
+
+
+def _convert_poles(arrays: State) -> State:
+    real, imag = polar_to_cartesian(arrays["bottleneck.A_log_rate"], arrays["bottleneck.A_theta"])
+    return {**arrays, "bottleneck.a_real": real, "bottleneck.a_imag": imag}
+
+
+# -- files ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What an export did.
+
+    Attributes:
+        output: the file written.
+        config: the model's hyperparameters.
+        temperature: tau of the checkpoint; 1.0 if it had been folded before.
+        tensors, parameters, nbytes: counts of the file written.
+        notes: assumptions the user should know of, a line each.
+    """
+
+    output: Path
+    config: ModelConfig
+    temperature: float
+    tensors: int
+    parameters: int
+    nbytes: int
+    notes: tuple[str, ...]
+
+
+def default_output(source: str | os.PathLike[str]) -> Path:
+    """``ckpt.pt`` -> ``ckpt-f32.gguf``, in the same folder."""
+    path = Path(source)
+    return path.with_name(f"{path.stem}-f32.gguf")
+
+
+def export(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    dmax: int | None = None,
+    arch: int | None = None,
+    metadata: Mapping[str, gguf_file.MetadataValue] | None = None,
+    force: bool = False,
+) -> ExportSummary:
+    """Convert a PyTorch checkpoint into an F32 GGUF file. Needs torch.
+
+    Args:
+        source: the checkpoint.
+        output: the file to write, by default :func:`default_output`.
+        dmax, arch: what the checkpoint does not say, see :func:`checkpoint.read`.
+        metadata: further GGUF keys, such as ``general.name``.
+        force: replace an existing file.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used; UsageError: the output cannot be written or
+            an option contradicts the checkpoint; MissingExtraError: torch is not installed.
+    """
+    target = default_output(source) if output is None else Path(output)
+    loaded = checkpoint.read(source, dmax=dmax, arch=arch)
+    check_output(target, force=force, inputs=[source])
+    try:
+        tensors = fold(loaded.config, loaded.state)
+    except CheckpointError as exc:
+        raise CheckpointError(f"{source}: {exc}") from exc
+    gguf_file.write(target, loaded.config, tensors, metadata)
+    temperature = float(loaded.state[TEMPERATURE])
+    notes = loaded.notes
+    if temperature == 1.0:
+        notes = (*notes, "the temperature is 1.0: folded before, so left alone")
+    return ExportSummary(
+        output=target,
+        config=loaded.config,
+        temperature=temperature,
+        tensors=len(tensors),
+        parameters=sum(array.size for array in tensors.values()),
+        nbytes=target.stat().st_size,
+        notes=notes,
+    )

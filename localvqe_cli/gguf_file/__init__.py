@@ -1,0 +1,32 @@
+"""GGUF model files: write, read, validate, describe. The format is docs/gguf-format.md.
+
+::
+
+    model = gguf_file.read("model.gguf")        # validated, or GGUFError
+    model.config, model.metadata["general.name"], model.array("bottleneck.D")
+
+``scan`` reads without judging and ``check`` judges without raising, for ``localvqe inspect``.
+"""
+
+from __future__ import annotations
+
+from .describe import describe
+from .model import GGUFModel, TensorInfo
+from .reader import scan
+from .types import TENSOR_TYPES, TensorType
+from .validate import check, read, validate
+from .writer import MetadataValue, write
+
+__all__ = [
+    "TENSOR_TYPES",
+    "GGUFModel",
+    "MetadataValue",
+    "TensorInfo",
+    "TensorType",
+    "check",
+    "describe",
+    "read",
+    "scan",
+    "validate",
+    "write",
+]

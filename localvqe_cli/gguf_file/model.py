@@ -1,0 +1,94 @@
+"""What a GGUF file says, in Python terms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import ModelConfig
+from ..errors import GGUFError
+from ..tensor_check import printable
+from .types import TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["DEFAULT_ALIGNMENT", "GGUFModel", "TensorInfo"]
+
+DEFAULT_ALIGNMENT = 32
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Where one tensor lies and how to read it.
+
+    Attributes:
+        name: tensor name.
+        type: storage type.
+        shape: PyTorch shape, slowest axis first; the file lists the same numbers reversed.
+        offset: absolute byte offset in the file, checked to lie inside it.
+        nbytes: stored size in bytes.
+    """
+
+    name: str
+    type: TensorType
+    shape: tuple[int, ...]
+    offset: int
+    nbytes: int
+
+    @property
+    def elements(self) -> int:
+        """Number of elements, 1 for a scalar."""
+        return math.prod(self.shape)
+
+
+@dataclass
+class GGUFModel:
+    """What a GGUF file says.
+
+    Attributes:
+        path: the file, as the caller named it.
+        nbytes: size of the file.
+        format_version: GGUF format version (2 or 3), 0 if the file ends before it.
+        alignment: alignment of tensor data in bytes.
+        metadata: key -> value, in file order; arrays are lists.
+        metadata_types: key -> type name: u8 .. u64, i8 .. i64, f32, f64, bool, str, arr[...].
+        tensors: name -> TensorInfo, in file order.
+        config: the hyperparameters; None until :func:`validate` has found all of them in order.
+        problems: what is wrong with the file, one line each; empty for a usable model.
+    """
+
+    path: Path
+    nbytes: int = 0
+    format_version: int = 0
+    alignment: int = DEFAULT_ALIGNMENT
+    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata_types: dict[str, str] = field(default_factory=dict)
+    tensors: dict[str, TensorInfo] = field(default_factory=dict)
+    config: ModelConfig | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Elements of a tensor in PyTorch shape, read from the file now.
+
+        Raises:
+            KeyError: there is no such tensor.
+            GGUFError: its storage type needs unpacking, or the file has changed meanwhile.
+        """
+        import numpy as np
+
+        info = self.tensors[name]
+        if not info.type.numpy:
+            raise GGUFError(f"{self.path}: tensor {printable(name)} is {info.type.name}, which has no plain elements")
+        dtype: np.dtype[Any] = np.dtype(info.type.numpy)
+        try:
+            # Not a memory map: a file truncated by someone else would kill the process with SIGBUS.
+            flat = np.fromfile(self.path, dtype=dtype, count=info.elements, offset=info.offset)
+        except OSError as exc:
+            raise GGUFError(f"{self.path}: cannot be read: {exc.strerror or exc}") from exc
+        if flat.size != info.elements:
+            raise GGUFError(f"{self.path}: is truncated, tensor {printable(name)} ends outside the file")
+        return flat.reshape(info.shape)

@@ -1,0 +1,126 @@
+"""Is the model in a GGUF file one that this package can run? Every rule of docs/gguf-format.md, checked."""
+
+from __future__ import annotations
+
+import os
+
+from ..config import ARCHITECTURE, BN_FOLDED_KEY, ModelConfig
+from ..errors import GGUFError, ModelError
+from ..tensor_check import names, printable, shape_problems
+from ..tensors import TEMPERATURE, gguf_shapes
+from .model import GGUFModel
+from .reader import scan
+
+__all__ = ["check", "read", "validate"]
+
+ARCHITECTURE_KEY = "general.architecture"
+
+#: Tensor storage types that the engine computes with.
+USABLE_TYPES = frozenset({"F32"})
+
+
+def read(path: str | os.PathLike[str]) -> GGUFModel:
+    """Read and validate a model file: ``config`` is set and there are no problems.
+
+    Raises:
+        GGUFError: as :func:`validate`, or the file cannot be opened.
+    """
+    model = scan(path)
+    validate(model)
+    return model
+
+
+def validate(model: GGUFModel) -> None:
+    """Raise unless a scanned file keeps every rule of the contract; then ``model.config`` is set.
+
+    Raises:
+        GGUFError: the first problem, the path in front, and how many more there are.
+    """
+    problems = check(model)
+    if problems:
+        more = len(problems) - 1
+        hint = f" (and {more} more; see `localvqe inspect`)" if more else ""
+        raise GGUFError(f"{model.path}: {problems[0]}{hint}")
+
+
+def check(model: GGUFModel) -> list[str]:
+    """Hold a scanned file against the contract without raising; fills ``model.config`` and ``model.problems``.
+
+    Returns:
+        ``model.problems``: one line each, the most telling first; empty for a usable model.
+    """
+    if model.problems:  # damage: what was read is not all there is, so nothing can be said to be missing
+        return model.problems
+    problems = _architecture_problems(model)
+    if not problems:
+        problems = _key_problems(model)
+        if not problems:
+            try:
+                model.config = ModelConfig.from_gguf_fields(model.metadata)
+            except ModelError as exc:
+                problems.append(str(exc))
+        problems += _temperature_problems(model)
+        if model.config is not None:
+            problems += _tensor_problems(model, model.config)
+    model.problems = problems
+    return problems
+
+
+def _architecture_problems(model: GGUFModel) -> list[str]:
+    if ARCHITECTURE_KEY not in model.metadata:
+        return [f"has no key {ARCHITECTURE_KEY}; it is no LocalVQE model"]
+    found = model.metadata[ARCHITECTURE_KEY]
+    if not isinstance(found, str):
+        return [f"key {ARCHITECTURE_KEY} has type {model.metadata_types[ARCHITECTURE_KEY]}, expected str"]
+    if found != ARCHITECTURE:
+        return [f"holds a model of architecture '{printable(found)}', expected '{ARCHITECTURE}'"]
+    return []
+
+
+def _key_problems(model: GGUFModel) -> list[str]:
+    """Missing keys in one line, then wrong types and an unfolded BatchNorm, a line each."""
+    # The keys and their types do not depend on the values, so any config can list them.
+    expected = {key: kind for key, kind, _ in ModelConfig().gguf_fields()}
+    problems = []
+    missing = [key for key in expected if key not in model.metadata]
+    if missing:
+        problems.append(f"missing key{'s' if len(missing) > 1 else ''} {names(missing)}")
+    for key, kind in expected.items():
+        found = model.metadata_types.get(key, kind)
+        if found != kind:
+            problems.append(f"key {key} has type {found}, expected {kind}")
+    if model.metadata.get(BN_FOLDED_KEY) is False:
+        problems.append(f"key {BN_FOLDED_KEY} is false: BatchNorm was not folded; export it with `localvqe export`")
+    return problems
+
+
+def _temperature_problems(model: GGUFModel) -> list[str]:
+    if TEMPERATURE not in model.tensors:
+        return []
+    return [
+        f"holds the tensor {TEMPERATURE}: the softmax temperature was not folded, so the model would run at 1.0; "
+        "export it again with `localvqe export`"
+    ]
+
+
+def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
+    expected = gguf_shapes(config)
+    found = {name: info.shape for name, info in model.tensors.items() if name != TEMPERATURE}
+    problems = shape_problems(found, expected)
+    for name in expected:
+        info = model.tensors.get(name)
+        if info is None:
+            continue
+        if info.type.name not in USABLE_TYPES:
+            problems.append(
+                f"tensor {name} is stored as {info.type.name}, expected {' or '.join(sorted(USABLE_TYPES))}"
+            )
+        elif info.shape == expected[name] and not _is_finite(model, name):
+            problems.append(f"tensor {name} holds NaN or infinite values")
+    return problems
+
+
+def _is_finite(model: GGUFModel, name: str) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(model.array(name)).all())
