@@ -100,8 +100,8 @@ def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
     if leaf == "bias":
         return rng.normal(0.0, 0.05, shape)
     if name == "dec1.deconv.conv.weight":  # small, so that the mask stays near the identity
-        return rng.normal(0.0, 0.3 / np.sqrt(np.prod(shape[1:])), shape)
-    return rng.normal(0.0, np.sqrt(1.5 / np.prod(shape[1:])), shape)
+        return rng.normal(0.0, 0.1 / np.sqrt(np.prod(shape[1:])), shape)
+    return rng.normal(0.0, np.sqrt(0.7 / np.prod(shape[1:])), shape)
 
 
 def _bases(config: ModelConfig) -> dict[str, Array]:
