@@ -99,6 +99,12 @@ class _Cursor:
     def number(self, code: str, what: str) -> Any:
         return struct.unpack("<" + code, self.take(struct.calcsize("<" + code), what))[0]
 
+    def name(self, what: str, limit: int) -> str:
+        name = self.text(what, limit)
+        if not name:
+            raise _DamageError(f"{what} is empty")
+        return name
+
     def text(self, what: str, limit: int = MAX_HEAD_BYTES) -> str:
         length = self.number("Q", what)
         if length > limit:
@@ -156,7 +162,7 @@ def _resembles(magic: bytes) -> str:
 
 
 def _read_key(model: GGUFModel, cursor: _Cursor, index: int) -> None:
-    key = cursor.text(f"name of key {index}", MAX_KEY_BYTES)
+    key = cursor.name(f"name of key {index}", MAX_KEY_BYTES)
     shown = printable(key)
     if key in model.metadata:
         raise _DamageError(f"key {shown} appears twice")
@@ -235,7 +241,7 @@ def _read_alignment(model: GGUFModel) -> None:
 
 def _read_tensor_info(cursor: _Cursor, index: int) -> tuple[str, TensorType, tuple[int, ...], int]:
     """(name, type, ne, offset in the data section) as stated, sizes not yet checked."""
-    name = cursor.text(f"name of tensor {index}", MAX_TENSOR_NAME_BYTES)
+    name = cursor.name(f"name of tensor {index}", MAX_TENSOR_NAME_BYTES)
     what = f"tensor {printable(name)}"
     dims = cursor.number("I", what)
     if dims > MAX_DIMS:

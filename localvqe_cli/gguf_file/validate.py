@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import dropwhile
 
 from ..config import ARCHITECTURE, BN_FOLDED_KEY, ModelConfig
 from ..errors import GGUFError, ModelError
@@ -105,6 +108,7 @@ def _temperature_problems(model: GGUFModel) -> list[str]:
 
 def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
     expected = gguf_shapes(config)
+    _restore_leading_ones(model, expected)
     found = {name: info.shape for name, info in model.tensors.items() if name != TEMPERATURE}
     problems = shape_problems(found, expected)
     for name in expected:
@@ -118,6 +122,23 @@ def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
         elif info.shape == expected[name] and not _is_finite(model, name):
             problems.append(f"tensor {name} holds NaN or infinite values")
     return problems
+
+
+def _restore_leading_ones(model: GGUFModel, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """ggml does not know how many dimensions a tensor has, so writers built on it drop those of size one at the slow
+    end: (1, 32, 5, 3) may stand in a file as (32, 5, 3)."""
+    for name, shape in expected.items():
+        info = model.tensors.get(name)
+        if (
+            info is not None
+            and info.shape != shape
+            and _without_leading_ones(info.shape) == _without_leading_ones(shape)
+        ):
+            model.tensors[name] = replace(info, shape=shape)
+
+
+def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dropwhile(lambda size: size == 1, shape))
 
 
 def _is_finite(model: GGUFModel, name: str) -> bool:
