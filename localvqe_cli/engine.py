@@ -1,0 +1,264 @@
+"""ctypes binding of ``liblocalvqe``: the compiled engine behind ``Enhancer`` and ``Stream``.
+
+The library's C ABI is documented in ``include/localvqe_api.h``. Everything here takes and returns mono float32 numpy
+arrays at 16 kHz, nominally in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import AudioError, EngineError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from .config import ModelConfig
+
+__all__ = ["Enhancer", "Stream", "get_include", "get_library_dir", "kernels"]
+
+Samples = NDArray[np.float32]
+
+HOP = 256
+MAX_THREADS = 32
+#: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
+CLIP_HOPS = 16
+
+_PACKAGE = Path(__file__).resolve().parent
+_FLOATS = ctypes.POINTER(ctypes.c_float)
+_HANDLE = ctypes.c_size_t  # uintptr_t
+
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "localvqe_version": (ctypes.c_char_p, []),
+    "localvqe_kernels": (ctypes.c_char_p, []),
+    "localvqe_creation_error": (ctypes.c_char_p, []),
+    "localvqe_last_error": (ctypes.c_char_p, [_HANDLE]),
+    "localvqe_model_load": (_HANDLE, [ctypes.c_char_p]),
+    "localvqe_model_free": (None, [_HANDLE]),
+    "localvqe_stream_new": (_HANDLE, [_HANDLE, ctypes.c_int, ctypes.c_int]),
+    "localvqe_free": (None, [_HANDLE]),
+    "localvqe_reset": (None, [_HANDLE]),
+    "localvqe_process_hops_f32": (ctypes.c_int, [_HANDLE, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS]),
+    "localvqe_set_noise_gate": (ctypes.c_int, [_HANDLE, ctypes.c_int, ctypes.c_float]),
+    "localvqe_current_delay": (ctypes.c_int, [_HANDLE, _FLOATS]),
+    "localvqe_tap_count": (ctypes.c_int, [_HANDLE]),
+    "localvqe_tap_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
+    "localvqe_tap_shape": (
+        ctypes.c_int,
+        [_HANDLE, ctypes.c_char_p, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int)],
+    ),
+    "localvqe_tap_read": (ctypes.c_int, [_HANDLE, ctypes.c_char_p, _FLOATS, ctypes.c_int]),
+}
+
+
+def _library_path() -> Path:
+    override = os.environ.get("LOCALVQE_LIBRARY")
+    if override:
+        return Path(override)
+    suffix = {"darwin": "dylib", "win32": "dll"}.get(sys.platform, "so")
+    name = f"liblocalvqe.{suffix}"
+    # An editable install keeps compiled files in site-packages while the sources stay in the checkout.
+    for entry in (_PACKAGE.parent, *map(Path, sys.path)):
+        candidate = entry / "localvqe_cli" / "lib" / name
+        if candidate.is_file():
+            return candidate
+    return _PACKAGE / "lib" / name
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    path = _library_path()
+    try:
+        lib = ctypes.CDLL(str(path))
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(lib, name)
+            function.restype = result
+            function.argtypes = arguments
+    except OSError as exc:
+        raise EngineError(f"the engine {path} cannot be loaded ({exc}); install the package again") from exc
+    except AttributeError as exc:
+        raise EngineError(f"the engine {path} is of another version ({exc}); install the package again") from exc
+    return lib
+
+
+def get_include() -> str:
+    """Folder of ``localvqe_api.h``, for compiling C programs against the engine."""
+    return str(_library_path().parent.parent / "include")
+
+
+def get_library_dir() -> str:
+    """Folder of ``liblocalvqe``, for linking and for the loader's search path."""
+    return str(_library_path().parent)
+
+
+def kernels() -> str:
+    """Instruction set of the kernels in use: avx512, avx2, neon, portable or wide."""
+    return str(_library().localvqe_kernels().decode())
+
+
+def _pointer(samples: Samples) -> Any:
+    return samples.ctypes.data_as(_FLOATS)
+
+
+def _as_samples(name: str, samples: Any) -> Samples:
+    array = np.ascontiguousarray(samples, dtype=np.float32)
+    if array.ndim != 1:
+        raise AudioError(f"{name} has {array.ndim} dimensions, expected mono samples of shape (n,)")
+    return array
+
+
+class Enhancer:
+    """A loaded model. Cheap to share: every stream made from it uses the same weights.
+
+    Args:
+        model: path of a GGUF file, a name from the registry, or None for the embedded default.
+        threads: workers per stream, 1..32; 0 lets the engine choose.
+        noise_gate: hops of output at or below this level in dBFS become silence; None leaves them alone.
+
+    Raises:
+        ModelError: the file is missing, damaged or not a LocalVQE model.
+        EngineError: the compiled library cannot be loaded.
+    """
+
+    def __init__(
+        self, model: str | os.PathLike[str] | None = None, *, threads: int = 1, noise_gate: float | None = None
+    ) -> None:
+        from . import gguf_file
+        from .models import resolve
+
+        if not 0 <= threads <= MAX_THREADS:
+            raise UsageError(f"threads is {threads}, expected 0 to {MAX_THREADS}")
+        if noise_gate is not None and not np.isfinite(noise_gate):
+            raise UsageError(f"noise gate is {noise_gate}, expected a level in dBFS")
+        self._handle = 0
+        self.path = resolve(model)
+        lib = _library()
+        self._handle = lib.localvqe_model_load(os.fsencode(self.path))
+        if not self._handle:
+            raise ModelError(_creation_error(lib))
+        self.threads = threads
+        self.noise_gate = noise_gate
+        described = gguf_file.read(self.path)
+        self.config: ModelConfig = described.config
+        self.metadata: dict[str, Any] = described.metadata
+        self.name: str = str(self.metadata.get("general.name") or self.path.stem)
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", 0):
+            _library().localvqe_model_free(self._handle)
+
+    def __repr__(self) -> str:
+        return f"Enhancer({self.name!r}, version={self.config.version}, threads={self.threads})"
+
+    def enhance(self, mic: Any, ref: Any = None) -> Samples:
+        """Enhanced microphone signal, sample-aligned with ``mic`` and as long.
+
+        Args:
+            mic: (n,) samples at 16 kHz, n >= 1.
+            ref: (n,) samples the loudspeaker played, or None for silence.
+
+        Raises:
+            AudioError: wrong shape, no samples, or different lengths.
+        """
+        mic = _as_samples("mic", mic)
+        if mic.size == 0:
+            raise AudioError("mic has no samples")
+        stream = self.stream(max_hops=CLIP_HOPS)
+        out = [stream.process(mic, np.zeros_like(mic) if ref is None else ref), stream.flush()]
+        return np.concatenate(out)[HOP:]
+
+    def stream(self, *, max_hops: int = 1) -> Stream:
+        """A new, independent stream. ``max_hops`` (1..64) trades memory for speed on large chunks."""
+        return Stream(self, max_hops=max_hops)
+
+
+class Stream:
+    """Live enhancement: feed microphone and reference as they arrive, in chunks of any length.
+
+    The output lags by ``latency_samples`` (one hop, 16 ms): ``out[n]`` belongs to ``mic[n - 256]``. Only whole hops
+    are processed; a partial hop waits for the next call or for :meth:`flush`. A stream belongs to one thread at a
+    time; different streams are independent.
+    """
+
+    latency_samples = HOP
+
+    def __init__(self, enhancer: Enhancer, *, max_hops: int = 1) -> None:
+        self._ctx = 0
+        self._lib = _library()
+        self._enhancer = enhancer
+        self._ctx = self._lib.localvqe_stream_new(enhancer._handle, enhancer.threads, max_hops)
+        if not self._ctx:
+            raise EngineError(f"the engine refused a stream: {_creation_error(self._lib)}")
+        if enhancer.noise_gate is not None:
+            self._lib.localvqe_set_noise_gate(self._ctx, 1, enhancer.noise_gate)
+        self._pending = np.zeros((2, 0), np.float32)
+
+    def __del__(self) -> None:
+        if getattr(self, "_ctx", 0):
+            self._lib.localvqe_free(self._ctx)
+
+    def process(self, mic: Any, ref: Any) -> Samples:
+        """Feed (n,) samples of each signal, any n; returns the hops that became complete, (k * 256,).
+
+        Raises:
+            AudioError: the two chunks have different lengths or more than one dimension.
+        """
+        mic, ref = _as_samples("mic", mic), _as_samples("ref", ref)
+        if mic.shape != ref.shape:
+            raise AudioError(f"mic has {mic.size} samples and ref {ref.size}; feed the same number of both")
+        if self._pending.shape[1]:
+            mic = np.concatenate([self._pending[0], mic])
+            ref = np.concatenate([self._pending[1], ref])
+        whole = mic.size // HOP * HOP
+        self._pending = np.stack([mic[whole:], ref[whole:]])
+        out = np.empty(whole, np.float32)
+        if whole:
+            status = self._lib.localvqe_process_hops_f32(
+                self._ctx, _pointer(mic), _pointer(ref), whole // HOP, _pointer(out)
+            )
+            if status != 0:
+                text = self._lib.localvqe_last_error(self._ctx).decode(errors="replace")
+                raise EngineError(f"the engine failed ({status}): {text}")
+        return out
+
+    def flush(self) -> Samples:
+        """The end of the signal: everything still owed, so that the stream has returned input length + 256 samples.
+
+        The stream can be used again after :meth:`reset`.
+        """
+        rest = self._pending.shape[1]
+        silence = np.zeros((HOP - rest if rest else 0) + HOP, np.float32)
+        return self.process(silence, silence)[: rest + HOP]
+
+    def reset(self) -> None:
+        """Forget everything heard so far, including a partial hop."""
+        self._lib.localvqe_reset(self._ctx)
+        self._pending = np.zeros((2, 0), np.float32)
+
+    def delay_ms(self) -> tuple[float, float]:
+        """Where the AlignBlock currently sees the echo: (lag in ms, weight of that lag in 0..1)."""
+        confidence = ctypes.c_float()
+        frames = self._lib.localvqe_current_delay(self._ctx, ctypes.byref(confidence))
+        return frames * HOP / 16.0, float(confidence.value)
+
+    def taps(self) -> dict[str, Samples]:
+        """Every block's output for the latest hop, by name; (channels, bins), vectors as (n,)."""
+        out: dict[str, Samples] = {}
+        dim0, dim1 = ctypes.c_int(), ctypes.c_int()
+        for index in range(self._lib.localvqe_tap_count(self._ctx)):
+            name = self._lib.localvqe_tap_name(self._ctx, index)
+            self._lib.localvqe_tap_shape(self._ctx, name, ctypes.byref(dim0), ctypes.byref(dim1))
+            values = np.empty(dim0.value * dim1.value, np.float32)
+            self._lib.localvqe_tap_read(self._ctx, name, _pointer(values), values.size)
+            out[name.decode()] = values if dim1.value == 1 else values.reshape(dim0.value, dim1.value)
+        return out
+
+
+def _creation_error(lib: ctypes.CDLL) -> str:
+    return str(lib.localvqe_creation_error().decode(errors="replace"))

@@ -1,0 +1,133 @@
+/* localvqe_api.h - remove echo, noise and reverberation from 16 kHz voice, in C.
+ *
+ * A complete program:
+ *
+ *     #include <localvqe_api.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         static float mic[16000], ref[16000], out[16000];      // one second at 16 kHz, filled by you
+ *         uintptr_t ctx = localvqe_new("model.gguf");
+ *         if (!ctx) { fprintf(stderr, "%s\n", localvqe_creation_error()); return 1; }
+ *         if (localvqe_process_f32(ctx, mic, ref, 16000, out) != 0) { fprintf(stderr, "%s\n", localvqe_last_error(ctx)); }
+ *         localvqe_free(ctx);
+ *         return 0;
+ *     }
+ *
+ * compiled with:  cc program.c -I<include dir> -L<library dir> -llocalvqe
+ * (`python -c "import localvqe_cli as l; print(l.get_include(), l.get_library_dir())"` prints both folders.)
+ *
+ * A live call feeds one hop of 256 samples at a time:
+ *
+ *     localvqe_process_frame_f32(ctx, mic_hop, ref_hop, 256, out_hop);
+ *
+ * The output lags the input by one hop (16 ms): out[n] belongs to mic[n - 256]. One more hop of zeros flushes the end.
+ * mic is what the microphone recorded, ref what the loudspeaker was given at the same time; both mono, nominally in
+ * [-1, 1]. NaN and infinite samples count as zero.
+ *
+ * Handles are integers; 0 means failure. Functions return 0 when they succeed, -1 for a null handle or pointer, -2 for
+ * a bad value, -3 when the engine failed (localvqe_last_error says why). A handle may be used by one thread at a time;
+ * different handles are independent, also when they share a model. */
+#ifndef LOCALVQE_API_H
+#define LOCALVQE_API_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define LOCALVQE_API __declspec(dllexport)
+#else
+#define LOCALVQE_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Creating ------------------------------------------------------------------------------------------------- */
+
+/* A context on its own copy of the model; 0 on failure, then localvqe_creation_error() says why. */
+LOCALVQE_API uintptr_t localvqe_new(const char * model_path);
+
+/* The same with options. Setters return 0, -1 for a null handle, -2 for a bad value. */
+LOCALVQE_API uintptr_t localvqe_options_new(void);
+LOCALVQE_API void localvqe_options_free(uintptr_t options);
+LOCALVQE_API int localvqe_options_set_model_path(uintptr_t options, const char * model_path);
+LOCALVQE_API int localvqe_options_set_backend(uintptr_t options, const char * name); /* "cpu" (any case), or "" for the default */
+LOCALVQE_API int localvqe_options_set_device(uintptr_t options, int index);          /* 0 */
+LOCALVQE_API int localvqe_options_set_threads(uintptr_t options, int threads);       /* 0 = auto, at most 32 */
+LOCALVQE_API uintptr_t localvqe_new_with_options(uintptr_t options);
+
+LOCALVQE_API void localvqe_free(uintptr_t ctx);
+
+/* Lists the devices the engine can run on, to stderr. */
+LOCALVQE_API void localvqe_list_devices(void);
+
+/* ---- Processing ----------------------------------------------------------------------------------------------- */
+
+/* A whole clip: resets, then processes n_samples into out (also n_samples, lagging by one hop). A last partial hop is
+ * processed as if followed by zeros. -2 when there is less than one hop or more than 2^28 samples (4.6 hours). */
+LOCALVQE_API int localvqe_process_f32(uintptr_t ctx, const float * mic, const float * ref, int n_samples, float * out);
+LOCALVQE_API int localvqe_process_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int n_samples, int16_t * out);
+
+/* One hop of a live stream; -2 when hop_samples is not localvqe_hop_length(). */
+LOCALVQE_API int localvqe_process_frame_f32(uintptr_t ctx, const float * mic, const float * ref, int hop_samples, float * out);
+LOCALVQE_API int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples, int16_t * out);
+
+/* Forgets everything heard so far; options and noise gate stay. */
+LOCALVQE_API void localvqe_reset(uintptr_t ctx);
+
+/* An output hop whose RMS is at or below threshold_dbfs becomes zeros. Survives localvqe_reset. */
+LOCALVQE_API int localvqe_set_noise_gate(uintptr_t ctx, int enabled, float threshold_dbfs);
+LOCALVQE_API int localvqe_get_noise_gate(uintptr_t ctx, int * enabled, float * threshold_dbfs);
+
+/* ---- Asking --------------------------------------------------------------------------------------------------- */
+
+/* Text of the last failure on ctx, "" if none; valid until the next call on ctx. */
+LOCALVQE_API const char * localvqe_last_error(uintptr_t ctx);
+LOCALVQE_API int localvqe_sample_rate(uintptr_t ctx); /* 16000; 0 for a null handle, as the next two */
+LOCALVQE_API int localvqe_hop_length(uintptr_t ctx);  /* 256 */
+LOCALVQE_API int localvqe_fft_size(uintptr_t ctx);    /* 512 */
+
+/* Time per block since profiling was switched on, to stdout. */
+LOCALVQE_API void localvqe_print_profile(uintptr_t ctx);
+
+/* ---- Additions of this library -------------------------------------------------------------------------------- */
+
+/* "0.1.0"; and the kernel set in use: avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
+LOCALVQE_API const char * localvqe_version(void);
+LOCALVQE_API const char * localvqe_kernels(void);
+
+/* Why the last localvqe_new, localvqe_new_with_options, localvqe_model_load or localvqe_stream_new of this thread
+ * returned 0; "" if it did not. Valid until the next such call of this thread. */
+LOCALVQE_API const char * localvqe_creation_error(void);
+
+/* A model shared by many streams. The model may be freed before its streams: the last one keeps it alive.
+ * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
+ * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 16 for files. */
+LOCALVQE_API uintptr_t localvqe_model_load(const char * model_path);
+LOCALVQE_API void localvqe_model_free(uintptr_t model);
+LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops);
+
+/* Any number of whole hops of a stream, continuing where it stands; the same samples in larger steps. */
+LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out);
+
+/* Frames of 16 ms by which the far end currently seems to lag (the peak of the AlignBlock's distribution), 0..d_max-1,
+ * and the weight of that peak, 0..1 (may be null). Negative return values as above. */
+LOCALVQE_API int localvqe_current_delay(uintptr_t ctx, float * confidence);
+
+/* Block outputs of the latest hop, for verification. Names: mic_spectrum, ref_spectrum, mic_enc1..5, far_enc1..2, delay,
+ * align, bottleneck, dec5..dec1, enhanced. localvqe_tap_read copies dim0 * dim1 floats and returns how many, or -2 if
+ * the name is unknown or capacity too small. */
+LOCALVQE_API int localvqe_tap_count(uintptr_t ctx);
+LOCALVQE_API const char * localvqe_tap_name(uintptr_t ctx, int index);
+LOCALVQE_API int localvqe_tap_shape(uintptr_t ctx, const char * name, int * dim0, int * dim1);
+LOCALVQE_API int localvqe_tap_read(uintptr_t ctx, const char * name, float * out, int capacity);
+
+/* Switches profiling on (1) or off (0) and clears its counters. */
+LOCALVQE_API int localvqe_set_profiling(uintptr_t ctx, int enabled);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,425 @@
+// The C ABI: argument checks, exceptions to return codes, 16-bit samples. No exception leaves this file.
+
+#include "localvqe_api.h"
+
+#include "context.h"
+#include "error.h"
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <vector>
+
+using localvqe::Context;
+using localvqe::Error;
+using localvqe::Model;
+using localvqe::Tap;
+
+namespace {
+
+constexpr int kNull = -1;
+constexpr int kBadValue = -2;
+constexpr int kFailed = -3;
+constexpr int kMaxSamples = 1 << 28;
+constexpr int kMaxThreads = 32;
+constexpr int kMaxHops = 64;
+
+struct Options {
+    std::string model_path;
+    int threads = 0;
+};
+
+struct ModelHandle {
+    std::shared_ptr<const Model> model;
+};
+
+thread_local std::string creation_error;
+
+template <class T> T * handle(uintptr_t value) { return reinterpret_cast<T *>(value); }
+
+// Runs `body`, which returns a new object, and turns every failure into 0 and a text.
+template <class Body> uintptr_t create(Body && body) {
+    creation_error.clear();
+    try {
+        return reinterpret_cast<uintptr_t>(body());
+    } catch (const std::bad_alloc &) {
+        creation_error = "out of memory";
+    } catch (const std::exception & e) {
+        creation_error = e.what();
+    } catch (...) {
+        creation_error = "unknown failure";
+    }
+    return 0;
+}
+
+template <class Body> int guarded(Context & ctx, Body && body) {
+    try {
+        body();
+        ctx.error.clear();
+        return 0;
+    } catch (const std::bad_alloc &) {
+        ctx.error = "out of memory";
+    } catch (const std::exception & e) {
+        ctx.error = e.what();
+    } catch (...) {
+        ctx.error = "unknown failure";
+    }
+    return kFailed;
+}
+
+int refuse(Context & ctx, const std::string & why) {
+    ctx.error = why;
+    return kBadValue;
+}
+
+void to_float(const int16_t * in, float * out, size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+        out[i] = float(in[i]) / 32768.0f;
+    }
+}
+
+void to_s16(const float * in, int16_t * out, size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+        const float x = in[i] * 32768.0f;
+        out[i] = x >= 32767.0f ? int16_t(32767) : x <= -32768.0f ? int16_t(-32768) : int16_t(std::lrintf(x));
+    }
+}
+
+int check_clip(Context & ctx, int n_samples) {
+    if (n_samples < localvqe::kHop) {
+        return refuse(ctx, "a clip needs at least one hop of " + std::to_string(localvqe::kHop) + " samples, got " +
+                               std::to_string(n_samples));
+    }
+    if (n_samples > kMaxSamples) {
+        return refuse(ctx, "a clip may have at most " + std::to_string(kMaxSamples) + " samples; feed longer audio hop by hop");
+    }
+    return 0;
+}
+
+int check_hop(Context & ctx, int hop_samples) {
+    return hop_samples == localvqe::kHop ? 0
+                                         : refuse(ctx, "a hop has " + std::to_string(localvqe::kHop) + " samples, got " +
+                                                           std::to_string(hop_samples));
+}
+
+} // namespace
+
+extern "C" {
+
+uintptr_t localvqe_new(const char * model_path) {
+    return create([&] {
+        if (model_path == nullptr) {
+            throw Error("no model path given");
+        }
+        return new Context(Model::load(model_path), 0, 1);
+    });
+}
+
+uintptr_t localvqe_options_new(void) {
+    return create([] { return new Options(); });
+}
+
+void localvqe_options_free(uintptr_t options) { delete handle<Options>(options); }
+
+int localvqe_options_set_model_path(uintptr_t options, const char * model_path) {
+    if (options == 0) {
+        return kNull;
+    }
+    if (model_path == nullptr || *model_path == 0) {
+        return kBadValue;
+    }
+    try {
+        handle<Options>(options)->model_path = model_path;
+        return 0;
+    } catch (...) {
+        return kBadValue;
+    }
+}
+
+int localvqe_options_set_backend(uintptr_t options, const char * name) {
+    if (options == 0) {
+        return kNull;
+    }
+    if (name == nullptr) {
+        return kBadValue;
+    }
+    const auto is = [&](char c, int i) { return (name[i] | 0x20) == c; };
+    const bool cpu = std::strlen(name) == 3 && is('c', 0) && is('p', 1) && is('u', 2);
+    return *name == 0 || cpu ? 0 : kBadValue;
+}
+
+int localvqe_options_set_device(uintptr_t options, int index) {
+    if (options == 0) {
+        return kNull;
+    }
+    return index == 0 ? 0 : kBadValue;
+}
+
+int localvqe_options_set_threads(uintptr_t options, int threads) {
+    if (options == 0) {
+        return kNull;
+    }
+    if (threads < 0 || threads > kMaxThreads) {
+        return kBadValue;
+    }
+    handle<Options>(options)->threads = threads;
+    return 0;
+}
+
+uintptr_t localvqe_new_with_options(uintptr_t options) {
+    return create([&] {
+        if (options == 0) {
+            throw Error("no options given");
+        }
+        const Options & o = *handle<Options>(options);
+        if (o.model_path.empty()) {
+            throw Error("the options name no model path");
+        }
+        return new Context(Model::load(o.model_path), o.threads, 1);
+    });
+}
+
+void localvqe_free(uintptr_t ctx) { delete handle<Context>(ctx); }
+
+void localvqe_list_devices(void) {
+    std::fprintf(stderr, "0: CPU (kernels: %s)\n", localvqe_kernels());
+}
+
+int localvqe_process_f32(uintptr_t ctx, const float * mic, const float * ref, int n_samples, float * out) {
+    if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    if (const int bad = check_clip(c, n_samples)) {
+        return bad;
+    }
+    return guarded(c, [&] { c.process_clip(mic, ref, size_t(n_samples), out); });
+}
+
+int localvqe_process_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int n_samples, int16_t * out) {
+    if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    if (const int bad = check_clip(c, n_samples)) {
+        return bad;
+    }
+    return guarded(c, [&] {
+        const size_t n = size_t(n_samples);
+        std::vector<float> m(n), r(n), o(n);
+        to_float(mic, m.data(), n);
+        to_float(ref, r.data(), n);
+        c.process_clip(m.data(), r.data(), n, o.data());
+        to_s16(o.data(), out, n);
+    });
+}
+
+int localvqe_process_frame_f32(uintptr_t ctx, const float * mic, const float * ref, int hop_samples, float * out) {
+    if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    if (const int bad = check_hop(c, hop_samples)) {
+        return bad;
+    }
+    return guarded(c, [&] { c.process_hops(mic, ref, 1, out); });
+}
+
+int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples, int16_t * out) {
+    if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    if (const int bad = check_hop(c, hop_samples)) {
+        return bad;
+    }
+    return guarded(c, [&] {
+        float m[localvqe::kHop], r[localvqe::kHop], o[localvqe::kHop];
+        to_float(mic, m, localvqe::kHop);
+        to_float(ref, r, localvqe::kHop);
+        c.process_hops(m, r, 1, o);
+        to_s16(o, out, localvqe::kHop);
+    });
+}
+
+void localvqe_reset(uintptr_t ctx) {
+    if (ctx != 0) {
+        handle<Context>(ctx)->reset();
+    }
+}
+
+int localvqe_set_noise_gate(uintptr_t ctx, int enabled, float threshold_dbfs) {
+    if (ctx == 0) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    if (!std::isfinite(threshold_dbfs)) {
+        return refuse(c, "the noise gate's threshold is not a number");
+    }
+    c.gate.enabled = enabled != 0;
+    c.gate.threshold_dbfs = threshold_dbfs;
+    return 0;
+}
+
+int localvqe_get_noise_gate(uintptr_t ctx, int * enabled, float * threshold_dbfs) {
+    if (ctx == 0) {
+        return kNull;
+    }
+    const Context & c = *handle<Context>(ctx);
+    if (enabled != nullptr) {
+        *enabled = c.gate.enabled ? 1 : 0;
+    }
+    if (threshold_dbfs != nullptr) {
+        *threshold_dbfs = c.gate.threshold_dbfs;
+    }
+    return 0;
+}
+
+const char * localvqe_last_error(uintptr_t ctx) { return ctx == 0 ? "null handle" : handle<Context>(ctx)->error.c_str(); }
+
+int localvqe_sample_rate(uintptr_t ctx) { return ctx == 0 ? 0 : localvqe::kSampleRate; }
+
+int localvqe_hop_length(uintptr_t ctx) { return ctx == 0 ? 0 : localvqe::kHop; }
+
+int localvqe_fft_size(uintptr_t ctx) { return ctx == 0 ? 0 : localvqe::kFft; }
+
+void localvqe_print_profile(uintptr_t ctx) {
+    if (ctx == 0) {
+        return;
+    }
+    const localvqe::Graph & graph = handle<Context>(ctx)->stream().graph();
+    const uint64_t hops = graph.profiled_calls();
+    if (hops == 0) {
+        std::printf("no profile: call localvqe_set_profiling(ctx, 1) and process some hops\n");
+        return;
+    }
+    double total = 0.0;
+    for (const localvqe::BlockTime & b : graph.profile()) {
+        total += double(b.nanoseconds);
+    }
+    for (const localvqe::BlockTime & b : graph.profile()) {
+        std::printf("%-12s %8.1f us/hop %5.1f %%\n", b.block.c_str(), double(b.nanoseconds) / 1e3 / double(hops),
+                    total > 0.0 ? 100.0 * double(b.nanoseconds) / total : 0.0);
+    }
+    std::printf("%-12s %8.1f us/hop over %llu hops\n", "total", total / 1e3 / double(hops), static_cast<unsigned long long>(hops));
+    std::fflush(stdout);
+}
+
+const char * localvqe_version(void) { return "0.1.0"; }
+
+const char * localvqe_kernels(void) {
+    try {
+        return localvqe::select_kernels().name;
+    } catch (...) {
+        return "unavailable";
+    }
+}
+
+const char * localvqe_creation_error(void) { return creation_error.c_str(); }
+
+uintptr_t localvqe_model_load(const char * model_path) {
+    return create([&] {
+        if (model_path == nullptr) {
+            throw Error("no model path given");
+        }
+        return new ModelHandle{Model::load(model_path)};
+    });
+}
+
+void localvqe_model_free(uintptr_t model) { delete handle<ModelHandle>(model); }
+
+uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops) {
+    return create([&] {
+        if (model == 0) {
+            throw Error("no model given");
+        }
+        if (threads < 0 || threads > kMaxThreads) {
+            throw Error("threads is " + std::to_string(threads) + ", expected 0.." + std::to_string(kMaxThreads));
+        }
+        if (max_hops < 1 || max_hops > kMaxHops) {
+            throw Error("max_hops is " + std::to_string(max_hops) + ", expected 1.." + std::to_string(kMaxHops));
+        }
+        return new Context(handle<ModelHandle>(model)->model, threads, max_hops);
+    });
+}
+
+int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out) {
+    if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    if (n_hops < 0 || n_hops > kMaxSamples / localvqe::kHop) {
+        return refuse(c, "n_hops is " + std::to_string(n_hops) + ", expected 0.." + std::to_string(kMaxSamples / localvqe::kHop));
+    }
+    return guarded(c, [&] { c.process_hops(mic, ref, size_t(n_hops), out); });
+}
+
+int localvqe_current_delay(uintptr_t ctx, float * confidence) {
+    if (ctx == 0) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    const Tap * tap = c.find_tap("delay");
+    int peak = 0;
+    const int status = guarded(c, [&] {
+        std::vector<float> delay(size_t(tap->dim0));
+        c.stream().read_tap(*tap, delay.data());
+        for (int i = 1; i < tap->dim0; ++i) {
+            peak = delay[size_t(i)] > delay[size_t(peak)] ? i : peak;
+        }
+        if (confidence != nullptr) {
+            *confidence = delay[size_t(peak)];
+        }
+    });
+    return status == 0 ? tap->dim0 - 1 - peak : status; // stored oldest lag first
+}
+
+int localvqe_tap_count(uintptr_t ctx) { return ctx == 0 ? kNull : int(handle<Context>(ctx)->stream().taps().size()); }
+
+const char * localvqe_tap_name(uintptr_t ctx, int index) {
+    if (ctx == 0 || index < 0 || index >= localvqe_tap_count(ctx)) {
+        return "";
+    }
+    return handle<Context>(ctx)->stream().taps()[size_t(index)].name.c_str();
+}
+
+int localvqe_tap_shape(uintptr_t ctx, const char * name, int * dim0, int * dim1) {
+    if (ctx == 0 || name == nullptr || dim0 == nullptr || dim1 == nullptr) {
+        return kNull;
+    }
+    const Tap * tap = handle<Context>(ctx)->find_tap(name);
+    if (tap == nullptr) {
+        return refuse(*handle<Context>(ctx), "there is no tap of that name");
+    }
+    *dim0 = tap->dim0;
+    *dim1 = tap->dim1;
+    return 0;
+}
+
+int localvqe_tap_read(uintptr_t ctx, const char * name, float * out, int capacity) {
+    if (ctx == 0 || name == nullptr || out == nullptr) {
+        return kNull;
+    }
+    Context & c = *handle<Context>(ctx);
+    const Tap * tap = c.find_tap(name);
+    if (tap == nullptr) {
+        return refuse(c, "there is no tap of that name");
+    }
+    const int n = tap->dim0 * tap->dim1;
+    if (capacity < n) {
+        return refuse(c, "the tap has " + std::to_string(n) + " values");
+    }
+    c.stream().read_tap(*tap, out);
+    return n;
+}
+
+int localvqe_set_profiling(uintptr_t ctx, int enabled) {
+    if (ctx == 0) {
+        return kNull;
+    }
+    handle<Context>(ctx)->stream().graph().set_profiling(enabled != 0);
+    return 0;
+}
+
+} // extern "C"

@@ -1,0 +1,72 @@
+#include "convolution.h"
+
+#include "../weights.h"
+
+namespace localvqe {
+
+ConvOp::ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
+               const Frames & in, const Frames * residual, Frames & out)
+    : Op(block), kernels_(kernels), conv_(weights.packed()), shape_(shape), in_(in), residual_(residual), out_(out) {
+    const int channels = conv_.outputs / shape.groups;
+    call_.step = shape.stride * in.channels();
+    call_.activation = shape.activation;
+    call_.group = channels;
+    if (shape.planar) {
+        call_.position_step = 1;
+        call_.channel_step = shape.groups * shape.positions;
+        call_.group_step = size_t(shape.positions);
+    } else {
+        call_.position_step = channels;
+        call_.channel_step = 1;
+        call_.group_step = size_t(shape.positions) * size_t(channels);
+    }
+}
+
+void ConvOp::run(int frames, int thread, int n_threads) {
+    ConvCall call = call_;
+    PackedConv part = conv_;
+    call.conv = &part;
+    int begin = frames * shape_.positions * thread / n_threads;
+    int end = frames * shape_.positions * (thread + 1) / n_threads;
+    if (frames * shape_.positions < n_threads) {
+        // A linear layer has one position a frame: share its outputs instead.
+        begin = 0;
+        end = frames * shape_.positions;
+        const int first = conv_.n_panels * thread / n_threads;
+        part.panels += first;
+        part.n_panels = conv_.n_panels * (thread + 1) / n_threads - first;
+    }
+    for (int t = begin / shape_.positions; t * shape_.positions < end; ++t) {
+        const int base = t * shape_.positions;
+        const int from = begin > base ? begin - base : 0;
+        const int to = end - base < shape_.positions ? end - base : shape_.positions;
+        for (int r = 0; r < part.rows; ++r) {
+            call.rows[r] = in_.row(t - (part.rows - 1) + r) - size_t(shape_.pad_left) * size_t(in_.channels());
+        }
+        call.residual = residual_ != nullptr ? residual_->row(t) : nullptr;
+        call.out = out_.row(t);
+        kernels_.conv(call, from, to);
+    }
+}
+
+std::unique_ptr<ConvWeights> load_conv(const Loader & loader, const std::string & name, int outputs, int inputs, int kh, int kw,
+                                       const std::vector<float> & scale, const std::vector<float> & shift) {
+    const std::vector<float> weight = loader.read(name + ".weight");
+    const std::vector<float> bias = loader.read(name + ".bias");
+    const auto gain = [&](int o) { return scale.empty() ? 1.0f : scale[size_t(o) % scale.size()]; };
+    return std::unique_ptr<ConvWeights>(new ConvWeights(
+        loader.kernels, outputs, kh, kw * inputs, false,
+        [&](int o, int row, int tap) {
+            // A channel-last window holds bin 0's channels, then bin 1's.
+            const int column = tap / inputs;
+            const int channel = tap % inputs;
+            const size_t at = ((size_t(o) * size_t(inputs) + size_t(channel)) * size_t(kh) + size_t(row)) * size_t(kw) + size_t(column);
+            return weight[at] * gain(o);
+        },
+        [&](int o) {
+            const float b = bias[size_t(o)] * gain(o);
+            return shift.empty() ? b : b + shift[size_t(o) % shift.size()];
+        }));
+}
+
+} // namespace localvqe

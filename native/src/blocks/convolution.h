@@ -1,0 +1,40 @@
+// The one operation behind every convolution, 1x1 convolution and linear layer.
+#pragma once
+
+#include "../kernels/packing.h"
+#include "builder.h"
+
+namespace localvqe {
+
+struct ConvShape {
+    int positions;                     // output bins of one frame before a pixel shuffle
+    int stride = 1;                    // along frequency
+    int pad_left = 0;                  // zero bins the window starts before the frame
+    Activation activation = Activation::none;
+    int groups = 1;                    // 2: pixel shuffle, the second half of the channels is the upper half of the bins
+    bool planar = false;               // output as [channel][bin]
+};
+
+class ConvOp : public Op {
+public:
+    // out = activation(conv(in)) + residual. residual may be null; otherwise it is laid out like out.
+    ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
+           const Frames & in, const Frames * residual, Frames & out);
+    void run(int frames, int thread, int n_threads) override;
+
+private:
+    const Kernels & kernels_;
+    PackedConv conv_;
+    ConvShape shape_;
+    const Frames & in_;
+    const Frames * residual_;
+    Frames & out_;
+    ConvCall call_;
+};
+
+// Weights of `name`.{weight,bias} in (O, I, kh, kw) order, packed; scale/shift (may be empty) are applied to output
+// channel o modulo their length: the affine of a norm behind a pixel shuffle.
+std::unique_ptr<ConvWeights> load_conv(const struct Loader & loader, const std::string & name, int outputs, int inputs, int kh,
+                                       int kw, const std::vector<float> & scale = {}, const std::vector<float> & shift = {});
+
+} // namespace localvqe

@@ -1,0 +1,77 @@
+#include "filterbank.h"
+
+#include "../weights.h"
+
+namespace localvqe {
+namespace {
+
+// Overlap-add of neighbouring synthesised frames, in order.
+class OverlapAddOp : public Op {
+public:
+    OverlapAddOp(const std::string & block, const Kernels &, float gain, const Frames & frames, AlignedFloats & tail, Frames & out)
+        : Op(block), gain_(gain), in_(frames), tail_(tail), out_(out) {}
+
+    void run(int frames, int thread, int) override {
+        if (thread != 0) {
+            return;
+        }
+        float * tail = tail_.data();
+        for (int t = 0; t < frames; ++t) {
+            const float * frame = in_.row(t);
+            float * out = out_.row(t);
+            for (int i = 0; i < kHop; ++i) {
+                out[i] = (tail[i] + frame[i]) * gain_;
+                tail[i] = frame[kHop + i];
+            }
+        }
+    }
+
+private:
+    float gain_;
+    const Frames & in_;
+    AlignedFloats & tail_;
+    Frames & out_;
+};
+
+} // namespace
+
+Filterbank Filterbank::load(const Loader & loader, const ModelConfig & config) {
+    Filterbank f;
+    const std::vector<float> encoder = loader.read("encoder.conv.weight");
+    const std::vector<float> decoder = loader.read("decoder.linear.weight");
+    const auto no_bias = [](int) { return 0.0f; };
+    // Two rows of one hop each: the previous hop and the current one.
+    f.analysis.reset(new ConvWeights(
+        loader.kernels, kFft, 2, kHop, true,
+        [&](int o, int row, int tap) { return encoder[size_t(o) * kFft + size_t(row) * kHop + size_t(tap)]; }, no_bias));
+    f.synthesis.reset(new ConvWeights(
+        loader.kernels, kFft, 1, kFft, true,
+        [&](int o, int, int tap) {
+            const int channel = 2 * (tap % kBins) + tap / kBins; // planar input, interleaved weights
+            return decoder[size_t(o) * kFft + size_t(channel)];
+        },
+        no_bias));
+    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
+    return f;
+}
+
+Frames & Filterbank::build_analysis(Builder & b, const std::string & name, Frames & samples) const {
+    Frames & spectrum = b.plain(kBins, 2);
+    ConvShape shape;
+    shape.positions = 1;
+    b.add<ConvOp>("analysis", spectrum, {&samples}, *analysis, shape, samples, nullptr, spectrum);
+    b.taps.push_back({name, &spectrum, kBins, 2, 2, 1});
+    return spectrum;
+}
+
+Frames & Filterbank::build_synthesis(Builder & b, Frames & enhanced, AlignedFloats & tail) const {
+    Frames & frame = b.plain(1, kFft);
+    ConvShape shape;
+    shape.positions = 1;
+    b.add<ConvOp>("synthesis", frame, {&enhanced}, *synthesis, shape, enhanced, nullptr, frame);
+    Frames & out = b.plain(1, kHop);
+    b.add<OverlapAddOp>("synthesis", out, {&frame}, overlap_gain, frame, tail, out);
+    return out;
+}
+
+} // namespace localvqe

@@ -1,0 +1,67 @@
+#include "norm.h"
+
+#include "../weights.h"
+
+#include <cstring>
+
+namespace localvqe {
+
+NormWeights load_norm(const Loader & loader, const std::string & name) {
+    return {loader.read(name + ".weight"), loader.read(name + ".bias")};
+}
+
+NormOp::NormOp(const std::string & block, const Kernels & kernels, const NormWeights * weights, const Frames & first,
+               const Frames * second, Frames & out)
+    : Op(block), kernels_(kernels), weights_(weights), sources_{&first, second}, out_(out) {}
+
+void NormOp::run(int frames, int thread, int n_threads) {
+    if (frames >= n_threads) {
+        for (int t = frames * thread / n_threads; t < frames * (thread + 1) / n_threads; ++t) {
+            apply(t, 0, out_.bins());
+        }
+        return;
+    }
+    // Too few frames to share: every thread takes the same statistics and its part of the bins.
+    for (int t = 0; t < frames; ++t) {
+        apply(t, out_.bins() * thread / n_threads, out_.bins() * (thread + 1) / n_threads);
+    }
+}
+
+void NormOp::apply(int t, int from, int to) {
+    float mean = 0.0f, scale = 1.0f;
+    if (weights_ != nullptr) {
+        const auto length = [](const Frames * f) { return f == nullptr ? 0 : size_t(f->bins()) * size_t(f->channels()); };
+        kernels_.norm_stats(sources_[0]->row(t), length(sources_[0]), sources_[1] == nullptr ? nullptr : sources_[1]->row(t),
+                            length(sources_[1]), &mean, &scale);
+    }
+    const int step = out_.channels();
+    int offset = 0;
+    for (const Frames * source : sources_) {
+        if (source == nullptr) {
+            continue;
+        }
+        const int channels = source->channels();
+        const float * x = source->row(t) + size_t(from) * size_t(channels);
+        float * y = out_.row(t) + size_t(from) * size_t(step) + offset;
+        if (weights_ != nullptr) {
+            kernels_.norm_apply(x, to - from, channels, mean, scale, weights_->gamma.data() + offset,
+                                weights_->beta.data() + offset, y, step);
+        } else {
+            for (int f = from; f < to; ++f, x += channels, y += step) {
+                std::memcpy(y, x, size_t(channels) * sizeof(float));
+            }
+        }
+        offset += channels;
+    }
+}
+
+Frames & conv_input(Builder & b, const std::string & block, const NormWeights * weights, Frames & in) {
+    if (weights == nullptr) {
+        return in;
+    }
+    Frames & window = b.window(in.bins(), in.channels());
+    b.add<NormOp>(block, window, {&in}, weights, in, nullptr, window);
+    return window;
+}
+
+} // namespace localvqe

@@ -1,0 +1,61 @@
+#include "config.h"
+
+#include "error.h"
+#include "gguf_reader.h"
+
+#include <cmath>
+#include <string>
+
+namespace localvqe {
+namespace {
+
+int read_int(const GgufFile & file, const std::string & name, int64_t low, int64_t high) {
+    const std::string key = "localvqe." + name;
+    const uint32_t value = file.u32(key);
+    if (value < low || value > high) {
+        throw Error(key + " is " + std::to_string(value) + ", expected " +
+                    (low == high ? std::to_string(low) : std::to_string(low) + ".." + std::to_string(high)));
+    }
+    return int(value);
+}
+
+template <size_t N> void read_widths(const GgufFile & file, const std::string & name, std::array<int, N> & out) {
+    read_int(file, name + ".count", N, N);
+    for (size_t i = 0; i < N; ++i) {
+        const int64_t low = i == 0 ? 2 : 1;
+        const int64_t high = i == 0 ? 2 : 512;
+        out[i] = read_int(file, name + "." + std::to_string(i), low, high);
+    }
+}
+
+} // namespace
+
+ModelConfig ModelConfig::from_gguf(const GgufFile & file) {
+    const std::string architecture = file.string("general.architecture");
+    if (architecture != "localvqe") {
+        throw Error("general.architecture is '" + architecture.substr(0, 64) + "', not 'localvqe'");
+    }
+    ModelConfig c;
+    c.version = read_int(file, "version", 1, 3);
+    read_int(file, "n_fft", kFft, kFft);
+    read_int(file, "hop_length", kHop, kHop);
+    read_int(file, "n_freq_bins", kBins, kBins);
+    read_int(file, "sample_rate", kSampleRate, kSampleRate);
+    c.dmax = read_int(file, "dmax", 2, 512);
+    c.align_hidden = read_int(file, "align_hidden", 1, 512);
+    c.kernel_h = read_int(file, "kernel_size_h", 1, kMaxKernel);
+    c.kernel_w = read_int(file, "kernel_size_w", 1, kMaxKernel);
+    c.bottleneck_hidden = read_int(file, "bottleneck_hidden", 1, 4096);
+    read_widths(file, "mic_channels", c.mic_channels);
+    read_widths(file, "far_channels", c.far_channels);
+    c.power_law_c = file.f32("localvqe.power_law_c");
+    if (!std::isfinite(c.power_law_c) || c.power_law_c <= 0.0f || c.power_law_c > 1.0f) {
+        throw Error("localvqe.power_law_c is " + std::to_string(c.power_law_c) + ", expected a number in (0, 1]");
+    }
+    if (!file.boolean("localvqe.bn_folded")) {
+        throw Error("localvqe.bn_folded is false: export the checkpoint again with BatchNorm folded");
+    }
+    return c;
+}
+
+} // namespace localvqe

@@ -1,0 +1,39 @@
+// Hyperparameters of a model, twin of localvqe_cli/config.py.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace localvqe {
+
+class GgufFile;
+
+constexpr int kMicStages = 5;
+constexpr int kFarStages = 2;
+constexpr int kMaskChannels = 27; // 3 basis indices x 3x3 kernel (report, 2.6)
+constexpr int kFft = 512;
+constexpr int kHop = 256;
+constexpr int kBins = 256;
+constexpr int kSampleRate = 16000;
+constexpr int kMaxKernel = 8;
+
+struct ModelConfig {
+    int version = 0; // 1: folded BatchNorm + ELU; 2: CausalGroupNorm + ReLU6; 3: CausalGroupNorm + SiLU
+    std::array<int, kMicStages + 1> mic_channels{};
+    std::array<int, kFarStages + 1> far_channels{};
+    int dmax = 0;
+    int align_hidden = 0;
+    int bottleneck_hidden = 0;
+    int kernel_h = 0;
+    int kernel_w = 0;
+    float power_law_c = 0.0f;
+
+    bool has_norm() const { return version >= 2; }
+    int freqs(int stage) const { return kBins >> stage; }
+    int bottleneck_features() const { return mic_channels[kMicStages] * freqs(kMicStages); }
+
+    // Reads and checks every contract key; throws Error naming the key and the range.
+    static ModelConfig from_gguf(const GgufFile & file);
+};
+
+} // namespace localvqe

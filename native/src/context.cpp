@@ -1,0 +1,77 @@
+#include "context.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+namespace localvqe {
+namespace {
+
+constexpr int kClipBatch = 16;
+constexpr int kMaxAutoThreads = 8;
+
+} // namespace
+
+void NoiseGate::apply(float * out, size_t hops) const {
+    if (!enabled) {
+        return;
+    }
+    const double limit = std::pow(10.0, double(threshold_dbfs) / 10.0);
+    for (size_t h = 0; h < hops; ++h, out += kHop) {
+        double power = 0.0;
+        for (int i = 0; i < kHop; ++i) {
+            power += double(out[i]) * double(out[i]);
+        }
+        if (power / kHop <= limit) {
+            std::memset(out, 0, kHop * sizeof(float));
+        }
+    }
+}
+
+Context::Context(std::shared_ptr<const Model> model, int threads, int max_hops)
+    : model_(std::move(model)), threads_(threads), stream_(new Stream(model_, threads == 0 ? 1 : threads, max_hops)) {}
+
+void Context::process_hops(const float * mic, const float * ref, size_t hops, float * out) {
+    stream_->process(mic, ref, out, hops);
+    gate.apply(out, hops);
+}
+
+void Context::process_clip(const float * mic, const float * ref, size_t n, float * out) {
+    if (!clip_) {
+        const int processors = int(std::thread::hardware_concurrency());
+        clip_.reset(new Stream(model_, threads_ > 0 ? threads_ : std::max(1, std::min(processors, kMaxAutoThreads)), kClipBatch));
+    }
+    reset();
+    const size_t hops = n / kHop;
+    const size_t rest = n % kHop;
+    clip_->process(mic, ref, out, hops);
+    gate.apply(out, hops);
+    if (rest != 0) {
+        float m[kHop] = {}, r[kHop] = {}, o[kHop];
+        std::memcpy(m, mic + hops * kHop, rest * sizeof(float));
+        std::memcpy(r, ref + hops * kHop, rest * sizeof(float));
+        clip_->process(m, r, o, 1);
+        gate.apply(o, 1);
+        std::memcpy(out + hops * kHop, o, rest * sizeof(float));
+    }
+}
+
+void Context::reset() {
+    stream_->reset();
+    if (clip_) {
+        clip_->reset();
+    }
+}
+
+const Tap * Context::find_tap(const char * name) const {
+    for (const Tap & tap : stream_->taps()) {
+        if (tap.name == name) {
+            return &tap;
+        }
+    }
+    return nullptr;
+}
+
+} // namespace localvqe

@@ -1,0 +1,42 @@
+// What a C handle points to.
+#pragma once
+
+#include "stream.h"
+
+#include <memory>
+#include <string>
+
+namespace localvqe {
+
+struct NoiseGate {
+    bool enabled = false;
+    float threshold_dbfs = -60.0f;
+
+    // Zeroes hops of `out` whose RMS is at or below the threshold.
+    void apply(float * out, size_t hops) const;
+};
+
+// A live stream, and for whole clips a second one that works in larger steps and starts on first use.
+class Context {
+public:
+    // threads 0: one for the live stream, whose hops are short, and all processors up to 8 for clips.
+    Context(std::shared_ptr<const Model> model, int threads, int max_hops);
+
+    void process_clip(const float * mic, const float * ref, size_t n, float * out);
+    void process_hops(const float * mic, const float * ref, size_t hops, float * out);
+    void reset();
+
+    Stream & stream() { return *stream_; }
+    const Tap * find_tap(const char * name) const;
+
+    NoiseGate gate;
+    std::string error;
+
+private:
+    std::shared_ptr<const Model> model_;
+    int threads_;
+    std::unique_ptr<Stream> stream_;
+    std::unique_ptr<Stream> clip_;
+};
+
+} // namespace localvqe

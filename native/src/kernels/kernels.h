@@ -1,0 +1,94 @@
+// The arithmetic of the engine as a table of functions, one table per instruction set. Every set computes each output
+// value by the same sequence of operations whatever the blocking, so results do not depend on the thread count or on
+// how many frames one call processes.
+#pragma once
+
+#include <cstddef>
+
+namespace localvqe {
+
+enum class Activation { none, relu6, silu, elu };
+
+constexpr int kMaxRows = 8;         // time taps of a convolution
+constexpr int kMaxPanelVectors = 8; // output vectors one micro-kernel keeps in registers
+
+// A run of output channels whose weights are contiguous in memory: [row][tap][vectors * lanes].
+struct Panel {
+    int first;     // first output channel
+    int vectors;   // width in vectors
+    size_t offset; // into PackedConv::weights, in floats
+};
+
+// Weights of one convolution (or linear layer: one row, one position), packed for a kernel set.
+struct PackedConv {
+    int rows = 0;    // time taps kh
+    int taps = 0;    // kw * input channels, contiguous in a channel-last frame
+    int outputs = 0;
+    int n_panels = 0;
+    const Panel * panels = nullptr;
+    const float * weights = nullptr;
+    const float * bias = nullptr; // outputs rounded up to whole panels
+};
+
+// One frame of a convolution. Inputs are channel-last, so a window of kw bins is `taps` contiguous floats.
+struct ConvCall {
+    const PackedConv * conv = nullptr;
+    const float * rows[kMaxRows] = {}; // oldest frame first, at the first (padded) bin
+    int step = 0;                      // floats between the windows of neighbouring outputs (stride * channels)
+    Activation activation = Activation::none;
+    const float * residual = nullptr;  // added after the activation, laid out like out; or null
+    float * out = nullptr;
+    int position_step = 0;             // floats between neighbouring output positions
+    int channel_step = 1;              // floats between neighbouring channels
+    int group = 0;                     // channels per group; group g starts at out + g * group_step
+    size_t group_step = 0;             // the upper half of the frequency axis after a pixel shuffle (report, 2.3)
+};
+
+struct Kernels {
+    const char * name;
+    int lanes;             // floats per vector
+    int registers;         // accumulators a micro-kernel may use
+
+    // Output positions [first, last) of one frame.
+    void (*conv)(const ConvCall & call, int first, int last);
+
+    // CausalGroupNorm statistics over n values: mean and 1/sqrt(variance + 1e-5) (report, 3).
+    // The values come in two contiguous pieces (the second may be empty).
+    void (*norm_stats)(const float * a, size_t na, const float * b, size_t nb, float * mean, float * scale);
+
+    // y = gamma * (x - mean) * scale + beta per channel, over bins; y_step is floats between bins of y (report, eq. 17).
+    void (*norm_apply)(const float * x, int bins, int channels, float mean, float scale, const float * gamma,
+                       const float * beta, float * y, int y_step);
+
+    // Power-law features of `bins` interleaved (re, im) pairs (report, 2.2).
+    void (*power_law)(const float * spectrum, float * features, int bins, float c);
+
+    // sum_f q[f][h] * k[f][h] for every h of `width` (a multiple of lanes), times scale (report, eq. 6).
+    void (*similarity)(const float * q, const float * k, int bins, int width, float scale, float * out);
+
+    float (*dot)(const float * a, const float * b, int n);
+
+    void (*softmax)(float * x, int n);
+
+    // out[i] = sum_d weights[d] * rows[d][i] for i in [first, last) (report, eq. 4).
+    void (*weighted_sum)(const float * const * rows, const float * weights, int n_rows, float * out, int first, int last);
+
+    // One step of the diagonal recurrence over `n` states (a multiple of lanes); see blocks/bottleneck.h.
+    void (*s4d_step)(const float * coefficients, float * state, const float * v, float * y, int n);
+
+    // Complex convolving mask over bins [first, last), planar inputs; see blocks/mask.h.
+    void (*mask)(const float * mask, size_t mask_stride, const float * const * re, const float * const * im, float * out_re,
+                 float * out_im, int first, int last);
+
+    // x[i] = activation(x[i]); used by tests of the vector functions.
+    void (*activate)(Activation kind, float * x, int n);
+};
+
+// The best set for this CPU, or the one named by the environment variable LOCALVQE_KERNELS (portable, wide, avx2,
+// avx512). Throws Error for a name that is unknown or that this CPU cannot run.
+const Kernels & select_kernels();
+
+// Names of the sets this CPU can run; returns how many were written to out (at most capacity).
+int available_kernels(const Kernels ** out, int capacity);
+
+} // namespace localvqe

@@ -1,0 +1,32 @@
+// Owns the weights of a convolution in the order a kernel set reads them.
+#pragma once
+
+#include "../aligned.h"
+#include "kernels.h"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace localvqe {
+
+class ConvWeights {
+public:
+    // weight(output, row, tap) and bias(output) are asked once per element. `outputs` beyond those that exist in the
+    // model may be requested; the callbacks return 0 for them. one_position: the layer is applied to one position at a
+    // time (a linear layer), which wants wide panels.
+    ConvWeights(const Kernels & kernels, int outputs, int rows, int taps, bool one_position,
+                const std::function<float(int, int, int)> & weight, const std::function<float(int)> & bias);
+    ConvWeights(const ConvWeights &) = delete;
+    ConvWeights & operator=(const ConvWeights &) = delete;
+
+    const PackedConv & packed() const { return packed_; }
+
+private:
+    std::vector<Panel> panels_;
+    AlignedFloats weights_;
+    AlignedFloats bias_;
+    PackedConv packed_;
+};
+
+} // namespace localvqe

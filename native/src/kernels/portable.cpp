@@ -1,0 +1,11 @@
+// Baseline instructions: SSE2 on x86-64; NEON (with its 32 registers and fused multiply-add) on 64-bit Arm.
+#define LVQE_SET kPortableKernels
+#if defined(__aarch64__)
+#define LVQE_SET_NAME "neon"
+#define LVQE_ACCUMULATORS 24
+#else
+#define LVQE_SET_NAME "portable"
+#define LVQE_ACCUMULATORS 12
+#endif
+#define LVQE_LANES 4
+#include "set.inl.h"

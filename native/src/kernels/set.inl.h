@@ -1,0 +1,23 @@
+// Body of one kernel set. The including file defines LVQE_SET (its name), LVQE_LANES and LVQE_ACCUMULATORS, and is
+// compiled with the flags of its instruction set.
+
+#include "kernels.h"
+
+namespace localvqe {
+namespace {
+
+#include "vector.inl.h"
+
+#include "conv.inl.h"
+
+#include "blocks.inl.h"
+
+} // namespace
+
+extern const Kernels LVQE_SET;
+const Kernels LVQE_SET = {
+    LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, conv, norm_stats, norm_apply, power_law, similarity, dot,
+    softmax, weighted_sum, s4d_step, mask, activate,
+};
+
+} // namespace localvqe

@@ -1,0 +1,133 @@
+#include "tensor_table.h"
+
+#include "error.h"
+#include "gguf_reader.h"
+
+namespace localvqe {
+namespace {
+
+using Shapes = std::map<std::string, std::vector<uint64_t>>;
+
+void add_conv(Shapes & s, const std::string & name, int out, int in, int kh, int kw) {
+    s[name + ".weight"] = {uint64_t(kw), uint64_t(kh), uint64_t(in), uint64_t(out)};
+    s[name + ".bias"] = {uint64_t(out)};
+}
+
+void add_affine(Shapes & s, const std::string & name, int channels) {
+    s[name + ".weight"] = {uint64_t(channels)};
+    s[name + ".bias"] = {uint64_t(channels)};
+}
+
+void add_block(Shapes & s, const ModelConfig & c, const BlockShape & b) {
+    const int width = b.decoder ? b.in_channels : b.out_channels;
+    if (b.decoder) {
+        add_conv(s, b.name + ".skip_conv", b.in_channels, b.in_channels, 1, 1);
+        add_conv(s, b.name + ".deconv.conv", 2 * b.out_channels, b.in_channels, c.kernel_h, c.kernel_w);
+    } else {
+        add_conv(s, b.name + ".conv", b.out_channels, b.in_channels, c.kernel_h, c.kernel_w);
+    }
+    add_conv(s, b.name + ".resblock.conv", width, width, c.kernel_h, c.kernel_w);
+    if (c.has_norm()) {
+        if (b.decoder) {
+            add_affine(s, b.name + ".skip_norm", b.in_channels);
+            add_affine(s, b.name + ".deconv.norm", b.in_channels);
+        } else {
+            add_affine(s, b.name + ".norm", b.in_channels);
+        }
+        add_affine(s, b.name + ".resblock.norm", width);
+    } else if (b.decoder && b.name != "dec1") {
+        s[b.name + ".bn.scale"] = {uint64_t(b.out_channels)};
+        s[b.name + ".bn.bias"] = {uint64_t(b.out_channels)};
+    }
+}
+
+// Writers differ on whether trailing axes of length 1 are stored.
+std::vector<uint64_t> trimmed(std::vector<uint64_t> ne) {
+    while (ne.size() > 1 && ne.back() == 1) {
+        ne.pop_back();
+    }
+    return ne;
+}
+
+std::string shape_text(const std::vector<uint64_t> & ne) {
+    std::string out = "[";
+    for (size_t i = 0; i < ne.size(); ++i) {
+        out += (i == 0 ? "" : ", ") + std::to_string(ne[i]);
+    }
+    return out + "]";
+}
+
+} // namespace
+
+std::vector<BlockShape> block_shapes(const ModelConfig & c) {
+    std::vector<BlockShape> out;
+    const auto mic = [&](int i) {
+        const int joined = i == 3 ? c.far_channels[kFarStages] : 0; // the aligned far-end feature (report, 2.4)
+        out.push_back({"mic_enc" + std::to_string(i), c.mic_channels[i - 1] + joined, c.mic_channels[i], false});
+    };
+    mic(1);
+    mic(2);
+    for (int i = 1; i <= kFarStages; ++i) {
+        out.push_back({"far_enc" + std::to_string(i), c.far_channels[i - 1], c.far_channels[i], false});
+    }
+    for (int i = 3; i <= kMicStages; ++i) {
+        mic(i);
+    }
+    for (int i = kMicStages; i >= 1; --i) {
+        out.push_back({"dec" + std::to_string(i), c.mic_channels[i], i > 1 ? c.mic_channels[i - 1] : kMaskChannels, true});
+    }
+    return out;
+}
+
+Shapes tensor_shapes(const ModelConfig & c) {
+    Shapes s;
+    s["encoder.conv.weight"] = {kFft, 1, kFft};
+    s["decoder.linear.weight"] = {kFft, kFft};
+    for (const BlockShape & b : block_shapes(c)) {
+        add_block(s, c, b);
+    }
+    add_conv(s, "align.pconv_mic", c.align_hidden, c.mic_channels[2], 1, 1);
+    add_conv(s, "align.pconv_ref", c.align_hidden, c.far_channels[2], 1, 1);
+    add_conv(s, "align.conv.1", 1, c.align_hidden, 5, 3);
+    const uint64_t hidden = uint64_t(c.bottleneck_hidden);
+    const uint64_t features = uint64_t(c.bottleneck_features());
+    for (const char * part : {"a_real", "a_imag", "B_real", "B_imag", "C_real", "C_imag"}) {
+        s[std::string("bottleneck.") + part] = {hidden};
+    }
+    s["bottleneck.D"] = {features};
+    s["bottleneck.input_proj.weight"] = {features, hidden};
+    s["bottleneck.input_proj.bias"] = {hidden};
+    s["bottleneck.output_proj.weight"] = {hidden, features};
+    s["bottleneck.output_proj.bias"] = {features};
+    return s;
+}
+
+void check_tensors(const GgufFile & file, const ModelConfig & config) {
+    const Shapes expected = tensor_shapes(config);
+    if (file.tensors().count("align.temperature") != 0) {
+        throw Error("tensor align.temperature is present, so its tau was not folded into align.conv.1: export the "
+                    "checkpoint again");
+    }
+    for (const auto & entry : expected) {
+        const auto found = file.tensors().find(entry.first);
+        if (found == file.tensors().end()) {
+            throw Error("tensor " + entry.first + " is missing");
+        }
+        const GgufTensor & t = found->second;
+        if (trimmed(t.ne) != trimmed(entry.second)) {
+            throw Error("tensor " + entry.first + " has shape " + shape_text(t.ne) + ", expected " +
+                        shape_text(entry.second));
+        }
+        if (t.type != 0) {
+            throw Error("tensor " + entry.first + " has type " + gguf_type_name(t.type) + "; this engine runs F32");
+        }
+    }
+    for (const auto & entry : file.tensors()) {
+        if (expected.count(entry.first) == 0) {
+            throw Error("tensor " + entry.first + " does not belong to a version-" + std::to_string(config.version) +
+                        " model");
+        }
+    }
+}
+
+} // namespace localvqe
