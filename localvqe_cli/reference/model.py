@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from .. import tensors
 from ..config import MIC_STAGES, ModelConfig
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
 from .align import AlignBlock
 from .bottleneck import S4D
 from .conv_block import EncoderBlock
@@ -67,9 +67,17 @@ class LocalVQE(nn.Module):
 
     @classmethod
     def from_state(cls, config: ModelConfig, state: Mapping[str, Tensor]) -> LocalVQE:
-        """A model in evaluation mode with the weights of a checkpoint; names and shapes must match exactly."""
+        """A model in evaluation mode with the weights of a checkpoint; names and shapes must match exactly.
+
+        Raises:
+            CheckpointError: they do not.
+        """
         model = cls(config)
-        model.load_state_dict(dict(state), strict=True)
+        try:
+            model.load_state_dict(dict(state), strict=True)
+        except RuntimeError as exc:
+            problem = " ".join(str(exc).split())
+            raise CheckpointError(f"state dict does not fit its configuration: {problem[:200]}") from exc
         return model.eval()
 
     @torch.no_grad()
