@@ -1,0 +1,5 @@
+"""``python -m localvqe_cli`` is ``localvqe``."""
+
+from .cli import main
+
+main()

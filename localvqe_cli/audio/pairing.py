@@ -1,0 +1,215 @@
+"""Which microphone goes with which reference, and where the result goes."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..atomic import check_output
+from ..errors import UsageError
+from .reader import STDIO
+
+__all__ = ["Job", "jobs_from_directories", "jobs_from_manifest", "prepare_outputs", "single_job"]
+
+OUTPUT_SUFFIX = "_enhanced"
+
+_MIC_SUFFIX = "_mic"
+_REF_SUFFIXES = ("_lpb", "_ref")  # the AEC challenge's "loopback", and what others call it
+_EXTENSIONS = {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
+_MAX_CELL = 4096
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to enhance.
+
+    Attributes:
+        id: names the job in messages and, in a batch, the output.
+        mic: path of the microphone recording, ``-`` for stdin.
+        ref: path of the far-end reference; None is silence. Empty when a batch has no match for the mic.
+        output: path to write, ``-`` for stdout.
+    """
+
+    id: str
+    mic: str
+    ref: str | None
+    output: str
+
+
+def single_job(mic: str, ref: str | None, output: str | None) -> Job:
+    """The job for one pair; the output defaults to ``MIC_enhanced.wav`` beside the mic, or stdout for stdin.
+
+    Raises:
+        UsageError: both inputs are stdin.
+    """
+    if mic == STDIO and ref == STDIO:
+        raise UsageError("only one of mic and reference can come from stdin")
+    if mic == STDIO:
+        return Job("stdin", mic, ref, output or STDIO)
+    stem, _ = os.path.splitext(mic)
+    return Job(os.path.basename(stem), mic, ref, output or f"{stem}{OUTPUT_SUFFIX}.wav")
+
+
+def jobs_from_manifest(path: str, output_dir: str | None, *, use_ref: bool = True) -> list[Job]:
+    """Jobs from a TSV or CSV with the columns id, mic and ref; other columns are ignored.
+
+    Paths are relative to the manifest. Outputs are ``<id>_enhanced.wav`` in ``output_dir``, else
+    beside each mic. ``use_ref=False`` leaves the ref column unread.
+
+    Raises:
+        UsageError: the file cannot be read, lacks a column or a value, repeats an id, or an id is
+            not a plain file name.
+    """
+    base = os.path.dirname(path)
+    jobs: dict[str, Job] = {}
+    for line, row in _read_rows(path, ("id", "mic", "ref") if use_ref else ("id", "mic")):
+        name = row["id"]
+        if not _is_plain_name(name):
+            raise UsageError(f"{path} line {line}: the id {name!r} is not a plain file name")
+        if name in jobs:
+            raise UsageError(f"{path} line {line}: the id {name!r} appears twice")
+        mic = _beside(base, row["mic"])
+        ref = _beside(base, row["ref"]) if use_ref else None
+        folder = os.path.dirname(mic) if output_dir is None else output_dir
+        jobs[name] = Job(name, mic, ref, _output_in(folder, name))
+    if not jobs:
+        raise UsageError(f"{path}: lists no pairs")
+    return list(jobs.values())
+
+
+def jobs_from_directories(
+    mic_dir: str, ref_dir: str | None, output_dir: str | None, *, use_ref: bool = True
+) -> list[Job]:
+    """Jobs from a directory of microphones and one of references (by default the same directory).
+
+    A mic finds the reference of the same stem, or by the AEC challenge's names: ``X_mic`` goes with
+    ``X_lpb`` or ``X_ref``. A mic without a reference becomes a job with an empty ``ref``, for the
+    caller to report.
+
+    Raises:
+        UsageError: a directory cannot be listed or holds no mic, or two references match one mic.
+    """
+    mics = _microphones(mic_dir)
+    if not mics:
+        raise UsageError(f"{mic_dir}: holds no microphone recordings (files named *{_MIC_SUFFIX}, or any audio)")
+    stems = [_stem(mic) for mic in mics]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise UsageError(f"{mic_dir}: {stem} exists in two formats; keep one")
+    refs = _reference_table(mic_dir if ref_dir is None else ref_dir) if use_ref else {}
+    jobs = []
+    for mic, stem in zip(mics, stems, strict=True):
+        ref = None
+        if use_ref:
+            same_name = refs.get(stem, []) if ref_dir is not None else []
+            found = same_name or refs.get(f"{stem.removesuffix(_MIC_SUFFIX)}*", [])
+            if len(found) > 1:
+                names = " and ".join(os.path.basename(name) for name in found)
+                raise UsageError(f"{mic}: two references match, {names}; keep one or use --pairs")
+            ref = found[0] if found else ""
+        jobs.append(Job(stem, mic, ref, _output_in(mic_dir if output_dir is None else output_dir, stem)))
+    return jobs
+
+
+def prepare_outputs(jobs: Iterable[Job], *, force: bool, output_dir: str | None = None) -> None:
+    """Check every output before any work is done; creates ``output_dir``.
+
+    Raises:
+        UsageError: an output exists (without ``force``), is an input of the batch, or cannot be
+            written.
+    """
+    jobs = list(jobs)
+    if output_dir is not None:
+        try:
+            os.makedirs(output_dir, exist_ok=True)
+        except OSError as exc:
+            raise UsageError(f"cannot create the output directory {output_dir}: {exc.strerror or exc}") from exc
+    inputs = {os.path.realpath(path) for job in jobs for path in (job.mic, job.ref) if path and path != STDIO}
+    for job in jobs:
+        if job.output == STDIO:
+            continue
+        own = [path for path in (job.mic, job.ref) if path and path != STDIO]
+        if len(jobs) > 1 and os.path.realpath(job.output) in inputs:
+            raise UsageError(f"cannot write {job.output}: it is an input of this batch; choose another output")
+        check_output(job.output, force=force, inputs=own)
+
+
+# -- manifests --------------------------------------------------------------------------------
+
+
+def _read_rows(path: str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """(line number, row) of every non-empty row, with the named columns present and filled."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            head = file.readline(_MAX_CELL)
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter="\t" if "\t" in head else ",", strict=True)
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
+            if missing:
+                raise UsageError(
+                    f"{path}: needs a header line with the columns id, mic and ref; {missing[0]} is missing"
+                )
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise UsageError(f"{path}: cannot be read as a list of pairs ({reason})") from exc
+    out = []
+    for line, row in rows:
+        values = {name: (row[name] or "").strip() for name in columns}
+        if not any(values.values()):
+            continue
+        for name in columns:
+            if not values[name]:
+                hint = "; use --no-ref for silence" if name == "ref" else ""
+                raise UsageError(f"{path} line {line}: the column {name} is empty{hint}")
+        out.append((line, values))
+    return out
+
+
+def _is_plain_name(name: str) -> bool:
+    return not (name in (".", "..") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name))
+
+
+def _beside(base: str, cell: str) -> str:
+    path = os.path.join(base, cell)
+    return os.path.join(".", path) if path == STDIO else path  # a file of that name, not stdin
+
+
+def _output_in(folder: str, name: str) -> str:
+    return os.path.join(folder, f"{name}{OUTPUT_SUFFIX}.wav")
+
+
+# -- directories ------------------------------------------------------------------------------
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _audio_files(folder: str) -> list[str]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as exc:
+        raise UsageError(f"{folder}: cannot be listed ({exc.strerror or exc})") from exc
+    audio = [name for name in names if os.path.splitext(name)[1].lower() in _EXTENSIONS and not name.startswith(".")]
+    return [os.path.join(folder, name) for name in audio if not _stem(name).endswith(OUTPUT_SUFFIX)]
+
+
+def _microphones(folder: str) -> list[str]:
+    files = _audio_files(folder)
+    named = [path for path in files if _stem(path).endswith(_MIC_SUFFIX)]
+    return named or [path for path in files if not _stem(path).endswith(_REF_SUFFIXES)]
+
+
+def _reference_table(folder: str) -> dict[str, list[str]]:
+    """Files by stem, and by ``X*`` for a challenge name ``X_lpb`` or ``X_ref``."""
+    table: dict[str, list[str]] = {}
+    for path in _audio_files(folder):
+        stem = _stem(path)
+        table.setdefault(stem, []).append(path)
+        for suffix in _REF_SUFFIXES:
+            if stem.endswith(suffix):
+                table.setdefault(f"{stem.removesuffix(suffix)}*", []).append(path)
+    return table

@@ -1,0 +1,229 @@
+"""Audio inputs: any format libsndfile reads, from a file, a pipe or stdin, as mono float32 blocks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import AudioError, UsageError
+from .header import promised_wav_frames
+from .resample import FloatArray
+
+__all__ = ["STDIO", "AudioInput", "ReadStats"]
+
+#: The file name that means standard input or output.
+STDIO = "-"
+
+RATE_RANGE = (1000, 1_000_000)  # Hz; outside it the header is damaged, not unusual
+_BLOCK_VALUES = 1 << 17  # samples times channels held at once, 0.5 MB
+_LENGTH_UNKNOWN = 1 << 62  # libsndfile's answer for FLAC written into a pipe
+# No sample format in use reaches this; larger values would overflow float32 further on.
+_ABSURD = float(1 << 24)
+# One step of 16-bit PCM: what is no louder than this is silence with dither.
+_SILENCE = 1.0 / 32768.0
+
+
+@dataclass
+class ReadStats:
+    """What one pass over an input found, counted at the file's own rate.
+
+    Attributes:
+        frames: frames read.
+        bad_samples: NaN, infinite or absurdly large samples, replaced by zeros.
+        samples: samples looked at (frames times the channels in use).
+        peak: largest absolute value after mixing down.
+    """
+
+    frames: int = 0
+    bad_samples: int = 0
+    samples: int = 0
+    peak: float = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Nothing louder than one step of 16-bit PCM."""
+        return self.peak <= _SILENCE
+
+
+class AudioInput:
+    """One readable audio file; :meth:`blocks` may be called again for another pass.
+
+    Attributes:
+        name: the path as the user gave it, or ``stdin``.
+        rate: sampling rate in Hz.
+        channels: channels in the file.
+        frames: frames the header promises, None where it does not say.
+        subtype: libsndfile's name of the sample encoding, for example ``PCM_16``.
+        container: libsndfile's name of the file format, for example ``WAV``.
+        mixes_down: several channels become one by averaging.
+
+    Raises:
+        AudioError: missing, not audio, empty, or of an unusable rate.
+        UsageError: ``channel`` names one that the file does not have.
+    """
+
+    def __init__(self, path: str, channel: int | None = None) -> None:
+        """Open ``path`` (``-`` is stdin); ``channel`` counts from 1, None averages all."""
+        self.path = path
+        self.name = "stdin" if path == STDIO else path
+        self._spool = _spool_stream(path, self.name)
+        with self._open() as file:
+            self.rate = int(file.samplerate)
+            self.channels = int(file.channels)
+            self.subtype = str(file.subtype)
+            self.container = str(file.format)
+            self.frames: int | None = int(file.frames) if file.frames < _LENGTH_UNKNOWN else None
+        if not RATE_RANGE[0] <= self.rate <= RATE_RANGE[1]:
+            raise AudioError(f"{self.name}: a sampling rate of {self.rate} Hz cannot be right; is the file damaged?")
+        if self.frames == 0:
+            raise AudioError(f"{self.name}: contains no audio")
+        self.frames = self._promised_frames()
+        # A mono file has one channel to give, whatever the option says about its partner.
+        self._channel = channel - 1 if channel is not None and self.channels > 1 else None
+        if self._channel is not None and not 0 <= self._channel < self.channels:
+            raise UsageError(f"{self.name}: has {self.channels} channels, so --channel takes 1 to {self.channels}")
+
+    @property
+    def seconds(self) -> float | None:
+        """Promised length in seconds."""
+        return None if self.frames is None else self.frames / self.rate
+
+    @property
+    def mixes_down(self) -> bool:
+        return self.channels > 1 and self._channel is None
+
+    def blocks(self, stats: ReadStats | None = None, block_frames: int | None = None) -> Iterator[FloatArray]:
+        """Yield the whole file as mono float32 blocks (n,) at the file's own rate.
+
+        Args:
+            stats: filled while reading.
+            block_frames: block length; only speed and memory depend on it.
+
+        Raises:
+            AudioError: the data is damaged, or no sample in the whole file is a finite number.
+        """
+        stats = ReadStats() if stats is None else stats
+        size = block_frames or max(1, _BLOCK_VALUES // self.channels)
+        with self._open() as file:
+            while True:
+                raw = self._read(file, size, stats.frames)
+                if len(raw) == 0:
+                    break
+                stats.frames += len(raw)
+                mono = self._mono(raw, stats)
+                stats.peak = max(stats.peak, float(np.abs(mono).max()))
+                yield mono
+        if stats.frames == 0:
+            raise AudioError(f"{self.name}: contains no audio")
+        if stats.bad_samples == stats.samples:
+            raise AudioError(f"{self.name}: no sample is a finite number; the recording is unusable")
+
+    def __enter__(self) -> AudioInput:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the copy of a piped input."""
+        if self._spool is not None:
+            self._spool.close()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def _open(self) -> Any:
+        import soundfile
+
+        if self._spool is not None:
+            self._spool.seek(0)
+        try:
+            return soundfile.SoundFile(self.path if self._spool is None else self._spool)
+        except TypeError as exc:  # soundfile wants a rate for headerless files
+            raise AudioError(f"{self.name}: raw audio without a header; convert it to WAV first") from exc
+        except (soundfile.SoundFileError, OSError, ValueError) as exc:
+            _require_readable(self.path, self.name)
+            detail = str(getattr(exc, "error_string", exc)).rstrip(".")
+            raise AudioError(f"{self.name}: not readable as audio ({detail})") from exc
+
+    def _read(self, file: Any, size: int, position: int) -> FloatArray:
+        """Up to ``size`` frames, (n, channels)."""
+        import soundfile
+
+        buffer = np.full((size, self.channels), np.nan, np.float32)
+        try:
+            block: FloatArray = file.read(out=buffer)
+            return block
+        except (soundfile.SoundFileError, OSError, RuntimeError) as exc:
+            if self.frames is None:
+                # A FLAC of unknown length reports its end as an error, after filling the buffer.
+                return buffer[: int(np.count_nonzero(~np.isnan(buffer[:, 0])))]
+            detail = str(getattr(exc, "error_string", exc)).rstrip(".")
+            at = position / self.rate
+            raise AudioError(f"{self.name}: damaged, cannot be decoded beyond {at:.2f} s ({detail})") from exc
+
+    def _mono(self, raw: FloatArray, stats: ReadStats) -> FloatArray:
+        if self._channel is not None:
+            raw = raw[:, self._channel : self._channel + 1]
+        bad = ~(np.abs(raw) <= _ABSURD)  # a NaN compares false
+        count = int(np.count_nonzero(bad))
+        if count:
+            raw = np.where(bad, np.float32(0.0), raw)
+        stats.bad_samples += count
+        stats.samples += raw.size
+        return np.ascontiguousarray(raw[:, 0]) if raw.shape[1] == 1 else raw.mean(axis=1, dtype=np.float32)
+
+    def _promised_frames(self) -> int | None:
+        if self.container not in ("WAV", "WAVEX") or self.frames is None:
+            return self.frames
+        if self._spool is not None:
+            return promised_wav_frames(self._spool) or self.frames
+        with open(self.path, "rb") as file:
+            return promised_wav_frames(file) or self.frames
+
+
+def _require_readable(path: str, name: str) -> None:
+    """Replace libsndfile's "System error" by the reason."""
+    if path == STDIO:
+        return
+    if os.path.isdir(path):
+        raise AudioError(f"{name}: is a directory, not an audio file")
+    try:
+        with open(path, "rb"):
+            pass
+    except FileNotFoundError as exc:
+        raise AudioError(f"{name}: no such file") from exc
+    except (OSError, ValueError) as exc:
+        raise AudioError(f"{name}: cannot be opened ({getattr(exc, 'strerror', None) or exc})") from exc
+
+
+def _spool_stream(path: str, name: str) -> BinaryIO | None:
+    """A rewindable copy of stdin or a pipe, on disk under no name; None for an ordinary file."""
+    if path != STDIO:
+        try:
+            if not stat.S_ISFIFO(os.stat(path).st_mode):
+                return None
+        except (OSError, ValueError):
+            return None
+    elif sys.stdin.isatty():
+        raise UsageError("stdin is a terminal; pipe audio into it or name a file")
+    spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by AudioInput.close
+    try:
+        if path == STDIO:
+            shutil.copyfileobj(sys.stdin.buffer, spool)
+        else:
+            with open(path, "rb") as pipe:
+                shutil.copyfileobj(pipe, spool)
+    except BaseException as exc:
+        spool.close()
+        if isinstance(exc, OSError):
+            raise AudioError(f"{name}: cannot be read ({exc.strerror or exc})") from exc
+        raise
+    if spool.tell() == 0:
+        spool.close()
+        raise AudioError(f"{name}: contains no audio")
+    return spool

@@ -1,0 +1,141 @@
+"""Audio outputs: mono, in the microphone's rate and encoding, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..atomic import atomic_output
+from ..errors import LocalVQEError, UsageError
+from .reader import STDIO, AudioInput
+from .resample import FloatArray
+
+__all__ = ["AudioOutput", "OutputFormat", "choose_format", "open_output"]
+
+# What to use where a container cannot hold the microphone's encoding, in this order.
+_SUBSTITUTES = {
+    "PCM_U8": ("PCM_S8", "PCM_16"),
+    "PCM_S8": ("PCM_U8", "PCM_16"),
+    "PCM_24": ("PCM_16",),
+    "PCM_32": ("PCM_24", "PCM_16"),
+    "FLOAT": ("PCM_24", "PCM_16"),
+    "DOUBLE": ("FLOAT", "PCM_24", "PCM_16"),
+}
+_RIFF_LIMIT = (1 << 32) - (1 << 16)
+_WIDEST_SAMPLE = 8
+_CONTAINERS = {"aif": "AIFF", "aifc": "AIFF", "oga": "OGG", "opus": "OGG", "snd": "AU", "wave": "WAV"}
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """libsndfile's names of a container and an encoding, and why they differ from the input's."""
+
+    container: str
+    subtype: str
+    note: str | None = None
+
+
+def choose_format(path: str, source: AudioInput) -> OutputFormat:
+    """The container that ``path``'s extension names, with ``source``'s encoding if it can hold it.
+
+    stdout gets WAV. A WAV that would outgrow its 4 GB header becomes RF64, which the same readers
+    open.
+
+    Raises:
+        UsageError: the extension names no format that can be written.
+    """
+    import soundfile
+
+    extension = "wav" if path == STDIO else os.path.splitext(path)[1].lstrip(".").lower()
+    container = _CONTAINERS.get(extension, extension.upper())
+    if container == "RAW" or container not in soundfile.available_formats():
+        raise UsageError(f"{path}: cannot tell the audio format from the name; end it in .wav, .flac or .ogg")
+    if container == "WAV" and (source.frames or 0) * _WIDEST_SAMPLE > _RIFF_LIMIT:
+        container = "RF64"
+    wanted = "OPUS" if extension == "opus" else source.subtype
+    fallback = soundfile.default_subtype(container)
+    for subtype in (wanted, *_SUBSTITUTES.get(wanted, ()), fallback):
+        if subtype is not None and soundfile.check_format(container, subtype):
+            note = None if subtype == source.subtype else f"{container} written as {subtype} (mic: {source.subtype})"
+            return OutputFormat(container, subtype, note)
+    raise UsageError(f"{path}: {container} files cannot be written; end the name in .wav, .flac or .ogg")
+
+
+class AudioOutput:
+    """Takes mono float32 blocks; values beyond full scale are clamped, never wrapped."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def write(self, block: FloatArray) -> None:
+        """Append ``block`` (n,).
+
+        Raises:
+            LocalVQEError: the system refused, for example because the disk is full.
+        """
+        try:
+            self._file.write(block)
+        except (OSError, RuntimeError, AssertionError) as exc:  # the last is soundfile's short write
+            detail = str(getattr(exc, "error_string", exc)) or "the disk may be full"
+            raise LocalVQEError(f"could not write {self._name}: {detail.rstrip('.')}") from exc
+
+
+@contextmanager
+def open_output(path: str, rate: int, form: OutputFormat) -> Iterator[AudioOutput]:
+    """An output file that takes its name when the body ends well and disappears when it does not.
+
+    ``-``, pipes and devices receive the finished bytes at the end, since a header cannot be
+    corrected there.
+
+    Raises:
+        UsageError: the target cannot be written, or its format cannot hold ``rate``.
+        LocalVQEError: the system refused a write.
+    """
+    if path == STDIO or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
+        with tempfile.TemporaryFile() as spool:
+            with _sound_file(spool, path, rate, form) as file:
+                yield AudioOutput(file, path)
+            _copy_out(spool, path)
+        return
+    with atomic_output(path) as temporary, _sound_file(temporary, path, rate, form) as file:
+        yield AudioOutput(file, path)
+
+
+@contextmanager
+def _sound_file(target: Path | BinaryIO, name: str, rate: int, form: OutputFormat) -> Iterator[Any]:
+    import soundfile
+
+    try:
+        file = soundfile.SoundFile(target, "w", rate, 1, form.subtype, format=form.container)
+    except (soundfile.SoundFileError, ValueError) as exc:
+        what = f"{form.container} with {form.subtype} at {rate} Hz"
+        detail = str(getattr(exc, "error_string", exc)).rstrip(".")
+        raise UsageError(f"cannot write {name} as {what} ({detail}); choose another extension") from exc
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except (soundfile.SoundFileError, OSError) as exc:
+            raise LocalVQEError(f"could not write {name}: {getattr(exc, 'error_string', exc)}") from exc
+
+
+def _copy_out(spool: BinaryIO, path: str) -> None:
+    spool.seek(0)
+    if path == STDIO:
+        shutil.copyfileobj(spool, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with open(path, "wb") as file:
+            shutil.copyfileobj(spool, file)
+    except OSError as exc:
+        raise LocalVQEError(f"could not write {path}: {exc.strerror or exc}") from exc

@@ -1,0 +1,81 @@
+"""The ``localvqe`` command. Each verb is a module of its own; this one registers them and turns errors into exit codes.
+
+Exit codes: 0 done; 1 the work failed or a check did not hold; 2 usage; 3 unusable audio; 4 unusable
+model or checkpoint; 5 missing extra or engine; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import LocalVQEError
+from .common import fail
+from .enhance import enhance
+
+__all__ = ["app", "main"]
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class _Verbs(TyperGroup):
+    """Runs a verb and gives each deliberate error its line and its exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)  # in the order of registration
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LocalVQEError as exc:
+            fail(str(exc))
+            raise typer.Exit(exc.exit_code) from exc
+        except KeyboardInterrupt as exc:
+            fail("interrupted")
+            raise typer.Exit(EXIT_INTERRUPTED) from exc
+
+
+app = typer.Typer(
+    name="localvqe",
+    cls=_Verbs,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"localvqe {version('localvqe')}")
+        except PackageNotFoundError:
+            print("localvqe (not installed, running from source)")
+        raise typer.Exit
+
+
+@app.callback()
+def _localvqe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Remove echo, noise and reverberation from voice recordings."""
+
+
+app.command()(enhance)
+
+
+def main() -> NoReturn:
+    """Entry point of the ``localvqe`` command."""
+    # A polite kill unwinds like Ctrl-C, so that temporary files go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    app(prog_name="localvqe")
+    raise SystemExit(0)

@@ -1,0 +1,110 @@
+"""What the verbs share: options with one spelling and one meaning, and how they speak.
+
+stdout is for results that another program reads (``--json``, audio); people are told on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+__all__ = [
+    "ForceOption",
+    "JsonOption",
+    "ModelOption",
+    "OutputOption",
+    "QuietOption",
+    "ThreadsOption",
+    "VerboseOption",
+    "configure_console",
+    "detail",
+    "emit_json",
+    "fail",
+    "is_quiet",
+    "note",
+    "say",
+    "warn",
+]
+
+MAX_THREADS = 32
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="Model file or registry name; default: the embedded model."),
+]
+OutputOption = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="PATH", help="Where to write; the default is beside the input.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+ThreadsOption = Annotated[
+    int, typer.Option("--threads", "-t", min=1, max=MAX_THREADS, metavar="N", help="CPU threads, 1 to 32.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print details as well.")]
+
+_QUIET, _NORMAL, _VERBOSE = range(3)
+_level = _NORMAL
+
+
+def configure_console(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Set how much :func:`say`, :func:`note`, :func:`warn` and :func:`detail` print."""
+    global _level
+    _level = _QUIET if quiet else _VERBOSE if verbose else _NORMAL
+
+
+def is_quiet() -> bool:
+    """True under ``--quiet``."""
+    return _level == _QUIET
+
+
+def say(text: str) -> None:
+    """A plain line on stderr, unless quiet."""
+    if _level >= _NORMAL:
+        _to_stderr(text)
+
+
+def note(text: str) -> None:
+    """Something done on the user's behalf that they may want to know."""
+    say(f"note: {text}")
+
+
+def warn(text: str) -> None:
+    """Something that is probably not what the user meant."""
+    say(f"warning: {text}")
+
+
+def detail(text: str) -> None:
+    """A line that only ``--verbose`` shows."""
+    if _level >= _VERBOSE:
+        _to_stderr(text)
+
+
+def fail(text: str) -> None:
+    """The one line that an error gets, even when quiet."""
+    _to_stderr(f"localvqe: error: {text}")
+
+
+def emit_json(obj: Any) -> None:
+    """Print ``obj`` on stdout as JSON; numbers that are not finite become null."""
+    print(json.dumps(_finite(obj), indent=2, ensure_ascii=False, default=str))
+
+
+def _to_stderr(text: str) -> None:
+    # File names may hold bytes that are no text; they must not turn a message into a traceback.
+    encoding = sys.stderr.encoding or "utf-8"
+    line = text.replace("\r", " ").replace("\n", " ")
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+def _finite(obj: Any) -> Any:
+    if isinstance(obj, dict):
+        return {key: _finite(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [_finite(value) for value in obj]
+    if isinstance(obj, float) and (obj != obj or obj in (float("inf"), float("-inf"))):
+        return None
+    return obj

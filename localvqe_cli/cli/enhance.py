@@ -1,0 +1,220 @@
+"""``localvqe enhance``: recordings in, enhanced recordings out."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import UsageError
+from .common import (
+    ForceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    ThreadsOption,
+    VerboseOption,
+    configure_console,
+    detail,
+    emit_json,
+    fail,
+    note,
+    say,
+    warn,
+)
+from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..audio import Job
+    from ..enhance_files import EnhanceOptions, FileResult
+
+__all__ = ["enhance"]
+
+_MAX_SHIFT_MS = 60_000.0
+_STDIO = "-"
+
+
+class ClipChoice(str, Enum):
+    """``--clip-mode``."""
+
+    rescale = "rescale"
+    clamp = "clamp"
+
+
+def enhance(
+    mic: Annotated[
+        str | None, typer.Argument(metavar="MIC", help="Microphone recording, a directory of them, or - for stdin.")
+    ] = None,
+    ref: Annotated[
+        str | None, typer.Argument(metavar="REF", help="Far-end reference: what the loudspeaker played.")
+    ] = None,
+    mic_option: Annotated[str | None, typer.Option("--mic", metavar="PATH", help="Same as MIC.")] = None,
+    ref_option: Annotated[str | None, typer.Option("--ref", metavar="PATH", help="Same as REF.")] = None,
+    no_ref: Annotated[bool, typer.Option("--no-ref", help="No far end: take silence as the reference.")] = False,
+    pairs: Annotated[
+        str | None, typer.Option("--pairs", metavar="FILE", help="TSV or CSV with the columns id, mic and ref.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="Output file, - for stdout; a directory with --pairs or directories. Default: MIC_enhanced.wav.",
+        ),
+    ] = None,
+    model: ModelOption = None,
+    strength: Annotated[
+        float, typer.Option("--strength", min=0.0, max=1.0, metavar="0..1", help="Share of the enhanced signal.")
+    ] = 1.0,
+    noise_gate: Annotated[
+        float | None, typer.Option("--noise-gate", max=0.0, metavar="DBFS", help="Mute hops at or below this level.")
+    ] = None,
+    align: Annotated[
+        str, typer.Option("--align", metavar="auto|off|MS", help="Shift the reference; MS > 0 delays it.")
+    ] = "auto",
+    channel: Annotated[
+        int | None,
+        typer.Option("--channel", min=1, metavar="N", help="Channel to use, from 1. Default: mix all to one."),
+    ] = None,
+    clip_mode: Annotated[
+        ClipChoice, typer.Option("--clip-mode", help="Output beyond full scale: turn the file down, or clamp.")
+    ] = ClipChoice.rescale,
+    threads: ThreadsOption = 1,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Enhance recordings, one or many.
+
+    Removes echo, noise and reverberation. MIC is what the microphone heard, REF what the loudspeaker
+    played at the same time. The output has MIC's length, rate and encoding, in step with it to the sample.
+    """
+    configure_console(quiet=quiet, verbose=verbose)
+    mic = _one_of(mic, mic_option, "MIC", "--mic")
+    ref = _one_of(ref, ref_option, "REF", "--ref")
+    options = _options(align, channel, clip_mode, strength)
+    if noise_gate is not None and not math.isfinite(noise_gate):
+        raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
+    jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref)
+    _check_stdout(jobs, as_json)
+
+    from ..audio import prepare_outputs
+
+    prepare_outputs(jobs, force=force, output_dir=output if batch else None)
+    enhancer = load_model(model, threads=threads, noise_gate=noise_gate)
+    say(f"model: {enhancer.name}")
+    results = [_run(enhancer, job, options, batch=batch) for job in jobs]
+    if as_json:
+        files = [result.to_dict() for result in results]
+        emit_json({"model": {"name": enhancer.name, "path": str(enhancer.path)}, "files": files})
+    failed = sum(result.error is not None for result in results)
+    if batch:
+        say(f"{len(results) - failed} of {len(results)} files enhanced")
+    if failed:
+        raise typer.Exit(1)
+
+
+def load_model(model: str | None, *, threads: int, noise_gate: float | None) -> Any:
+    """The engine, loaded with ``model``."""
+    from ..engine import Enhancer
+
+    return Enhancer(model, threads=threads, noise_gate=noise_gate)
+
+
+def _one_of(positional: str | None, option: str | None, name: str, flag: str) -> str | None:
+    if positional is not None and option is not None:
+        raise UsageError(f"{name} is given twice, as an argument and with {flag}")
+    value = option if positional is None else positional
+    if value == "":
+        raise UsageError(f"{name} is empty; name a file")
+    return value
+
+
+def _options(align: str, channel: int | None, clip_mode: ClipChoice, strength: float) -> EnhanceOptions:
+    from ..audio import ClipMode
+    from ..enhance_files import ALIGN_AUTO, ALIGN_OFF, EnhanceOptions
+
+    shift: str | float = align
+    if align not in (ALIGN_AUTO, ALIGN_OFF):
+        try:
+            shift = float(align)
+        except ValueError:
+            shift = math.nan
+        if not abs(shift) <= _MAX_SHIFT_MS:
+            raise UsageError(f"--align {align}: give auto, off, or milliseconds between -60000 and 60000")
+    if math.isnan(strength):
+        raise UsageError("--strength nan: give a number from 0 to 1")
+    return EnhanceOptions(channel=channel, clip_mode=ClipMode(clip_mode.value), align=shift, strength=strength)
+
+
+def _plan(
+    mic: str | None, ref: str | None, pairs: str | None, output: str | None, *, use_ref: bool
+) -> tuple[list[Job], bool]:
+    """The jobs, and whether they are a batch."""
+    from ..audio import jobs_from_directories, jobs_from_manifest, single_job
+
+    if ref is not None and not use_ref:
+        raise UsageError(f"--no-ref contradicts the reference {ref}; drop one of them")
+    if output == "":
+        raise UsageError("--output is empty; name a file")
+    if pairs is not None:
+        if mic is not None or ref is not None:
+            raise UsageError("--pairs lists mics and references itself; drop the others")
+        return jobs_from_manifest(pairs, _batch_output(output), use_ref=use_ref), True
+    if mic is None:
+        raise UsageError("no microphone recording given; see localvqe enhance --help")
+    if os.path.isdir(mic):
+        if ref is not None and not os.path.isdir(ref):
+            raise UsageError(f"{mic} is a directory, so the reference must be one too: {ref}")
+        return jobs_from_directories(mic, ref, _batch_output(output), use_ref=use_ref), True
+    if ref is None and use_ref:
+        raise UsageError("no reference given; name the far-end recording, or use --no-ref for silence")
+    if ref is not None and os.path.isdir(ref):
+        raise UsageError(f"the reference {ref} is a directory but the mic is a file")
+    return [single_job(mic, ref, output)], False
+
+
+def _batch_output(output: str | None) -> str | None:
+    if output == _STDIO:
+        raise UsageError("several outputs cannot go to stdout; name a directory")
+    return output
+
+
+def _check_stdout(jobs: list[Job], as_json: bool) -> None:
+    if all(job.output != _STDIO for job in jobs):
+        return
+    if as_json:
+        raise UsageError("--json and the audio both want stdout; name an output file")
+    if sys.stdout.isatty():
+        raise UsageError("stdout is a terminal; name an output file with -o")
+
+
+def _run(enhancer: Any, job: Job, options: EnhanceOptions, *, batch: bool) -> FileResult:
+    """Enhance one file and say what is to be said about it."""
+    from ..enhance_files import enhance_file, enhance_files
+
+    with ProgressBar(job.id) as progress:
+        if batch:  # where one bad file must not stop the others
+            result = next(enhance_files(enhancer, [job], options, progress))
+        else:
+            result = enhance_file(enhancer, job, options, progress)
+    if result.error is not None:
+        fail(result.error)
+        return result
+    prefix = f"{job.id}: " if batch else ""
+    for text in result.warnings:
+        warn(prefix + text)
+    for text in result.notes:
+        note(prefix + text)
+    for text in result.details:
+        detail(prefix + text)
+    speed = result.seconds / max(result.wall_seconds, 1e-9)
+    target = "stdout" if job.output == _STDIO else job.output
+    say(f"{target}: {result.seconds:.2f} s in {result.wall_seconds:.2f} s ({speed:.0f}x real time)")
+    return result

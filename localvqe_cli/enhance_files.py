@@ -1,0 +1,195 @@
+"""Enhance sound files: from two recordings of any format to one, in flat memory.
+
+What the ``enhance`` verb does, without its terminal: callers pass jobs and options and get results
+that carry everything worth telling the user.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .audio import MODEL_RATE, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
+from .audio.align import reference_shift
+from .errors import AudioError, LocalVQEError
+from .file_notes import clip_notes, input_notes, length_notes, shift_note
+from .signal_path import Model, SignalPath, find_delay
+
+__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_file", "enhance_files"]
+
+ALIGN_AUTO = "auto"
+ALIGN_OFF = "off"
+
+Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True)
+class EnhanceOptions:
+    """How to treat every file of a run.
+
+    Attributes:
+        channel: channel to take from files with several, from 1; None averages them.
+        clip_mode: what to do with output beyond full scale.
+        align: ``auto``, ``off``, or milliseconds by which to delay (negative: advance) the reference.
+        strength: share of the model's output, 0..1; the rest is the unprocessed mic.
+        block_frames: frames read at a time; None chooses. The output does not depend on it.
+    """
+
+    channel: int | None = None
+    clip_mode: ClipMode = ClipMode.RESCALE
+    align: str | float = ALIGN_AUTO
+    strength: float = 1.0
+    block_frames: int | None = None
+
+
+@dataclass
+class FileResult:
+    """What became of one job.
+
+    Attributes:
+        id, mic, ref, output: of the job; ``ref`` is None for silence, ``output`` where it failed.
+        seconds: length of the mic and of the output.
+        rate: sampling rate of the mic and of the output, Hz.
+        channels: channels in the mic's file; the output is mono.
+        subtype: encoding of the output.
+        wall_seconds: time the work took.
+        realtime_factor: ``wall_seconds / seconds``; below 1 is faster than real time.
+        peak: largest absolute output value before ``gain``; full scale is 1.
+        clipped: output samples beyond full scale before ``gain``.
+        gain: factor applied to the whole file to keep it in range.
+        delay_ms: how far the mic's echo lags the reference, None where no echo was found.
+        shift_ms: how far the reference was delayed (negative: advanced).
+        warnings, notes, details: sentences for the user, in order of weight.
+        error: why there is no output; None on success.
+    """
+
+    id: str
+    mic: str
+    ref: str | None
+    output: str | None
+    seconds: float = 0.0
+    rate: int = 0
+    channels: int = 0
+    subtype: str = ""
+    wall_seconds: float = 0.0
+    realtime_factor: float = 0.0
+    peak: float = 0.0
+    clipped: int = 0
+    gain: float = 1.0
+    delay_ms: float | None = None
+    shift_ms: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)
+
+
+def enhance_files(
+    model: Model, jobs: Iterable[Job], options: EnhanceOptions, progress: Progress | None = None
+) -> Iterator[FileResult]:
+    """Enhance a batch; a job that fails yields a result with ``error``, and the others go on."""
+    for job in jobs:
+        try:
+            yield enhance_file(model, job, options, progress)
+        except LocalVQEError as exc:
+            yield FileResult(job.id, job.mic, job.ref or None, None, error=str(exc))
+
+
+def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> FileResult:
+    """Enhance one file; the output has the mic's length, rate and alignment.
+
+    Args:
+        progress: called with the seconds done and the seconds in all (None if unknown).
+
+    Raises:
+        AudioError: an input is missing, damaged, empty, too short or without a finite sample.
+        UsageError: the output cannot be written as asked.
+        LocalVQEError: writing failed, or the model's output is not finite.
+    """
+    started = time.monotonic()
+    result = FileResult(job.id, job.mic, job.ref, job.output)
+    with ExitStack() as stack:
+        mic = stack.enter_context(AudioInput(job.mic, options.channel))
+        ref = None if job.ref is None else stack.enter_context(_open_reference(job, options.channel))
+        result.rate, result.channels = mic.rate, mic.channels
+        form = choose_format(job.output, mic)
+        result.subtype = form.subtype
+        # Opened before the work, so that an unwritable place does not cost an hour first.
+        output = stack.enter_context(open_output(job.output, mic.rate, form))
+        path = SignalPath(
+            model,
+            mic,
+            ref,
+            shift=_align(model, mic, ref, options.align, result),
+            strength=options.strength,
+            block_frames=options.block_frames,
+        )
+        _write(path, output, options.clip_mode, mic, result, progress)
+        _require_length(path, mic, ref, model.config.hop_length)
+    warnings, notes, details = input_notes(mic, path.mic_stats, ref, path.ref_stats)
+    result.warnings += warnings
+    result.notes += notes + length_notes(mic, path.mic_stats, ref, path.ref_stats)
+    result.notes += clip_notes(result.peak, result.clipped, result.gain)
+    result.details += details + ([form.note] if form.note else [])
+    result.seconds = path.mic_stats.frames / mic.rate
+    result.wall_seconds = time.monotonic() - started
+    result.realtime_factor = result.wall_seconds / result.seconds
+    return result
+
+
+def _open_reference(job: Job, channel: int | None) -> AudioInput:
+    if not job.ref:
+        raise AudioError(f"{job.mic}: no reference found for it; --no-ref runs without one")
+    return AudioInput(job.ref, channel)
+
+
+def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult) -> int:
+    """Samples at 16 kHz by which to delay the reference; fills in what ``result`` says about it."""
+    if ref is None or align == ALIGN_OFF:
+        return 0
+    shift = 0
+    if not isinstance(align, str):
+        shift = round(align * MODEL_RATE / 1000.0)
+    else:
+        found = find_delay(mic, ref)
+        if found is not None and found.trusted:
+            result.delay_ms = found.delay_ms
+            shift = reference_shift(found.delay_ms, model.config.dmax)
+    result.shift_ms = shift * 1000.0 / MODEL_RATE
+    if shift:
+        result.notes.append(shift_note(result.delay_ms, result.shift_ms))
+    return shift
+
+
+def _write(
+    path: SignalPath,
+    output: AudioOutput,
+    clip_mode: ClipMode,
+    mic: AudioInput,
+    result: FileResult,
+    progress: Progress | None,
+) -> None:
+    written = 0
+    with PeakGuard(output, clip_mode) as guard:
+        for block in path.blocks():
+            guard.write(block)
+            written += len(block)
+            if progress is not None:
+                progress(written / mic.rate, mic.seconds)
+        report = guard.finish()
+    result.peak, result.clipped, result.gain = report.peak, report.clipped, report.gain
+
+
+def _require_length(path: SignalPath, mic: AudioInput, ref: AudioInput | None, hop: int) -> None:
+    """Known for sure only after reading, since headers lie; the output has not been committed yet."""
+    for source, stats in ((mic, path.mic_stats), (ref, path.ref_stats)):
+        if source is not None and stats.frames * MODEL_RATE < hop * source.rate:
+            ms = 1000.0 * stats.frames / source.rate
+            raise AudioError(f"{source.name}: {ms:.1f} ms is too short; the model works in hops of 16 ms")

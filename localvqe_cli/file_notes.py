@@ -1,0 +1,80 @@
+"""What to tell the user about a file that was enhanced, in words."""
+
+from __future__ import annotations
+
+import os
+
+from .audio import MODEL_RATE, STDIO, AudioInput, ReadStats
+
+__all__ = ["clip_notes", "input_notes", "length_notes", "shift_note"]
+
+# Below one sample at the model's rate two files are equally long.
+_SAME_LENGTH = 1.0 / MODEL_RATE
+
+
+def input_notes(
+    mic: AudioInput, mic_stats: ReadStats, ref: AudioInput | None, ref_stats: ReadStats
+) -> tuple[list[str], list[str], list[str]]:
+    """(warnings, notes, details) about the inputs, after both were read."""
+    warnings: list[str] = []
+    notes: list[str] = []
+    details: list[str] = []
+    if ref is not None and _is_same_file(mic.path, ref.path):
+        warnings.append("mic and reference are the same file: the model will remove everything it can")
+    for source, stats, role in ((mic, mic_stats, "mic"), (ref, ref_stats, "reference")):
+        if source is None:
+            continue
+        if source.frames is not None and stats.frames < source.frames:
+            warnings.append(
+                f"the {role} ends early: its header promises {source.frames / source.rate:.2f} s, "
+                f"{stats.frames / source.rate:.2f} s are there"
+            )
+        if stats.bad_samples:
+            plural = "s" if stats.bad_samples > 1 else ""
+            warnings.append(f"{stats.bad_samples} sample{plural} of the {role} not finite: replaced by zeros")
+        if stats.silent:
+            notes.append(f"the {role} is silent")
+        if source.mixes_down:
+            notes.append(f"the {role} has {source.channels} channels: mixed to one; --channel picks one instead")
+    if mic.rate > MODEL_RATE:
+        details.append(f"the model works at 16 kHz: the {mic.rate} Hz output holds nothing above 8 kHz")
+    return warnings, notes, details
+
+
+def length_notes(mic: AudioInput, mic_stats: ReadStats, ref: AudioInput | None, ref_stats: ReadStats) -> list[str]:
+    """A note where the reference is shorter or longer than the mic."""
+    if ref is None:
+        return []
+    missing = mic_stats.frames / mic.rate - ref_stats.frames / ref.rate
+    if abs(missing) < _SAME_LENGTH:
+        return []
+    if missing > 0:
+        return [f"the reference is {missing:.3f} s shorter than the mic: padded with silence"]
+    return [f"the reference is {-missing:.3f} s longer than the mic: cut"]
+
+
+def shift_note(delay_ms: float | None, shift_ms: float) -> str:
+    """Why and by how much the reference was moved."""
+    move = f"reference {'delayed' if shift_ms > 0 else 'advanced'} by {abs(shift_ms):.0f} ms"
+    if delay_ms is None:
+        return f"{move}, as asked"
+    order = "after" if delay_ms > 0 else "before"
+    return f"the echo comes {abs(delay_ms):.0f} ms {order} the reference, out of the model's sight: {move}"
+
+
+def clip_notes(peak: float, clipped: int, gain: float) -> list[str]:
+    """A note where the output went beyond full scale."""
+    if not clipped:
+        return []
+    plural = "s" if clipped > 1 else ""
+    done = f"whole file scaled by {gain:.3f}" if gain != 1.0 else "clamped"
+    return [f"{clipped} sample{plural} beyond full scale (peak {peak:.2f}): {done}"]
+
+
+def _is_same_file(first: str, second: str) -> bool:
+    if STDIO in (first, second):
+        return False
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
