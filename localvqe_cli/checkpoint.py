@@ -149,14 +149,13 @@ def _unpickle(path: str | os.PathLike[str]) -> Any:
 
 
 def _explain(exc: Exception) -> str:
-    text = str(exc)
-    if isinstance(exc, pickle.UnpicklingError) and "weights_only" in text.lower():
-        found = re.search(r"(?:GLOBAL|Unsupported (?:global|class|operand)[: ]+)\s*([\w.]+)", text)
-        if found and "Unsupported" in text:
-            return (
-                f"holds more than tensors and plain values ({printable(found[1])}); such code is never run. "
-                "Save it again with torch.save({'model_state_dict': model.state_dict()}, path)"
-            )
+    # "GLOBAL posix.system" is how torch names what it refused to import.
+    found = re.search(r"\bGLOBAL ([\w.]+)", str(exc)) if isinstance(exc, pickle.UnpicklingError) else None
+    if found:
+        return (
+            f"holds more than tensors and plain values ({printable(found[1])}), and code in a checkpoint is never run; "
+            "save it again with torch.save({'model_state_dict': model.state_dict()}, path)"
+        )
     return "is not a PyTorch checkpoint, or is damaged"
 
 

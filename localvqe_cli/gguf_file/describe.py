@@ -38,7 +38,7 @@ def describe(model: GGUFModel, *, tensors: bool = True) -> dict[str, Any]:
         "bytes": model.nbytes,
         "usable": not model.problems,
         "problems": list(model.problems),
-        "config": None if model.config is None else asdict(model.config),
+        "config": None if model.stated_config is None else asdict(model.stated_config),
         "metadata": {
             key: {"type": model.metadata_types[key], "value": _plain(value)} for key, value in model.metadata.items()
         },

@@ -57,7 +57,7 @@ class GGUFModel:
         metadata: key -> value, in file order; arrays are lists.
         metadata_types: key -> type name: u8 .. u64, i8 .. i64, f32, f64, bool, str, arr[...].
         tensors: name -> TensorInfo, in file order.
-        config: the hyperparameters; None until :func:`validate` has found all of them in order.
+        stated_config: the hyperparameters, once :func:`check` has found all of them in order; else None.
         problems: what is wrong with the file, one line each; empty for a usable model.
     """
 
@@ -68,8 +68,15 @@ class GGUFModel:
     metadata: dict[str, Any] = field(default_factory=dict)
     metadata_types: dict[str, str] = field(default_factory=dict)
     tensors: dict[str, TensorInfo] = field(default_factory=dict)
-    config: ModelConfig | None = None
+    stated_config: ModelConfig | None = None
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> ModelConfig:
+        """The hyperparameters of a validated model. Raises GGUFError if there are none."""
+        if self.stated_config is None:
+            raise GGUFError(f"{self.path}: has not been found to hold a LocalVQE model")
+        return self.stated_config
 
     def array(self, name: str) -> NDArray[Any]:
         """Elements of a tensor in PyTorch shape, read from the file now.

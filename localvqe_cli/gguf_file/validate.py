@@ -23,7 +23,7 @@ USABLE_TYPES = frozenset({"F32"})
 
 
 def read(path: str | os.PathLike[str]) -> GGUFModel:
-    """Read and validate a model file: ``config`` is set and there are no problems.
+    """Read and validate a model file: ``config`` is there and there are no problems.
 
     Raises:
         GGUFError: as :func:`validate`, or the file cannot be opened.
@@ -34,7 +34,7 @@ def read(path: str | os.PathLike[str]) -> GGUFModel:
 
 
 def validate(model: GGUFModel) -> None:
-    """Raise unless a scanned file keeps every rule of the contract; then ``model.config`` is set.
+    """Raise unless a scanned file keeps every rule of the contract; then ``model.config`` is there.
 
     Raises:
         GGUFError: the first problem, the path in front, and how many more there are.
@@ -47,7 +47,7 @@ def validate(model: GGUFModel) -> None:
 
 
 def check(model: GGUFModel) -> list[str]:
-    """Hold a scanned file against the contract without raising; fills ``model.config`` and ``model.problems``.
+    """Hold a scanned file against the contract without raising; fills ``model.stated_config`` and ``model.problems``.
 
     Returns:
         ``model.problems``: one line each, the most telling first; empty for a usable model.
@@ -59,12 +59,12 @@ def check(model: GGUFModel) -> list[str]:
         problems = _key_problems(model)
         if not problems:
             try:
-                model.config = ModelConfig.from_gguf_fields(model.metadata)
+                model.stated_config = ModelConfig.from_gguf_fields(model.metadata)
             except ModelError as exc:
                 problems.append(str(exc))
         problems += _temperature_problems(model)
-        if model.config is not None:
-            problems += _tensor_problems(model, model.config)
+        if model.stated_config is not None:
+            problems += _tensor_problems(model, model.stated_config)
     model.problems = problems
     return problems
 
