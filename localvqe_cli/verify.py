@@ -1,0 +1,353 @@
+"""Does a GGUF file hold a checkpoint's model, and does the engine compute what the reference computes?
+
+First every tensor of the file is compared with the checkpoint's, folded. Then the PyTorch reference runs the checkpoint
+and the native engine runs the file on the same signal, and every block's output is compared hop by hop. The reference
+computes in double precision, so what shows is the engine's rounding alone. Needs torch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checkpoint, export, gguf_file
+from .config import MIC_STAGES, ModelConfig
+from .errors import AudioError, LocalVQEError, MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from .engine import Stream
+    from .reference import LocalVQE
+
+__all__ = ["BlockResult", "TensorResult", "Verification", "builtin_signals", "verify"]
+
+Samples = NDArray[np.float32]
+
+#: Largest difference of a tensor, relative to its largest value: the rounding of folding in single precision.
+TENSOR_TOLERANCE = 1e-6
+#: Largest difference of a block's output, relative to its peak where that is above one.
+BLOCK_TOLERANCE = 1e-4
+SECONDS = 4.0
+OUTPUT = "output"
+#: Blocks in the order of computation, so that the first that drifts is where to look.
+BLOCKS = (
+    "mic_spectrum",
+    "ref_spectrum",
+    "far_enc1",
+    "far_enc2",
+    "mic_enc1",
+    "mic_enc2",
+    "delay",
+    "align",
+    *(f"mic_enc{stage}" for stage in range(3, MIC_STAGES + 1)),
+    "bottleneck",
+    *(f"dec{stage}" for stage in range(MIC_STAGES, 0, -1)),
+    "enhanced",
+)
+# Hops per pass of the reference; bounds its memory on long recordings.
+_HOPS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class TensorResult:
+    """One tensor of the file against the folded checkpoint.
+
+    Attributes:
+        name: tensor name.
+        shape: PyTorch shape.
+        max_abs: largest absolute difference.
+        peak: largest absolute value in the checkpoint.
+        passed: the difference is at most TENSOR_TOLERANCE times the peak.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    max_abs: float
+    peak: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """One block's output, engine against reference, over the whole signal.
+
+    Attributes:
+        name: tap name, or ``output`` for the stream of samples.
+        shape: shape of one frame.
+        max_abs: largest absolute difference.
+        peak: largest absolute value in the reference.
+        snr_db: energy of the reference over energy of the difference; infinite if there is none.
+        passed: the difference is finite and at most the tolerance, times the peak where that is above one.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    max_abs: float
+    peak: float
+    snr_db: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What :func:`verify` found.
+
+    Attributes:
+        checkpoint, model: the two files.
+        config: the hyperparameters they share.
+        tolerance: what the blocks were held to.
+        seconds: length of the signal.
+        tensors: every tensor, in file order.
+        blocks: every block in the order of computation, the output last.
+        notes: what had to be assumed about the checkpoint.
+    """
+
+    checkpoint: Path
+    model: Path
+    config: ModelConfig
+    tolerance: float
+    seconds: float
+    tensors: tuple[TensorResult, ...]
+    blocks: tuple[BlockResult, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """No tensor and no block drifts."""
+        return all(row.passed for row in self.tensors) and all(row.passed for row in self.blocks)
+
+    @property
+    def changed_tensors(self) -> tuple[str, ...]:
+        """Names of the tensors that are not the checkpoint's."""
+        return tuple(row.name for row in self.tensors if not row.passed)
+
+    @property
+    def first_drift(self) -> str | None:
+        """The first block that drifts, None if none does."""
+        return next((row.name for row in self.blocks if not row.passed), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            "checkpoint": str(self.checkpoint),
+            "model": str(self.model),
+            "passed": self.passed,
+            "changed_tensors": list(self.changed_tensors),
+            "first_drift": self.first_drift,
+            "tolerance": self.tolerance,
+            "tensor_tolerance": TENSOR_TOLERANCE,
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+            "config": asdict(self.config),
+            "tensors": [asdict(row) for row in self.tensors],
+            "blocks": [asdict(row) for row in self.blocks],
+        }
+
+
+def verify(
+    checkpoint_path: str | os.PathLike[str],
+    gguf_path: str | os.PathLike[str],
+    *,
+    mic: NDArray[Any] | None = None,
+    ref: NDArray[Any] | None = None,
+    seconds: float = SECONDS,
+    tolerance: float = BLOCK_TOLERANCE,
+) -> Verification:
+    """Compare a checkpoint with the GGUF file made from it: tensors, then every block's output.
+
+    Args:
+        checkpoint_path: PyTorch checkpoint.
+        gguf_path: F32 model file.
+        mic: (n,) microphone samples at 16 kHz; None means a built-in signal of ``seconds``.
+        ref: (n,) reference samples; None beside a given ``mic`` means silence.
+        seconds: length of the built-in signal.
+        tolerance: largest difference allowed in a block's output, relative to its peak where that is above one.
+
+    Raises:
+        CheckpointError, GGUFError: a file that cannot be used.
+        LocalVQEError: the two files hold models of different configuration.
+        AudioError, UsageError: unusable signals or tolerance.
+        MissingExtraError: torch is not installed; EngineError: the engine cannot be loaded.
+    """
+    if not (math.isfinite(tolerance) and tolerance >= 0):
+        raise UsageError(f"tolerance is {tolerance}, expected a number of 0 or more")
+    mic, ref = _signals(mic, ref, seconds)
+    file = gguf_file.read(gguf_path)
+    assert file.config is not None  # validated
+    loaded = _read_checkpoint(checkpoint_path, file.config)
+    _require_same_config(checkpoint_path, loaded.config, gguf_path, file.config)
+    return Verification(
+        checkpoint=Path(checkpoint_path),
+        model=Path(gguf_path),
+        config=file.config,
+        tolerance=tolerance,
+        seconds=len(mic) / file.config.sample_rate,
+        tensors=tuple(_compare_tensors(loaded, file)),
+        blocks=tuple(_compare_blocks(_reference(loaded), _open_stream(gguf_path), mic, ref, tolerance)),
+        notes=loaded.notes,
+    )
+
+
+def builtin_signals(seconds: float, rate: int = 16000) -> tuple[Samples, Samples]:
+    """A microphone and a reference signal that exercise every block, the same on every run.
+
+    Noise in syllables stands for both talkers; the microphone hears the near end, a filtered echo of the reference
+    80 ms later, and a noise floor. RMS about 0.05 each.
+    """
+    rng = np.random.default_rng(2)
+    count = round(seconds * rate)
+    time = np.arange(count) / rate
+
+    def talker(syllables_per_second: float, phase: float) -> NDArray[np.float64]:
+        coloured = np.convolve(rng.standard_normal(count), 0.9 ** np.arange(64), mode="same")
+        envelope = np.clip(np.sin(2 * np.pi * syllables_per_second * time + phase), 0.0, None)
+        level: NDArray[np.float64] = 0.05 * coloured * envelope
+        return level
+
+    near, far = talker(2.3, 0.0), talker(3.1, 1.0)
+    delay = round(0.08 * rate)
+    room = rng.standard_normal(800) * np.exp(-np.arange(800) / 150) * 0.1
+    echo = np.convolve(np.concatenate([np.zeros(delay), far])[:count], room)[:count]
+    mic = near + echo + 1e-3 * rng.standard_normal(count)
+    return mic.astype(np.float32), far.astype(np.float32)
+
+
+# -- inputs -----------------------------------------------------------------------------------
+
+
+def _signals(mic: NDArray[Any] | None, ref: NDArray[Any] | None, seconds: float) -> tuple[Samples, Samples]:
+    if mic is None:
+        if ref is not None:
+            raise UsageError("a reference without a microphone signal; give both or neither")
+        if not 0.1 <= seconds <= 600:
+            raise UsageError(f"{seconds} s of signal, expected 0.1 to 600")
+        return builtin_signals(seconds)
+    mic = np.asarray(mic, np.float32)
+    ref = np.zeros_like(mic) if ref is None else np.asarray(ref, np.float32)
+    if mic.ndim != 1 or mic.shape != ref.shape or mic.size == 0:
+        raise AudioError(f"mic and ref need the same shape (n,), n >= 1; got {mic.shape} and {ref.shape}")
+    if not (np.isfinite(mic).all() and np.isfinite(ref).all()):
+        raise AudioError("mic or ref holds samples that are not finite")
+    return mic, ref
+
+
+def _read_checkpoint(path: str | os.PathLike[str], hint: ModelConfig) -> checkpoint.Checkpoint:
+    """The checkpoint; what it does not say about itself is taken from the GGUF file's config."""
+    try:
+        return checkpoint.read(path, dmax=hint.dmax, arch=hint.version)
+    except UsageError:  # it does say so, and otherwise
+        return checkpoint.read(path)
+
+
+def _require_same_config(
+    checkpoint_path: str | os.PathLike[str], ours: ModelConfig, gguf_path: str | os.PathLike[str], theirs: ModelConfig
+) -> None:
+    for field in fields(ModelConfig):
+        stated, found = getattr(ours, field.name), getattr(theirs, field.name)
+        same = np.float32(stated) == np.float32(found) if field.name == "power_law_c" else stated == found
+        if not same:
+            raise LocalVQEError(
+                f"{gguf_path} was not made from {checkpoint_path}: {field.name} is {found} there and {stated} here"
+            )
+
+
+def _reference(loaded: checkpoint.Checkpoint) -> LocalVQE:
+    try:
+        from .reference import LocalVQE
+    except ImportError as exc:
+        raise MissingExtraError("the PyTorch reference", "torch") from exc
+    return LocalVQE.from_state(loaded.config, loaded.state).double()
+
+
+def _open_stream(path: str | os.PathLike[str]) -> Stream:
+    from .engine import Enhancer
+
+    return Enhancer(path).stream()
+
+
+# -- comparison -------------------------------------------------------------------------------
+
+
+def _compare_tensors(loaded: checkpoint.Checkpoint, file: gguf_file.GGUFModel) -> Iterator[TensorResult]:
+    for name, expected in export.fold(loaded.config, loaded.state).items():
+        found = file.array(name).astype(np.float64)
+        max_abs = float(np.abs(found - expected).max())
+        peak = float(np.abs(expected).max())
+        yield TensorResult(name, expected.shape, max_abs, peak, max_abs <= TENSOR_TOLERANCE * peak)
+
+
+class _Difference:
+    """Accumulates one block's comparison over frames."""
+
+    def __init__(self) -> None:
+        self.shape: tuple[int, ...] = ()
+        self.max_abs = self.peak = self.signal = self.error = 0.0
+
+    def add(self, expected: NDArray[np.float64], found: NDArray[Any]) -> None:
+        difference = found.astype(np.float64) - expected
+        self.shape = expected.shape
+        largest = float(np.abs(difference).max())
+        # max() would drop a NaN, which must stay.
+        self.max_abs = largest if math.isnan(largest) else max(self.max_abs, largest)
+        self.peak = max(self.peak, float(np.abs(expected).max()))
+        self.signal += float(np.sum(expected**2))
+        self.error += float(np.sum(difference**2))
+
+    def result(self, name: str, tolerance: float) -> BlockResult:
+        limit = tolerance * max(1.0, self.peak)
+        return BlockResult(name, self.shape, self.max_abs, self.peak, self._snr(), self.max_abs <= limit)
+
+    def _snr(self) -> float:
+        if self.error == 0:
+            return math.inf
+        if self.signal == 0:
+            return -math.inf
+        return 10 * math.log10(self.signal / self.error)
+
+
+def _compare_blocks(
+    model: LocalVQE, stream: Stream, mic: Samples, ref: Samples, tolerance: float
+) -> Iterator[BlockResult]:
+    """Run both over the signal and one hop of silence, which brings out the last samples."""
+    differences = {name: _Difference() for name in (*BLOCKS, OUTPUT)}
+    hop = model.config.hop_length
+    total = -(-len(mic) // hop) + 1
+    padding = (0, total * hop - len(mic))
+    hops = [np.pad(signal, padding).reshape(total, hop) for signal in (mic, ref)]
+    for index, frame in enumerate(_reference_frames(model, *hops)):
+        output = stream.process(hops[0][index], hops[1][index])
+        taps = stream.taps()
+        for name in BLOCKS:
+            if name not in taps or taps[name].shape != frame[name].shape:
+                shape = taps[name].shape if name in taps else "none"
+                raise LocalVQEError(f"the engine's block {name} has shape {shape}, expected {frame[name].shape}")
+            differences[name].add(frame[name], taps[name])
+        differences[OUTPUT].add(frame[OUTPUT], output)
+    for name, difference in differences.items():
+        yield difference.result(name, tolerance)
+
+
+def _reference_frames(model: LocalVQE, mic: Samples, ref: Samples) -> Iterator[dict[str, NDArray[np.float64]]]:
+    """Every block's output and the samples of each hop: mic, ref (T, 256) -> T dictionaries."""
+    import torch
+
+    from .reference import History
+
+    history = History()
+    for start in range(0, len(mic), _HOPS_AT_ONCE):
+        pieces = [torch.from_numpy(x[start : start + _HOPS_AT_ONCE]).double()[None] for x in (mic, ref)]
+        taps: dict[str, torch.Tensor] = {}
+        with torch.no_grad():
+            output = model.run(pieces[0], pieces[1], history=history, taps=taps)
+        count = pieces[0].shape[1]
+        # Time is the first axis of the delay and the second of every other tap.
+        arrays = {name: np.moveaxis(tap[0].numpy(), 0 if name == "delay" else 1, 0) for name, tap in taps.items()}
+        arrays[OUTPUT] = output.numpy().reshape(count, -1)
+        for index in range(count):
+            yield {name: array[index] for name, array in arrays.items()}

@@ -1,0 +1,113 @@
+"""``localvqe verify`` with the compiled engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import GOLDEN_VERSIONS
+from make_model import V13, narrow_config, random_state, save_checkpoint
+from typer.testing import CliRunner, Result
+
+from localvqe_cli import export, gguf_file
+from localvqe_cli.cli import app
+
+CONFIG = narrow_config(3)
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["verify", *map(str, arguments)])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    checkpoint = tmp_path / "ckpt.pt"
+    save_checkpoint(checkpoint, random_state(CONFIG, seed=1), CONFIG)
+    export.export(checkpoint, tmp_path / "model.gguf")
+    return checkpoint, tmp_path / "model.gguf"
+
+
+@pytest.mark.parametrize("version", GOLDEN_VERSIONS)
+def test_golden_exports_are_verified(golden: Path, tmp_path: Path, version: str) -> None:
+    model = tmp_path / "model.gguf"
+    export.export(golden / version / "state.pt", model)
+    result = _run(golden / version / "state.pt", model)
+    assert result.exit_code == 0, result.output
+    rows = [line.split()[0] for line in result.stdout.splitlines() if line.rstrip().endswith("ok")]
+    assert rows[0] == "mic_spectrum"
+    assert rows[-1] == "output"
+    assert len(rows) == 19
+    assert "NOT" not in result.stdout
+
+
+def test_a_golden_file_made_elsewhere_is_verified(golden: Path) -> None:
+    assert _run(golden / "v1" / "state.pt", golden / "v1" / "model-f32.gguf").exit_code == 0
+
+
+def test_the_widths_of_v13_are_verified(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "wide.pt", random_state(V13, seed=4), V13)
+    export.export(tmp_path / "wide.pt", tmp_path / "wide.gguf")
+    soundfile.write(tmp_path / "mic.wav", np.random.default_rng(0).normal(0, 0.05, 16000), 16000)
+    result = _run(tmp_path / "wide.pt", tmp_path / "wide.gguf", "--mic", tmp_path / "mic.wav")
+    assert result.exit_code == 0, result.output
+
+
+def test_one_changed_weight_exits_with_1_and_is_named(files: tuple[Path, Path]) -> None:
+    checkpoint, model = files
+    content = gguf_file.read(model)
+    arrays = {name: content.array(name) for name in content.tensors}
+    arrays["mic_enc4.conv.weight"].flat[5] += 0.1
+    gguf_file.write(model, CONFIG, arrays)
+    result = _run(checkpoint, model)
+    assert result.exit_code == 1
+    assert "mic_enc4.conv.weight" in result.stdout
+    assert "1 of 135" in result.stdout
+    assert "the first block that drifts is mic_enc4" in result.stdout
+
+
+def test_json_goes_to_stdout_alone(files: tuple[Path, Path]) -> None:
+    result = _run(*files, "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["passed"] is True
+    assert found["blocks"][-1]["name"] == "output"
+
+
+def test_recordings_of_any_rate_and_unequal_length(files: tuple[Path, Path], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "mic.wav", rng.normal(0, 0.1, (24000, 2)), 48000)
+    soundfile.write(tmp_path / "ref.wav", rng.normal(0, 0.1, 5000), 16000)
+    result = _run(*files, "--mic", tmp_path / "mic.wav", "--ref", tmp_path / "ref.wav", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["seconds"] == 0.5
+
+
+def test_no_tolerance_at_all_is_drift(files: tuple[Path, Path]) -> None:
+    result = _run(*files, "--tolerance", "0", "--quiet")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--ref", "ref.wav"], 2),
+        (["--tolerance", "-1"], 2),
+        (["--mic", "missing.wav"], 3),
+    ],
+)
+def test_bad_requests(files: tuple[Path, Path], arguments: list[str], code: int) -> None:
+    result = _run(*files, *arguments)
+    assert result.exit_code == code
+    assert result.stderr.startswith("localvqe: error: ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_files_in_the_wrong_order(files: tuple[Path, Path]) -> None:
+    checkpoint, model = files
+    result = _run(model, checkpoint)
+    assert result.exit_code == 4
+    assert result.stderr.count("\n") == 1
