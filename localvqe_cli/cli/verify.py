@@ -12,7 +12,7 @@ from .common import JsonOption, QuietOption, configure_console, emit_json, is_qu
 
 if TYPE_CHECKING:
     from ..audio.resample import FloatArray
-    from ..verify import BlockResult, Verification
+    from ..verify_result import BlockResult, Verification
 
 __all__ = ["verify"]
 
