@@ -139,12 +139,13 @@ class Enhancer:
         self._handle = 0
         self.path = resolve(model)
         lib = _library()
+        described = gguf_file.read(self.path)
         self._handle = lib.localvqe_model_load(os.fsencode(self.path))
         if not self._handle:
             raise ModelError(_creation_error(lib))
         self.threads = threads
         self.noise_gate = noise_gate
-        described = gguf_file.read(self.path)
+        assert described.config is not None  # read() raises unless the file is whole
         self.config: ModelConfig = described.config
         self.metadata: dict[str, Any] = described.metadata
         self.name: str = str(self.metadata.get("general.name") or self.path.stem)

@@ -138,6 +138,9 @@ GgufFile::GgufFile(const std::string & path) {
     }
     for (uint64_t i = 0; i < n_values; ++i) {
         const std::string key = in.text(kMaxKeyLength);
+        if (key.empty()) {
+            throw Error("a key without a name");
+        }
         if (values_.count(key) != 0) {
             throw Error("key " + key + " appears twice");
         }
@@ -184,6 +187,9 @@ void GgufFile::parse_value(Cursor & in, const std::string & key, uint32_t type) 
         }
     } else if (const int width = value_size(type)) {
         in.read(&v.bits, uint64_t(width));
+        if (type == kBool && v.bits > 1) {
+            throw Error("key " + key + " is a bool of value " + std::to_string(v.bits));
+        }
     } else {
         throw Error("key " + key + " has unknown value type " + std::to_string(type));
     }
@@ -197,7 +203,7 @@ void GgufFile::parse_tensor(Cursor & in) {
     }
     GgufTensor t;
     const uint32_t n_dims = in.get<uint32_t>();
-    if (n_dims < 1 || n_dims > kMaxDims) {
+    if (n_dims > kMaxDims) {
         throw Error("tensor " + name + " has " + std::to_string(n_dims) + " dimensions");
     }
     uint64_t elements = 1;
@@ -215,8 +221,9 @@ void GgufFile::parse_tensor(Cursor & in) {
         throw Error("tensor " + name + " has unknown type " + std::to_string(t.type));
     }
     const uint64_t block = uint64_t(ggml_blck_size(ggml_type(t.type)));
-    if (t.ne[0] % block != 0) {
-        throw Error("tensor " + name + " has rows of " + std::to_string(t.ne[0]) + ", not a multiple of " +
+    const uint64_t row = t.ne.empty() ? 1 : t.ne[0];
+    if (row % block != 0) {
+        throw Error("tensor " + name + " has rows of " + std::to_string(row) + ", not a multiple of " +
                     std::to_string(block));
     }
     t.bytes = elements / block * uint64_t(ggml_type_size(ggml_type(t.type)));

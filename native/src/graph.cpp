@@ -6,6 +6,8 @@
 #include "ggml.h"
 
 #include <chrono>
+#include <cstdlib>
+#include <thread>
 
 namespace localvqe {
 namespace {
@@ -17,13 +19,21 @@ constexpr uint32_t kPoll = 1;
 
 void silent(ggml_log_level, const char *, void *) {}
 
+// Workers meet by spinning, so more of them than processors would wait for each other's time slices: milliseconds a
+// node. The variable lifts the cap for tests of the sharing itself.
+int useful_threads(int wanted) {
+    const int processors = int(std::thread::hardware_concurrency());
+    const bool capped = processors > 0 && std::getenv("LOCALVQE_OVERSUBSCRIBE") == nullptr;
+    return capped && wanted > processors ? processors : wanted;
+}
+
 } // namespace
 
 struct Graph::Plan {
     ggml_cplan plan;
 };
 
-Graph::Graph(int threads) : threads_(threads), plan_(new Plan) {
+Graph::Graph(int threads) : threads_(useful_threads(threads)), plan_(new Plan) {
     ggml_log_set(silent, nullptr);
     const size_t bytes = 2 * kMaxNodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(kMaxNodes, false);
     context_ = ggml_init({bytes, nullptr, true});
@@ -31,12 +41,12 @@ Graph::Graph(int threads) : threads_(threads), plan_(new Plan) {
         throw Error("out of memory for the graph");
     }
     graph_ = ggml_new_graph_custom(context_, kMaxNodes, false);
-    ggml_threadpool_params params = ggml_threadpool_params_default(threads);
+    ggml_threadpool_params params = ggml_threadpool_params_default(threads_);
     params.poll = kPoll;
     pool_ = ggml_threadpool_new(&params);
     if (pool_ == nullptr) {
         ggml_free(context_);
-        throw Error("cannot start " + std::to_string(threads) + " threads");
+        throw Error("cannot start " + std::to_string(threads_) + " threads");
     }
 }
 

@@ -1,0 +1,56 @@
+"""Running the compiled engine in the ways its results must not depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from localvqe_cli.engine import HOP, Enhancer
+
+Samples = NDArray[np.float32]
+
+#: Kernel sets that any x86-64 machine with AVX2 can run; "wide" is the 16-lane code of AVX-512 without its instructions.
+KERNELS = ("avx2", "portable", "wide")
+
+
+def usable_kernels() -> list[str]:
+    """The sets of KERNELS (and the CPU's own best) that this machine can run."""
+    import os
+    import subprocess
+    import sys
+
+    usable = []
+    for name in ("avx512", *KERNELS, "neon"):
+        probe = "from localvqe_cli import engine; print(engine.kernels())"
+        found = subprocess.run(
+            [sys.executable, "-c", probe],
+            env={**os.environ, "LOCALVQE_KERNELS": name},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        if found.stdout.strip() == name:
+            usable.append(name)
+    return usable
+
+
+def signals(seconds: float = 1.0, seed: int = 0, delay: int = 800) -> tuple[Samples, Samples]:
+    """A reference of amplitude-modulated noise, and a microphone with its delayed echo and other noise."""
+    rng = np.random.default_rng(seed)
+    n = int(seconds * 16000) // HOP * HOP
+    envelope = 0.1 * (1.0 + np.sin(np.arange(n) / 1600.0))
+    ref = rng.standard_normal(n) * envelope
+    echo = np.concatenate([np.zeros(delay), 0.5 * ref])[:n]
+    near = rng.standard_normal(n) * 0.1 * (np.arange(n) > n // 2)
+    return (echo + near).astype(np.float32), ref.astype(np.float32)
+
+
+def by_hop(enhancer: Enhancer, mic: Samples, ref: Samples) -> Samples:
+    """Raw stream output, one hop per call."""
+    stream = enhancer.stream()
+    return np.concatenate([stream.process(mic[i : i + HOP], ref[i : i + HOP]) for i in range(0, mic.size, HOP)])
+
+
+def by_clip(enhancer: Enhancer, mic: Samples, ref: Samples) -> Samples:
+    """Raw stream output, the whole clip in one call, many hops per graph run."""
+    return enhancer.stream(max_hops=16).process(mic, ref)

@@ -1,0 +1,324 @@
+"""The C ABI as other languages see it: return codes for every misuse, and a C program that links against it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bad_gguf import CASES, VARIANTS, write_case, write_variant
+from engine_runs import signals
+from make_model import narrow_config, random_gguf
+
+import localvqe_cli
+from localvqe_cli import Enhancer, engine
+
+FLOATS = ctypes.POINTER(ctypes.c_float)
+SHORTS = ctypes.POINTER(ctypes.c_int16)
+
+
+@pytest.fixture(scope="module")
+def lib() -> ctypes.CDLL:
+    found = list(Path(localvqe_cli.get_library_dir()).glob("liblocalvqe.*"))
+    library = ctypes.CDLL(str(found[0]))
+    for name in ("new", "options_new", "new_with_options", "model_load", "stream_new"):
+        getattr(library, f"localvqe_{name}").restype = ctypes.c_size_t
+    for name in ("creation_error", "last_error", "version", "kernels", "tap_name"):
+        getattr(library, f"localvqe_{name}").restype = ctypes.c_char_p
+    return library
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "narrow.gguf"
+    random_gguf(path, narrow_config(2), 0)
+    return path
+
+
+@pytest.fixture
+def ctx(lib: ctypes.CDLL, model: Path):
+    handle = ctypes.c_size_t(lib.localvqe_new(str(model).encode()))
+    assert handle.value
+    yield handle
+    lib.localvqe_free(handle)
+
+
+def _f(array: np.ndarray) -> object:
+    return array.ctypes.data_as(FLOATS)
+
+
+def _s(array: np.ndarray) -> object:
+    return array.ctypes.data_as(SHORTS)
+
+
+NULL = ctypes.c_size_t(0)
+
+
+def test_null_handles_return_codes(lib) -> None:
+    x = np.zeros(256, np.float32)
+    s = np.zeros(256, np.int16)
+    assert lib.localvqe_process_f32(NULL, _f(x), _f(x), 256, _f(x)) == -1
+    assert lib.localvqe_process_s16(NULL, _s(s), _s(s), 256, _s(s)) == -1
+    assert lib.localvqe_process_frame_f32(NULL, _f(x), _f(x), 256, _f(x)) == -1
+    assert lib.localvqe_process_frame_s16(NULL, _s(s), _s(s), 256, _s(s)) == -1
+    assert lib.localvqe_process_hops_f32(NULL, _f(x), _f(x), 1, _f(x)) == -1
+    assert lib.localvqe_set_noise_gate(NULL, 1, ctypes.c_float(-50)) == -1
+    assert lib.localvqe_get_noise_gate(NULL, None, None) == -1
+    assert lib.localvqe_set_profiling(NULL, 1) == -1
+    assert lib.localvqe_current_delay(NULL, None) == -1
+    assert lib.localvqe_tap_count(NULL) == -1
+    assert lib.localvqe_tap_name(NULL, 0) == b""
+    assert lib.localvqe_tap_read(NULL, b"align", _f(x), 256) == -1
+    assert lib.localvqe_last_error(NULL) == b"null handle"
+    for name in ("sample_rate", "hop_length", "fft_size"):
+        assert getattr(lib, f"localvqe_{name}")(NULL) == 0
+    for name in ("free", "reset", "options_free", "model_free", "print_profile"):
+        getattr(lib, f"localvqe_{name}")(NULL)
+    assert lib.localvqe_options_set_threads(NULL, 1) == -1
+    assert lib.localvqe_options_set_model_path(NULL, b"x") == -1
+    assert lib.localvqe_options_set_backend(NULL, b"cpu") == -1
+    assert lib.localvqe_options_set_device(NULL, 0) == -1
+    assert lib.localvqe_new(None) == 0
+    assert lib.localvqe_new_with_options(NULL) == 0
+    assert lib.localvqe_model_load(None) == 0
+    assert lib.localvqe_stream_new(NULL, 1, 1) == 0
+    assert b"no model" in lib.localvqe_creation_error()
+
+
+def test_null_buffers_return_codes(lib, ctx) -> None:
+    x = np.zeros(256, np.float32)
+    for args in ((None, _f(x), _f(x)), (_f(x), None, _f(x)), (_f(x), _f(x), None)):
+        mic, ref, out = args
+        assert lib.localvqe_process_f32(ctx, mic, ref, 256, out) == -1
+        assert lib.localvqe_process_frame_f32(ctx, mic, ref, 256, out) == -1
+        assert lib.localvqe_process_hops_f32(ctx, mic, ref, 1, out) == -1
+    assert lib.localvqe_tap_read(ctx, None, _f(x), 256) == -1
+
+
+@pytest.mark.parametrize("hop", [0, 1, 255, 257, 512, -256, 2**31 - 1, -(2**31)])
+def test_wrong_hop_sizes_are_refused(lib, ctx, hop) -> None:
+    x = np.zeros(512, np.float32)
+    s = np.zeros(512, np.int16)
+    assert lib.localvqe_process_frame_f32(ctx, _f(x), _f(x), hop, _f(x)) == -2
+    assert lib.localvqe_process_frame_s16(ctx, _s(s), _s(s), hop, _s(s)) == -2
+    assert b"256" in lib.localvqe_last_error(ctx)
+
+
+@pytest.mark.parametrize("n", [0, 1, 255, -1, -(2**31), 2**31 - 1, 2**28 + 1])
+def test_impossible_clip_lengths_are_refused(lib, ctx, n) -> None:
+    x = np.zeros(512, np.float32)
+    s = np.zeros(512, np.int16)
+    assert lib.localvqe_process_f32(ctx, _f(x), _f(x), n, _f(x)) == -2
+    assert lib.localvqe_process_s16(ctx, _s(s), _s(s), n, _s(s)) == -2
+    assert lib.localvqe_last_error(ctx)
+
+
+@pytest.mark.parametrize("hops", [-1, -(2**31), 2**31 - 1, 2**20 + 1])
+def test_impossible_hop_counts_are_refused(lib, ctx, hops) -> None:
+    x = np.zeros(512, np.float32)
+    assert lib.localvqe_process_hops_f32(ctx, _f(x), _f(x), hops, _f(x)) == -2
+
+
+def test_no_hops_is_no_work(lib, ctx) -> None:
+    x = np.full(256, 7.0, np.float32)
+    assert lib.localvqe_process_hops_f32(ctx, _f(x), _f(x), 0, _f(x)) == 0
+    assert (x == 7.0).all()
+
+
+def test_options(lib, model) -> None:
+    options = ctypes.c_size_t(lib.localvqe_options_new())
+    assert lib.localvqe_new_with_options(options) == 0
+    assert b"model path" in lib.localvqe_creation_error()
+    assert lib.localvqe_options_set_model_path(options, b"") == -2
+    assert lib.localvqe_options_set_model_path(options, None) == -2
+    assert lib.localvqe_options_set_model_path(options, str(model).encode()) == 0
+    assert [lib.localvqe_options_set_threads(options, n) for n in (-1, 33, 0, 32, 2)] == [-2, -2, 0, 0, 0]
+    assert [lib.localvqe_options_set_backend(options, n) for n in (b"cpu", b"CPU", b"", b"vulkan", None)] == [0, 0, 0, -2, -2]
+    assert [lib.localvqe_options_set_device(options, n) for n in (0, 1, -1)] == [0, -2, -2]
+    ctx = ctypes.c_size_t(lib.localvqe_new_with_options(options))
+    assert ctx.value
+    lib.localvqe_options_free(options)
+    assert lib.localvqe_sample_rate(ctx) == 16000
+    assert lib.localvqe_hop_length(ctx) == 256
+    assert lib.localvqe_fft_size(ctx) == 512
+    lib.localvqe_free(ctx)
+
+
+def test_whole_clip_keeps_the_stream_form_and_the_partial_hop(lib, ctx, model) -> None:
+    mic, ref = signals(0.5)
+    mic, ref = mic[:-77].copy(), ref[:-77].copy()
+    want = Enhancer(model).stream()
+    expected = np.concatenate([want.process(mic, ref), want.flush()])[: mic.size]
+    for _ in range(2):  # every clip starts afresh
+        out = np.full(mic.size, 9.0, np.float32)
+        assert lib.localvqe_process_f32(ctx, _f(mic), _f(ref), mic.size, _f(out)) == 0
+        np.testing.assert_array_equal(out, expected)
+
+
+def test_16_bit_samples(lib, ctx) -> None:
+    mic, ref = signals(0.5)
+    mic16, ref16 = ((x * 32768).astype(np.int16) for x in (mic, ref))
+    whole = np.empty(mic.size, np.int16)
+    assert lib.localvqe_process_s16(ctx, _s(mic16), _s(ref16), mic.size, _s(whole)) == 0
+    lib.localvqe_reset(ctx)
+    hops = np.empty(mic.size, np.int16)
+    for i in range(0, mic.size, 256):
+        m, r, o = mic16[i : i + 256], ref16[i : i + 256], hops[i : i + 256]
+        assert lib.localvqe_process_frame_s16(ctx, _s(m), _s(r), 256, _s(o)) == 0
+    np.testing.assert_array_equal(hops, whole)
+    out = np.empty(mic.size, np.float32)
+    m32, r32 = ((x / 32768).astype(np.float32) for x in (mic16, ref16))
+    assert lib.localvqe_process_f32(ctx, _f(m32), _f(r32), mic.size, _f(out)) == 0
+    assert np.abs(whole / 32768 - np.clip(out, -1, 32767 / 32768)).max() <= 0.5 / 32768 + 1e-7
+
+
+def test_16_bit_output_is_clamped_not_wrapped(lib, ctx) -> None:
+    loud = np.where(np.arange(256 * 8) // 40 % 2, 32767, -32768).astype(np.int16)
+    silence = np.zeros_like(loud)
+    out = np.empty_like(loud)
+    assert lib.localvqe_process_s16(ctx, _s(loud), _s(silence), loud.size, _s(out)) == 0
+    reference = np.empty(loud.size, np.float32)
+    m = (loud / 32768).astype(np.float32)
+    assert lib.localvqe_process_f32(ctx, _f(m), _f(np.zeros_like(m)), m.size, _f(reference)) == 0
+    over = np.abs(reference) > 1.0
+    assert over.any()
+    assert (np.sign(out[over]) == np.sign(reference[over])).all()
+
+
+def test_noise_gate_settings(lib, ctx) -> None:
+    enabled, level = ctypes.c_int(7), ctypes.c_float()
+    assert lib.localvqe_get_noise_gate(ctx, ctypes.byref(enabled), ctypes.byref(level)) == 0
+    assert enabled.value == 0
+    assert lib.localvqe_set_noise_gate(ctx, 1, ctypes.c_float(-42.5)) == 0
+    lib.localvqe_reset(ctx)
+    lib.localvqe_get_noise_gate(ctx, ctypes.byref(enabled), ctypes.byref(level))
+    assert (enabled.value, level.value) == (1, -42.5)
+    assert lib.localvqe_set_noise_gate(ctx, 1, ctypes.c_float(float("nan"))) == -2
+
+
+def test_models_outlive_their_handle_while_streams_use_them(lib, model) -> None:
+    shared = ctypes.c_size_t(lib.localvqe_model_load(str(model).encode()))
+    stream = ctypes.c_size_t(lib.localvqe_stream_new(shared, 1, 4))
+    lib.localvqe_model_free(shared)
+    x = np.full(1024, 0.1, np.float32)
+    assert lib.localvqe_process_hops_f32(stream, _f(x), _f(x), 4, _f(x)) == 0
+    assert np.isfinite(x).all()
+    lib.localvqe_free(stream)
+
+
+def test_stream_options_are_checked(lib, model) -> None:
+    shared = ctypes.c_size_t(lib.localvqe_model_load(str(model).encode()))
+    for threads, hops in ((-1, 1), (33, 1), (1, 0), (1, 65)):
+        assert lib.localvqe_stream_new(shared, threads, hops) == 0
+        assert lib.localvqe_creation_error()
+    lib.localvqe_model_free(shared)
+
+
+def test_delay_tracks_the_reference(lib, ctx) -> None:
+    mic, ref = signals(0.5)
+    lib.localvqe_process_hops_f32(ctx, _f(mic), _f(ref), mic.size // 256, _f(mic.copy()))
+    confidence = ctypes.c_float()
+    frames = lib.localvqe_current_delay(ctx, ctypes.byref(confidence))
+    delay = np.empty(4, np.float32)
+    assert lib.localvqe_tap_read(ctx, b"delay", _f(delay), 3) == -2
+    assert lib.localvqe_tap_read(ctx, b"delay", _f(delay), 4) == 4
+    assert frames == 3 - int(delay.argmax())
+    assert confidence.value == delay.max()
+    assert lib.localvqe_tap_read(ctx, b"no such", _f(delay), 4) == -2
+
+
+def test_profile_goes_to_stdout(model) -> None:
+    script = (
+        "import ctypes, sys; import numpy as np\n"
+        f"lib = ctypes.CDLL({str(next(Path(localvqe_cli.get_library_dir()).glob('liblocalvqe.*')))!r})\n"
+        "lib.localvqe_new.restype = ctypes.c_size_t\n"
+        f"ctx = ctypes.c_size_t(lib.localvqe_new({str(model)!r}.encode()))\n"
+        "lib.localvqe_print_profile(ctx); lib.localvqe_set_profiling(ctx, 1)\n"
+        "x = np.zeros(2560, np.float32); p = x.ctypes.data_as(ctypes.POINTER(ctypes.c_float))\n"
+        "lib.localvqe_process_hops_f32(ctx, p, p, 10, p); lib.localvqe_print_profile(ctx); lib.localvqe_list_devices()\n"
+    )
+    done = subprocess.run(["python3", "-c", script], capture_output=True, text=True, env=os.environ, check=True)
+    assert "no profile" in done.stdout
+    assert "over 10 hops" in done.stdout
+    assert all(block in done.stdout for block in ("mic_enc1", "align", "bottleneck", "dec1", "mask", "synthesis"))
+    assert "CPU" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_bad_models_are_refused_with_a_reason(lib, model, name, tmp_path) -> None:
+    path, word = write_case(name, model, tmp_path)
+    assert lib.localvqe_new(str(path).encode()) == 0
+    text = lib.localvqe_creation_error().decode()
+    assert str(path) in text
+    assert "\n" not in text
+    assert len(text) > len(str(path)) + 5
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_unusual_models_run(lib, model, name, tmp_path) -> None:
+    path = write_variant(name, model, tmp_path)
+    mic, ref = signals(0.25)
+    np.testing.assert_array_equal(Enhancer(path).enhance(mic, ref), Enhancer(model).enhance(mic, ref))
+
+
+@pytest.mark.parametrize("path", ["", "/", "/no/such/model.gguf", "\x01"])
+def test_missing_models_are_refused(lib, path) -> None:
+    assert lib.localvqe_new(path.encode()) == 0
+    assert lib.localvqe_creation_error()
+
+
+def test_only_the_c_abi_is_exported() -> None:
+    nm = shutil.which("nm")
+    if nm is None:
+        pytest.skip("nm is not installed")
+    library = next(Path(localvqe_cli.get_library_dir()).glob("liblocalvqe.*"))
+    listing = subprocess.run([nm, "-D", "--defined-only", str(library)], capture_output=True, text=True, check=True)
+    names = [line.split()[-1] for line in listing.stdout.splitlines()]
+    assert names
+    assert [name for name in names if not name.startswith("localvqe_")] == []
+
+
+PROGRAM = """#include <localvqe_api.h>
+#include <stdio.h>
+int main(int argc, char ** argv) {
+    static float mic[16000], ref[16000], out[16000];
+    if (argc < 2 || fread(mic, 4, 16000, stdin) != 16000) return 2;
+    uintptr_t ctx = localvqe_new(argv[1]);
+    if (!ctx || localvqe_process_f32(ctx, mic, ref, 16000, out) != 0) return 1;
+    localvqe_free(ctx);
+    return fwrite(out, 4, 16000, stdout) == 16000 ? 0 : 3;
+}
+"""
+
+
+@pytest.mark.parametrize("standard", ["c99", "c11"])
+def test_a_c_program_links_against_the_installed_library(model, tmp_path, standard) -> None:
+    cc = shutil.which("cc") or shutil.which("gcc")
+    if cc is None:
+        pytest.skip("no C compiler")
+    (tmp_path / "program.c").write_text(PROGRAM)
+    folder = localvqe_cli.get_library_dir()
+    build = [cc, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic", "program.c", "-o", "program"]
+    build += ["-I", localvqe_cli.get_include(), "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"]
+    subprocess.run(build, cwd=tmp_path, check=True)
+    mic = signals(1.1)[0][:16000].copy()
+    done = subprocess.run([tmp_path / "program", model], input=mic.tobytes(), capture_output=True, check=True)
+    got = np.frombuffer(done.stdout, np.float32)
+    want = Enhancer(model).stream()
+    expected = np.concatenate([want.process(mic, np.zeros_like(mic)), want.flush()])[:16000]
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_versions_agree(lib) -> None:
+    assert lib.localvqe_version().decode() == localvqe_cli.__version__
+    assert engine.kernels() == lib.localvqe_kernels().decode()
+
+
+def test_unknown_kernel_set_is_an_error_not_a_crash(lib, model, monkeypatch) -> None:
+    monkeypatch.setenv("LOCALVQE_KERNELS", "quantum")
+    assert lib.localvqe_new(str(model).encode()) == 0
+    assert b"quantum" in lib.localvqe_creation_error()

@@ -1,0 +1,120 @@
+"""What results may not depend on: threads, chunk sizes, neighbours, the run."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_runs import by_clip, by_hop, signals
+from make_model import narrow_config, random_gguf
+
+from localvqe_cli import Enhancer
+from localvqe_cli.config import ModelConfig
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.gguf"
+    random_gguf(path, ModelConfig(version=request.param), seed=request.param)
+    return path
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+def test_bits_do_not_depend_on_threads_or_run(model, threads, monkeypatch) -> None:
+    monkeypatch.setenv("LOCALVQE_OVERSUBSCRIBE", "1")
+    mic, ref = signals(0.5 if threads < 3 else 0.1)  # more workers than processors are slow
+    want = by_hop(Enhancer(model), mic, ref)
+    enhancer = Enhancer(model, threads=threads)
+    for _ in range(2):
+        np.testing.assert_array_equal(by_hop(enhancer, mic, ref), want)
+        np.testing.assert_array_equal(by_clip(enhancer, mic, ref), want)
+
+
+@pytest.mark.parametrize("sizes", [(1, 255, 700), (97,), (5000, 3), (256,)])
+def test_any_chunking_gives_the_same_samples(model, sizes) -> None:
+    mic, ref = signals(0.5)
+    mic, ref = mic[:-100], ref[:-100]  # the last hop is a partial one
+    enhancer = Enhancer(model)
+    want = enhancer.enhance(mic, ref)
+    stream = enhancer.stream(max_hops=3)
+    out, start, i = [], 0, 0
+    while start < mic.size:
+        end = min(start + sizes[i % len(sizes)], mic.size)
+        out.append(stream.process(mic[start:end], ref[start:end]))
+        assert out[-1].size % 256 == 0
+        start, i = end, i + 1
+    out.append(stream.flush())
+    total = np.concatenate(out)
+    assert total.size == mic.size + stream.latency_samples
+    np.testing.assert_array_equal(total[256:], want)
+
+
+def test_reset_forgets_everything(model) -> None:
+    mic, ref = signals(0.5)
+    stream = Enhancer(model).stream()
+    first = stream.process(mic, ref)
+    stream.process(mic[:100], ref[:100])
+    stream.reset()
+    np.testing.assert_array_equal(stream.process(mic, ref), first)
+
+
+def test_streams_of_one_model_do_not_touch_each_other(tmp_path) -> None:
+    random_gguf(tmp_path / "m.gguf", narrow_config(3))
+    enhancer = Enhancer(tmp_path / "m.gguf")
+    inputs = [signals(2.0, seed=i) for i in range(4)]
+    want = [by_hop(enhancer, *pair) for pair in inputs]
+    got: list[np.ndarray] = [np.empty(0)] * 4
+
+    def run(i: int) -> None:
+        got[i] = by_hop(enhancer, *inputs[i])
+
+    workers = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+def test_one_bad_sample_leaves_no_trace_behind_the_lags(model, bad) -> None:
+    mic, ref = signals(2.0)
+    enhancer = Enhancer(model)
+    clean = enhancer.enhance(mic, ref)
+    mic = mic.copy()
+    mic[8000] = bad
+    ref = ref.copy()
+    ref[9000] = bad
+    out = enhancer.enhance(mic, ref)
+    assert np.isfinite(out).all()
+    np.testing.assert_array_equal(out[: 8000 - 512], clean[: 8000 - 512])
+
+
+def test_silence_is_finite_and_stays_cheap(model) -> None:
+    mic, ref = signals(0.5)
+    stream = Enhancer(model).stream()
+    stream.process(mic, ref)
+    for _ in range(40):
+        out = stream.process(np.zeros(256 * 50, np.float32), np.zeros(256 * 50, np.float32))
+        assert np.isfinite(out).all()
+    # Nothing decays into denormals, where every operation would cost a hundred.
+    state = out[np.nonzero(out)]
+    assert state.size == 0 or np.abs(state).min() > np.finfo(np.float32).tiny
+
+
+def test_noise_gate_silences_quiet_hops_and_survives_reset(model) -> None:
+    mic, ref = signals(0.5)
+    plain = by_hop(Enhancer(model), mic, ref).reshape(-1, 256)
+    levels = 10 * np.log10((plain.astype(np.float64) ** 2).mean(1) + 1e-20)
+    threshold = float(np.sort(levels)[levels.size // 2 - 1 : levels.size // 2 + 1].mean())  # between two hops
+    stream = Enhancer(model, noise_gate=threshold).stream()
+    stream.process(mic, ref)
+    stream.reset()
+    gated = stream.process(mic, ref).reshape(-1, 256)
+    quiet = levels <= threshold
+    assert 0 < quiet.sum() < quiet.size
+    assert not gated[quiet].any()
+    np.testing.assert_array_equal(gated[~quiet], plain[~quiet])

@@ -1,0 +1,94 @@
+"""The compiled engine and the PyTorch reference side by side, on geometries that no golden vector has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_runs import by_clip, by_hop, signals, usable_kernels
+from make_model import V13, narrow_config, random_gguf
+
+from localvqe_cli import Enhancer
+from localvqe_cli.config import ModelConfig
+
+torch = pytest.importorskip("torch")
+
+from localvqe_cli.reference import LocalVQE, StreamingLocalVQE  # noqa: E402
+
+GEOMETRIES = {
+    "narrow": {},
+    "many lags": {"dmax": 130, "align_hidden": 9},
+    "two lags": {"dmax": 2, "align_hidden": 1},
+    "vector multiples": {
+        "mic_channels": (2, 16, 32, 48, 16, 32),
+        "far_channels": (2, 16, 16),
+        "align_hidden": 16,
+        "bottleneck_hidden": 48,
+    },
+    "one channel": {"mic_channels": (2, 1, 1, 1, 1, 1), "far_channels": (2, 1, 1), "bottleneck_hidden": 1},
+    "other kernel": {"kernel_size_h": 2, "kernel_size_w": 3},
+    "pointwise kernel": {"kernel_size_h": 1, "kernel_size_w": 1},
+    "large kernel": {"kernel_size_h": 8, "kernel_size_w": 8},
+}
+
+
+def _reference(config: ModelConfig, state: dict[str, np.ndarray]) -> LocalVQE:
+    return LocalVQE.from_state(config, {k: torch.from_numpy(np.array(v)) for k, v in state.items()}).eval()
+
+
+def _pair(config: ModelConfig, folder: Path, seed: int = 0) -> tuple[Enhancer, LocalVQE]:
+    state = random_gguf(folder / "model.gguf", config, seed)
+    return Enhancer(folder / "model.gguf"), _reference(config, state)
+
+
+def _centred(model: LocalVQE, mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return model(torch.from_numpy(mic)[None], torch.from_numpy(ref)[None])[0].numpy()
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_any_geometry_agrees_with_the_reference(version, geometry, tmp_path) -> None:
+    engine, model = _pair(narrow_config(version, **GEOMETRIES[geometry]), tmp_path, seed=version)
+    mic, ref = signals()
+    want = _centred(model, mic, ref)
+    hops = by_hop(engine, mic, ref)
+    np.testing.assert_array_equal(by_clip(engine, mic, ref), hops)
+    assert np.abs(want).max() > 0.01
+    assert np.abs(hops[256:] - want[:-256]).max() < 1e-4
+
+
+@pytest.mark.parametrize("kernels", usable_kernels())
+def test_v13_widths_agree_with_the_reference(kernels, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
+    engine, model = _pair(V13, tmp_path)
+    mic, ref = signals(2.0)
+    assert np.abs(engine.enhance(mic, ref) - _centred(model, mic, ref)).max() < 1e-4
+
+
+@pytest.mark.parametrize("kernels", usable_kernels())
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_odd_widths_agree_with_every_kernel_set(kernels, version, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
+    widths = {"mic_channels": (2, 17, 21, 9, 33, 5), "far_channels": (2, 7, 19), "bottleneck_hidden": 37}
+    engine, model = _pair(narrow_config(version, **widths), tmp_path)
+    mic, ref = signals()
+    assert np.abs(engine.enhance(mic, ref) - _centred(model, mic, ref)).max() < 1e-4
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_taps_agree_hop_by_hop(version, tmp_path) -> None:
+    engine, model = _pair(narrow_config(version), tmp_path)
+    stream, streaming = engine.stream(), StreamingLocalVQE(model)
+    mic, ref = signals(0.5)
+    for i in range(0, mic.size, 256):
+        hop = slice(i, i + 256)
+        stream.process(mic[hop], ref[hop])
+        streaming.process_hop(torch.from_numpy(mic[hop]), torch.from_numpy(ref[hop]))
+    want, got = streaming.taps(), stream.taps()
+    assert set(got) == set(want)
+    for name, value in got.items():
+        expected = want[name].numpy()
+        assert value.shape == expected.shape, name
+        assert np.abs(value - expected).max() < 1e-4 * max(1.0, np.abs(expected).max()), name
