@@ -24,6 +24,7 @@ __all__ = ["Model", "ModelStream", "SignalPath", "find_delay"]
 
 # The model sees the same pieces however the file was read, so the output cannot depend on that.
 _PIECE_HOPS = 64
+_HOPS_AT_ONCE = 16
 # Fed to the resampler after the end, so that the last samples at the mic's rate have neighbours.
 _TAIL = 64
 
@@ -42,7 +43,7 @@ class Model(Protocol):
     @property
     def config(self) -> ModelConfig: ...
 
-    def stream(self) -> ModelStream: ...
+    def stream(self, *, max_hops: int = 1) -> ModelStream: ...
 
 
 class SignalPath:
@@ -103,7 +104,7 @@ class SignalPath:
 
     def _enhanced(self, dry: SampleQueue) -> Iterator[FloatArray]:
         """The model's output at 16 kHz, aligned with the mic."""
-        stream = self._model.stream()
+        stream = self._model.stream(max_hops=_HOPS_AT_ONCE)
         hop = self._model.config.hop_length
         skip = self._model.config.latency_samples
         for mic, ref in self._pieces(_PIECE_HOPS * hop, dry):

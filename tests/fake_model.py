@@ -56,5 +56,5 @@ class FakeModel:
     def __init__(self, rule: Callable[[np.ndarray, np.ndarray], np.ndarray] = keep_mic) -> None:
         self._rule = rule
 
-    def stream(self) -> FakeStream:
+    def stream(self, *, max_hops: int = 1) -> FakeStream:
         return FakeStream(self._rule)

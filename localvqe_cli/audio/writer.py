@@ -45,7 +45,7 @@ class OutputFormat:
 def choose_format(path: str, source: AudioInput) -> OutputFormat:
     """The container that ``path``'s extension names, with ``source``'s encoding if it can hold it.
 
-    stdout gets WAV. A WAV that would outgrow its 4 GB header becomes RF64, which the same readers
+    stdout, pipes and devices get WAV. A WAV that would outgrow its 4 GB header becomes RF64, which the same readers
     open.
 
     Raises:
@@ -53,7 +53,7 @@ def choose_format(path: str, source: AudioInput) -> OutputFormat:
     """
     import soundfile
 
-    extension = "wav" if path == STDIO else os.path.splitext(path)[1].lstrip(".").lower()
+    extension = "wav" if _is_stream(path) else os.path.splitext(path)[1].lstrip(".").lower()
     container = _CONTAINERS.get(extension, extension.upper())
     if container == "RAW" or container not in soundfile.available_formats():
         raise UsageError(f"{path}: cannot tell the audio format from the name; end it in .wav, .flac or .ogg")
@@ -84,8 +84,7 @@ class AudioOutput:
         try:
             self._file.write(block)
         except (OSError, RuntimeError, AssertionError) as exc:  # the last is soundfile's short write
-            detail = str(getattr(exc, "error_string", exc)) or "the disk may be full"
-            raise LocalVQEError(f"could not write {self._name}: {detail.rstrip('.')}") from exc
+            raise LocalVQEError(_refusal(self._name, exc)) from exc
 
 
 @contextmanager
@@ -99,7 +98,7 @@ def open_output(path: str, rate: int, form: OutputFormat) -> Iterator[AudioOutpu
         UsageError: the target cannot be written, or its format cannot hold ``rate``.
         LocalVQEError: the system refused a write.
     """
-    if path == STDIO or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
+    if _is_stream(path):
         with tempfile.TemporaryFile() as spool:
             with _sound_file(spool, path, rate, form) as file:
                 yield AudioOutput(file, path)
@@ -125,17 +124,31 @@ def _sound_file(target: Path | BinaryIO, name: str, rate: int, form: OutputForma
         try:
             file.close()
         except (soundfile.SoundFileError, OSError) as exc:
-            raise LocalVQEError(f"could not write {name}: {getattr(exc, 'error_string', exc)}") from exc
+            raise LocalVQEError(_refusal(name, exc)) from exc
+
+
+def _is_stream(path: str) -> bool:
+    """stdout, or something that exists and is neither file nor directory."""
+    return path == STDIO or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def _copy_out(spool: BinaryIO, path: str) -> None:
     spool.seek(0)
-    if path == STDIO:
-        shutil.copyfileobj(spool, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-        return
     try:
+        if path == STDIO:
+            shutil.copyfileobj(spool, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            return
         with open(path, "wb") as file:
             shutil.copyfileobj(spool, file)
+    except BrokenPipeError:
+        raise  # the reader has had enough, which is no error
     except OSError as exc:
-        raise LocalVQEError(f"could not write {path}: {exc.strerror or exc}") from exc
+        raise LocalVQEError(_refusal("stdout" if path == STDIO else path, exc)) from exc
+
+
+def _refusal(name: str, exc: Exception) -> str:
+    detail = str(getattr(exc, "strerror", None) or getattr(exc, "error_string", None) or exc).rstrip(".")
+    if detail in ("", "System error"):  # libsndfile does not say what the system said
+        detail = "the system refused; is the disk full?"
+    return f"could not write {name}: {detail}"

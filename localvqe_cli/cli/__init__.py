@@ -13,9 +13,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from .. import __version__
 from ..errors import LocalVQEError
+from . import enhance
 from .common import fail
-from .enhance import enhance
 
 __all__ = ["app", "main"]
 
@@ -35,6 +36,11 @@ class _Verbs(TyperGroup):
         except LocalVQEError as exc:
             fail(str(exc))
             raise typer.Exit(exc.exit_code) from exc
+        except BrokenPipeError:
+            raise  # typer ends quietly
+        except OSError as exc:  # the rest, such as a result that stdout has no room for
+            fail(str(exc))
+            raise typer.Exit(LocalVQEError.exit_code) from exc
         except KeyboardInterrupt as exc:
             fail("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from exc
@@ -52,12 +58,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"localvqe {version('localvqe')}")
-        except PackageNotFoundError:
-            print("localvqe (not installed, running from source)")
+        print(f"localvqe {__version__}")
         raise typer.Exit
 
 
@@ -70,7 +71,7 @@ def _localvqe(
     """Remove echo, noise and reverberation from voice recordings."""
 
 
-app.command()(enhance)
+app.command("enhance")(enhance.enhance)
 
 
 def main() -> NoReturn:

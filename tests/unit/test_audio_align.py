@@ -122,9 +122,7 @@ def test_real_recordings_are_left_alone(eval_dev: Path) -> None:
         assert found is not None
         assert found.trusted == (row["id"] not in WITHOUT_ECHO), row["id"]
         if found.trusted:
-            assert found.delay_ms == pytest.approx(float(row["gcc_phat_delay_ms"]), abs=6), row[
-                "id"
-            ]  # which reflection
+            assert found.delay_ms == pytest.approx(float(row["gcc_phat_delay_ms"]), abs=REFLECTIONS_MS), row["id"]
             assert reference_shift(found.delay_ms, 32) == 0
 
 

@@ -1,0 +1,317 @@
+"""``localvqe enhance`` as typed: choices, messages, exit codes. The engine is a stand-in that changes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile as sf
+from fake_model import FakeModel
+from typer.testing import CliRunner
+
+from localvqe_cli.cli import app
+
+
+class Shell:
+    """A working directory with a few recordings, and what was asked of the engine."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, Any] = {}
+        self.model = FakeModel()
+
+    def load(self, model: str | None, **settings: Any) -> FakeModel:
+        self.loaded = {"model": model, **settings}
+        return self.model
+
+    def __call__(self, *args: str, code: int = 0, stdin: bytes | None = None) -> Any:
+        result = CliRunner().invoke(app, ["enhance", *args], input=stdin)
+        assert result.exit_code == code, result.output
+        if code not in (0, 1):  # an error is one line, and nothing goes to stdout
+            errors = [
+                line for line in result.stderr.splitlines() if not line.startswith(("note:", "model:", "warning:"))
+            ]
+            assert result.stdout == ""
+            assert len(errors) == 1
+            assert errors[0].startswith("localvqe: error: ")
+        return result
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    shell = Shell()
+    monkeypatch.setattr("localvqe_cli.cli.enhance.load_model", shell.load)
+    rng = np.random.default_rng(0)
+    for name in ("mic", "ref"):
+        sf.write(f"{name}.wav", 0.1 * rng.standard_normal(8000), 16000)
+    return shell
+
+
+def files() -> list[str]:
+    return sorted(str(p) for p in Path().rglob("*") if p.is_file() and p.name not in ("mic.wav", "ref.wav"))
+
+
+def test_a_pair_writes_beside_the_mic_and_says_what_it_did(shell: Shell) -> None:
+    result = shell("mic.wav", "ref.wav")
+    assert files() == ["mic_enhanced.wav"]
+    assert Path("mic_enhanced.wav").read_bytes() == Path("mic.wav").read_bytes()
+    assert result.stdout == ""
+    assert result.stderr.startswith("model: fake\n")
+    assert "mic_enhanced.wav: 0.50 s in" in result.stderr
+    assert shell.loaded == {"model": None, "threads": 1, "noise_gate": None}
+
+
+def test_options_reach_the_engine(shell: Shell) -> None:
+    shell("--ref", "ref.wav", "--mic", "mic.wav", "-m", "x.gguf", "-t", "2", "--noise-gate", "-60", "-o", "o.flac")
+    assert shell.loaded == {"model": "x.gguf", "threads": 2, "noise_gate": -60.0}
+    assert sf.info("o.flac").subtype == "PCM_16"
+
+
+def test_options_reach_the_signal(shell: Shell) -> None:
+    shell.model = FakeModel(lambda mic, ref: 20 * mic)
+    sf.write("two.wav", np.stack([np.full(8000, 0.01), np.full(8000, 0.1)], 1), 16000, subtype="FLOAT")
+    arguments = ("two.wav", "ref.wav", "--channel", "2", "--align", "-30", "--force")
+    for extra, level in (((), 1.0), (("--clip-mode", "clamp"), 1.0), (("--strength", "0.5", "-o", "h.wav"), 1.0)):
+        result = shell(*arguments, *extra, "--json")
+        record = json.loads(result.stdout)["files"][0]
+        assert record["shift_ms"] == -30.0
+        assert record["channels"] == 2
+        assert np.abs(sf.read(record["output"])[0]).max() == pytest.approx(level, abs=1e-4)
+    assert record["peak"] == pytest.approx(0.5 * 2.0 + 0.5 * 0.1)
+
+
+def test_json_is_alone_on_stdout_and_complete(shell: Shell) -> None:
+    sf.write("short.wav", np.zeros(4000), 16000)
+    answer = json.loads(shell("mic.wav", "short.wav", "--json").stdout)
+    assert answer["model"] == {"name": "fake", "path": "fake.gguf"}
+    (record,) = answer["files"]
+    assert record["realtime_factor"] > 0
+    expected = {
+        "id": "mic", "mic": "mic.wav", "ref": "short.wav", "output": "mic_enhanced.wav", "seconds": 0.5, "rate": 16000,
+        "channels": 1, "subtype": "PCM_16", "clipped": 0, "gain": 1.0, "delay_ms": None, "shift_ms": 0.0,
+        "warnings": [],
+        "notes": ["the reference is silent", "the reference is 0.250 s shorter than the mic: padded with silence"],
+        "details": [], "error": None,
+    }  # fmt: skip
+    assert {key: record[key] for key in expected} == expected
+    assert set(record) - set(expected) == {"wall_seconds", "realtime_factor", "peak"}
+
+
+def test_quiet_and_verbose(shell: Shell) -> None:
+    assert shell("mic.wav", "mic.wav", "-q").output == ""
+    sf.write("wide.wav", np.zeros(24000), 48000)
+    assert "8 kHz" not in shell("wide.wav", "ref.wav").stderr
+    assert "output holds nothing above 8 kHz" in shell("wide.wav", "ref.wav", "-v", "--force").stderr
+
+
+def test_no_progress_bar_and_no_colours_without_a_terminal(shell: Shell) -> None:
+    assert "\x1b" not in shell("mic.wav", "ref.wav").output
+
+
+def test_stdin_to_stdout(shell: Shell) -> None:
+    content = Path("mic.wav").read_bytes()
+    assert shell("-", "ref.wav", stdin=content).stdout_bytes == content
+    assert shell("mic.wav", "-", "-o", "-", stdin=content).stdout_bytes == content
+    shell("-", "--no-ref", "-o", "named.wav", stdin=content)
+    assert files() == ["named.wav"]
+
+
+def test_a_device_takes_the_output_in_place(shell: Shell) -> None:
+    shell("mic.wav", "ref.wav", "-o", "/dev/null")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_an_existing_output_needs_force(shell: Shell) -> None:
+    Path("mic_enhanced.wav").write_text("precious")
+    result = shell("mic.wav", "ref.wav", code=2)
+    assert "mic_enhanced.wav exists; use --force" in result.stderr
+    assert Path("mic_enhanced.wav").read_text() == "precious"
+    shell("mic.wav", "ref.wav", "--force")
+    assert sf.info("mic_enhanced.wav").frames == 8000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "no microphone recording given"),
+        (("mic.wav",), "no reference given; name the far-end recording, or use --no-ref"),
+        (("mic.wav", "ref.wav", "--no-ref"), "--no-ref contradicts"),
+        (("mic.wav", "ref.wav", "--mic", "mic.wav"), "MIC is given twice"),
+        (("mic.wav", "ref.wav", "--ref", "ref.wav"), "REF is given twice"),
+        (("mic.wav", "ref.wav", "--pairs", "p.tsv"), "--pairs lists mics"),
+        (("--pairs", "missing.tsv"), "missing.tsv: cannot be read"),
+        (("-", "-"), "only one of mic and reference"),
+        (("", "ref.wav"), "MIC is empty"),
+        (("mic.wav", "ref.wav", "-o", ""), "--output is empty"),
+        (("mic.wav", "ref.wav", "-o", "."), "it is a directory"),
+        (("mic.wav", "ref.wav", "-o", "mic.wav", "--force"), "it is the input itself"),
+        (("mic.wav", "ref.wav", "-o", "ref.wav", "--force"), "it is the input itself"),
+        (("mic.wav", "ref.wav", "-o", "none/o.wav"), "the folder none does not exist"),
+        (("mic.wav", "ref.wav", "-o", "mic.wav/o.wav"), "cannot write mic.wav/o.wav"),
+        (("mic.wav", "ref.wav", "-o", "o.xyz"), "cannot tell the audio format"),
+        (("mic.wav", "ref.wav", "-o", "-", "--json"), "both want stdout"),
+        (("mic.wav", "ref.wav", "--align", "often"), "--align often: give auto, off"),
+        (("mic.wav", "ref.wav", "--align", "nan"), "--align nan"),
+        (("mic.wav", "ref.wav", "--align", "1e9"), "--align 1e9"),
+        (("mic.wav", "ref.wav", "--noise-gate=-inf"), "--noise-gate -inf"),
+        ((".", "ref.wav"), "so the reference must be one too"),
+        (("mic.wav", "."), "is a directory but the mic is a file"),
+        ((".", "-o", "-"), "cannot go to stdout"),
+    ],
+)
+def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, ...], message: str) -> None:
+    assert message in shell(*arguments, code=2).stderr
+    assert files() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--threads", "0"],
+        ["--threads", "33"],
+        ["--strength", "1.1"],
+        ["--strength", "nan"],
+        ["--channel", "0"],
+        ["--noise-gate", "3"],
+        ["--clip-mode", "wrap"],
+        ["--unknown"],
+        ["a", "b", "c"],
+    ],
+)
+def test_values_out_of_range_exit_2(shell: Shell, arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["enhance", "mic.wav", "ref.wav", *arguments])
+    assert result.exit_code == 2
+    assert files() == []
+
+
+def bad_inputs() -> dict[str, bytes]:
+    sf.write("tmp.wav", np.zeros(0), 16000)
+    empty = Path("tmp.wav").read_bytes()
+    sf.write("tmp.wav", np.full(255, 0.1), 16000)
+    short = Path("tmp.wav").read_bytes()
+    sf.write("tmp.wav", np.full(8000, np.nan), 16000, subtype="FLOAT")
+    nan = Path("tmp.wav").read_bytes()
+    Path("tmp.wav").unlink()
+    return {
+        "zero bytes": b"",
+        "empty": empty,
+        "text": b"not audio\n" * 99,
+        "short": short,
+        "nan": nan,
+        "cut": short[:30],
+    }
+
+
+@pytest.mark.parametrize("kind", ["zero bytes", "empty", "text", "short", "nan", "cut"])
+@pytest.mark.parametrize("role", ["mic", "ref"])
+def test_unusable_audio_exits_3_without_output(shell: Shell, kind: str, role: str) -> None:
+    content = bad_inputs()[kind]
+    Path("bad.wav").write_bytes(content)
+    arguments = ("bad.wav", "ref.wav") if role == "mic" else ("mic.wav", "bad.wav")
+    assert "bad.wav: " in shell(*arguments, code=3).stderr
+    assert files() == ["bad.wav"]
+
+
+def test_a_missing_file_exits_3(shell: Shell) -> None:
+    assert "nowhere.wav: no such file" in shell("nowhere.wav", "ref.wav", code=3).stderr
+
+
+def test_odd_audio_is_processed_with_a_note(shell: Shell) -> None:
+    content = Path("mic.wav").read_bytes()
+    Path("cut.wav").write_bytes(content[: len(content) // 2])
+    assert "warning: the mic ends early" in shell("cut.wav", "ref.wav").stderr
+    sf.write("silent.wav", np.zeros(8000), 16000)
+    assert "note: the mic is silent" in shell("silent.wav", "ref.wav").stderr
+    sf.write("eight.wav", np.zeros((8000, 8)), 16000)
+    assert "8 channels: mixed to one" in shell("eight.wav", "ref.wav").stderr
+    assert "--channel takes 1 to 8" in shell("eight.wav", "ref.wav", "--channel", "9", "--force", code=2).stderr
+    assert "warning: mic and reference are the same file" in shell("mic.wav", "mic.wav").stderr
+    data = np.full(8000, 0.1)
+    data[7] = np.nan
+    sf.write("nan.wav", data, 16000, subtype="FLOAT")
+    assert "warning: 1 sample of the mic not finite: replaced by zeros" in shell("nan.wav", "ref.wav").stderr
+    assert np.isfinite(sf.read("nan_enhanced.wav")[0]).all()
+
+
+def test_a_read_only_output_is_refused(shell: Shell) -> None:
+    Path("locked").mkdir(mode=0o555)
+    assert "the folder locked is read-only" in shell("mic.wav", "ref.wav", "-o", "locked/o.wav", code=2).stderr
+    Path("old.wav").write_text("precious")
+    Path("old.wav").chmod(0o444)
+    assert "read-only" in shell("mic.wav", "ref.wav", "-o", "old.wav", "--force", code=2).stderr
+    assert Path("old.wav").read_text() == "precious"
+
+
+def test_a_failing_disk_exits_1_and_leaves_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", refuse)
+    assert "no space left on device" in shell("mic.wav", "ref.wav", code=1).stderr
+    assert files() == []
+
+
+def test_an_interrupt_exits_130_and_leaves_nothing(shell: Shell) -> None:
+    def interrupt(mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    shell.model = FakeModel(interrupt)
+    shell("mic.wav", "ref.wav", code=130)
+    assert files() == []
+
+
+def test_a_name_that_is_no_text_is_printed_escaped(shell: Shell) -> None:
+    name = b"m\xff\n.wav".decode("utf-8", "surrogateescape")
+    assert "m\\udcff .wav: no such file" in shell(name, "ref.wav", code=3).stderr
+
+
+# -- batches ----------------------------------------------------------------------------------
+
+
+def test_pairs_write_into_a_directory_by_id(shell: Shell) -> None:
+    Path("p.tsv").write_text("id\tscenario\tmic\tref\na\tx\tmic.wav\tref.wav\nb\ty\tref.wav\tmic.wav\n")
+    answer = json.loads(shell("--pairs", "p.tsv", "-o", "out/deep", "--json").stdout)
+    assert [record["output"] for record in answer["files"]] == ["out/deep/a_enhanced.wav", "out/deep/b_enhanced.wav"]
+    assert Path("out/deep/b_enhanced.wav").read_bytes() == Path("ref.wav").read_bytes()
+    assert "2 of 2 files enhanced" in shell("--pairs", "p.tsv", "-o", "out/deep", "--force").stderr
+
+
+def test_one_bad_file_finishes_the_others_and_exits_1(shell: Shell) -> None:
+    Path("p.csv").write_text("id,mic,ref\na,mic.wav,ref.wav\nb,mic.wav,none.wav\nc,mic.wav,ref.wav\n")
+    result = shell("--pairs", "p.csv", "-o", "out", "--json", code=1)
+    assert "localvqe: error: none.wav: no such file" in result.stderr
+    assert "2 of 3 files enhanced" in result.stderr
+    assert [record["error"] for record in json.loads(result.stdout)["files"]] == [None, "none.wav: no such file", None]
+    assert sorted(p.name for p in Path("out").iterdir()) == ["a_enhanced.wav", "c_enhanced.wav"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "..", "a/b"])
+def test_an_id_cannot_escape_the_directory(shell: Shell, name: str) -> None:
+    Path("p.csv").write_text(f"id,mic,ref\n{name},mic.wav,ref.wav\n")
+    assert "not a plain file name" in shell("--pairs", "p.csv", "-o", "out", code=2).stderr
+    assert files() == ["p.csv"]
+
+
+def test_a_batch_that_would_overwrite_stops_before_any_work(shell: Shell) -> None:
+    Path("p.csv").write_text("id,mic,ref\na,mic.wav,ref.wav\nb,mic.wav,ref.wav\n")
+    Path("b_enhanced.wav").write_text("precious")
+    assert "b_enhanced.wav exists" in shell("--pairs", "p.csv", code=2).stderr
+    assert files() == ["b_enhanced.wav", "p.csv"]
+
+
+def test_directories(shell: Shell) -> None:
+    for folder, suffix in (("m", "_mic"), ("r", "_lpb")):
+        Path(folder).mkdir()
+        for name in ("one", "two"):
+            Path(f"{folder}/{name}{suffix}.wav").write_bytes(Path("mic.wav").read_bytes())
+    shell("m", "r", "-o", "out")
+    assert sorted(p.name for p in Path("out").iterdir()) == ["one_mic_enhanced.wav", "two_mic_enhanced.wav"]
+    Path("m/three_mic.wav").write_bytes(Path("mic.wav").read_bytes())
+    result = shell("m", "r", "--force", code=1)
+    assert "three_mic.wav: no reference found for it" in result.stderr
+    assert "2 of 3 files enhanced" in result.stderr
+    shell("m", "--no-ref", "--force")
+    assert len(list(Path("m").glob("*_enhanced.wav"))) == 3
