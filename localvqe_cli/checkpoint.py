@@ -24,7 +24,7 @@ from .tensors import ALIGN_SMOOTH, ENCODER_BASIS, TEMPERATURE, state_dict_shapes
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Checkpoint", "load", "read"]
+__all__ = ["Checkpoint", "load", "read", "resembles_checkpoint"]
 
 #: Published checkpoints have 5 to 60 MB, optimizer state included.
 MAX_FILE_BYTES = 1 << 30
@@ -94,6 +94,18 @@ def read(path: str | os.PathLike[str], *, dmax: int | None = None, arch: int | N
         return Checkpoint(config, _plain_tensors(state), notes)
     except ModelError as exc:
         raise CheckpointError(f"{path}: {exc}") from exc
+
+
+def resembles_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """True if a file starts the way PyTorch's zip archives and old pickles do; False also if it cannot be read."""
+    try:
+        if not os.path.isfile(path):
+            return False
+        with open(path, "rb") as stream:
+            magic = stream.read(4)
+    except (OSError, ValueError):
+        return False
+    return magic == b"PK\x03\x04" or magic[:2] == b"\x80\x02"
 
 
 # -- the file ---------------------------------------------------------------------------------

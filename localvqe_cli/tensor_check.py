@@ -15,10 +15,10 @@ _SHOWN = 4
 _MAX_NAME = 80
 
 
-def printable(text: str) -> str:
-    """A name out of a file, safe to put into a one-line message: no control characters, bounded length."""
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: _MAX_NAME + 1])
-    return shown if len(shown) <= _MAX_NAME else shown[: _MAX_NAME - 3] + "..."
+def printable(text: str, limit: int = _MAX_NAME) -> str:
+    """Text out of a file, safe to show on one line: no control characters, at most ``limit`` characters."""
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
 def names(items: Iterable[str]) -> str:

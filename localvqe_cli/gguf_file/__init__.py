@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from .describe import describe
+from .describe import describe, statistics
 from .model import GGUFModel, TensorInfo
 from .reader import scan
 from .types import TENSOR_TYPES, TensorType
@@ -27,6 +27,7 @@ __all__ = [
     "describe",
     "read",
     "scan",
+    "statistics",
     "validate",
     "write",
 ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import GGUFError
 from .model import GGUFModel, TensorInfo
 
-__all__ = ["describe"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["describe", "statistics"]
 
 # Bounds the memory that describing a hostile file takes; no published tensor is over 4 MiB.
 _MAX_STATISTICS_BYTES = 64 << 20
@@ -54,6 +57,16 @@ def describe(model: GGUFModel, *, tensors: bool = True) -> dict[str, Any]:
     return report
 
 
+def statistics(values: NDArray[Any]) -> dict[str, float | None]:
+    """Smallest, largest and root-mean-square value of an array with at least one element."""
+    import numpy as np
+
+    wide = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rms = float(np.sqrt(np.mean(np.square(wide))))
+    return {"min": _finite(float(wide.min())), "max": _finite(float(wide.max())), "rms": _finite(rms)}
+
+
 def _describe_tensor(model: GGUFModel, info: TensorInfo) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": info.name,
@@ -62,23 +75,13 @@ def _describe_tensor(model: GGUFModel, info: TensorInfo) -> dict[str, Any]:
         "bytes": info.nbytes,
         "offset": info.offset,
     }
-    return row | _statistics(model, info)
-
-
-def _statistics(model: GGUFModel, info: TensorInfo) -> dict[str, float | None]:
-    """Smallest, largest and root-mean-square value, None where the elements are packed or too many."""
-    import numpy as np
-
     unknown: dict[str, float | None] = {"min": None, "max": None, "rms": None}
-    if info.nbytes > _MAX_STATISTICS_BYTES:
-        return unknown
+    if info.nbytes > _MAX_STATISTICS_BYTES or not info.type.numpy:
+        return row | unknown
     try:
-        values = model.array(info.name).astype(np.float64)
-    except GGUFError:
-        return unknown
-    with np.errstate(over="ignore", invalid="ignore"):
-        rms = float(np.sqrt(np.mean(np.square(values))))
-    return {"min": _finite(float(values.min())), "max": _finite(float(values.max())), "rms": _finite(rms)}
+        return row | statistics(model.array(info.name))
+    except GGUFError:  # the file has changed meanwhile
+        return row | unknown
 
 
 def _finite(value: float) -> float | None:

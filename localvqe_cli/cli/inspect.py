@@ -1,0 +1,118 @@
+"""``localvqe inspect``: what is in a model file, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ..config import VERSION_NAMES
+from ..errors import GGUFError
+from ..tensor_check import printable
+from .common import JsonOption, emit_json, note
+
+__all__ = ["inspect"]
+
+_PIPE_WIDTH = 120
+_MAX_VALUE = 500
+
+
+def inspect(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="Model file, checkpoint or registry name; default: the embedded model."),
+    ] = None,
+    tensors: Annotated[bool, typer.Option("--tensors/--no-tensors", help="List every tensor.")] = True,
+    arch: Annotated[
+        int | None,
+        typer.Option("--arch", metavar="N", help="Architecture version of a checkpoint that does not say."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the metadata, tensors, sizes and problems of a model file.
+
+    Exits with 4 if the file is not usable, after showing whatever could be read of it.
+    """
+    from .. import checkpoint, gguf_file, models
+
+    path = models.resolve(model)
+    if checkpoint.resembles_checkpoint(path):
+        from .. import checkpoint_report
+
+        report = checkpoint_report.describe(path, arch=arch, tensors=tensors)
+    else:
+        scanned = gguf_file.scan(path)
+        gguf_file.check(scanned)
+        report = gguf_file.describe(scanned, tensors=tensors)
+    for text in report.get("notes", []):
+        note(text)
+    if as_json:
+        emit_json(report)
+    else:
+        _print(report)
+    if report["problems"]:
+        raise GGUFError(f"{path}: {report['problems'][0]}")
+
+
+def _print(report: dict[str, Any]) -> None:
+    """The report as text on stdout; names and values out of the file cannot reach the terminal as commands."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    # rich takes 80 columns where there is no terminal, which would break the rows that scripts and tests look at.
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPE_WIDTH)
+    table_style: dict[str, Any] = {"box": box.SIMPLE, "pad_edge": False}
+
+    console.print(_headline(report))
+    if report["metadata"]:
+        table = Table(**table_style)
+        for heading in ("key", "type", "value"):
+            table.add_column(heading, overflow="fold")
+        for key, entry in report["metadata"].items():
+            table.add_row(printable(key), entry["type"], printable(_value(entry["value"]), _MAX_VALUE))
+        console.print(table)
+    elif report["config"]:
+        table = Table(**table_style)
+        for heading in ("setting", "value"):
+            table.add_column(heading)
+        for key, value in report["config"].items():
+            table.add_row(key, _value(value))
+        console.print(table)
+    if report.get("tensors"):
+        table = Table(**table_style)
+        for heading in ("tensor", "type", "shape"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("bytes", "min", "max", "rms"):
+            table.add_column(heading, justify="right")
+        for row in report["tensors"]:
+            shape = " x ".join(map(str, row["shape"])) or "scalar"
+            numbers = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("min", "max", "rms"))
+            table.add_row(printable(row["name"]), row["type"], shape, f"{row['bytes']:,}", *numbers)
+        console.print(table)
+    totals = report["totals"]
+    types = ", ".join(f"{count} {name}" for name, count in totals["types"].items())
+    console.print(
+        f"{totals['tensors']} tensors{f' ({types})' if types else ''}, {totals['parameters']:,} parameters, "
+        f"{totals['tensor_bytes']:,} bytes of tensors in {report['bytes']:,} bytes of file"
+    )
+    for problem in report["problems"]:
+        console.print(f"problem: {problem}")
+    console.print("usable: yes" if report["usable"] else "usable: NO")
+
+
+def _headline(report: dict[str, Any]) -> str:
+    kind = f"GGUF version {report['format_version']}" if report["format"] == "GGUF" else report["format"]
+    config = report["config"]
+    if config is None:
+        return f"{printable(report['path'], _MAX_VALUE)}: {kind}"
+    line = f"LocalVQE {VERSION_NAMES[config['version']]} (architecture version {config['version']})"
+    return f"{printable(report['path'], _MAX_VALUE)}: {kind}, {line}, d_max {config['dmax']}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value[:_MAX_VALUE]))
+    return str(value)
