@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the native tests with sanitizers and runs them on random models of every version.
+# usage: native/tests/sanitize.sh [address,undefined|thread] (needs the Python package for making the models)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+sanitizer="${1:-address,undefined}"
+build="${BUILD_DIR:-build/sanitize-${sanitizer//,/-}}"
+models="$(mktemp -d)"
+trap 'rm -rf "$models"' EXIT
+PYTHONPATH=tests python3 - "$models" <<'PY'
+import sys
+from pathlib import Path
+
+from make_model import narrow_config, random_gguf
+
+for version in (1, 2, 3):
+    random_gguf(Path(sys.argv[1]) / f"v{version}.gguf", narrow_config(version), version)
+random_gguf(Path(sys.argv[1]) / "odd.gguf", narrow_config(3, mic_channels=(2, 17, 21, 9, 33, 5), dmax=70, kernel_size_w=3), 4)
+PY
+cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOCALVQE_TESTS=ON -DLOCALVQE_SANITIZE="$sanitizer" \
+  -DLOCALVQE_TEST_MODELS="$(ls "$models"/*.gguf | paste -sd';')" ${CMAKE_ARGS:-} >/dev/null
+cmake --build "$build" -j"$(nproc)"
+TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1}" UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+  ctest --test-dir "$build" --output-on-failure

@@ -1,0 +1,300 @@
+// Every kernel of every set this CPU can run, against plain double-precision loops.
+
+#include "check.h"
+#include "kernels/kernels.h"
+#include "kernels/packing.h"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+using namespace localvqe;
+
+namespace {
+
+std::mt19937 generator(1);
+
+std::vector<float> noise(size_t n, float level = 1.0f) {
+    std::normal_distribution<float> normal(0.0f, level);
+    std::vector<float> out(n);
+    for (float & x : out) {
+        x = normal(generator);
+    }
+    return out;
+}
+
+double activation(Activation kind, double x) {
+    switch (kind) {
+        case Activation::relu6: return std::fmin(std::fmax(x, 0.0), 6.0);
+        case Activation::silu: return x / (1.0 + std::exp(-x));
+        case Activation::elu: return x > 0.0 ? x : std::expm1(x);
+        default: return x;
+    }
+}
+
+void test_activations(const Kernels & k) {
+    for (Activation kind : {Activation::none, Activation::relu6, Activation::silu, Activation::elu}) {
+        double worst = 0.0;
+        for (double x = -100.0; x <= 100.0; x += 0.0137) {
+            float y = float(x);
+            k.activate(kind, &y, 1);
+            const double want = activation(kind, double(float(x)));
+            worst = std::fmax(worst, std::fabs(double(y) - want) / std::fmax(1.0, std::fabs(want)));
+        }
+        CHECK(worst < 3e-7, "%s: activation %d is off by %g", k.name, int(kind), worst);
+        for (float x : {-1e-6f, -1e-20f, 0.0f, 1e-20f}) { // no cancellation near zero
+            float y = x;
+            k.activate(kind, &y, 1);
+            CHECK(std::fabs(double(y) - activation(kind, double(x))) <= 2e-7 * std::fabs(double(x)), "%s: activation %d(%g)",
+                  k.name, int(kind), double(x));
+        }
+    }
+}
+
+// One convolution of arbitrary shape; positions are split at `cut` to check that blocking leaves no trace.
+void test_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride, int groups, bool planar,
+               bool one_position, Activation kind, bool residual, int cut) {
+    const int taps = kw * inputs;
+    const std::vector<float> weight = noise(size_t(outputs) * size_t(kh) * size_t(taps), 0.2f);
+    const std::vector<float> bias = noise(size_t(outputs), 0.2f);
+    const ConvWeights weights(
+        k, outputs, kh, taps, one_position,
+        [&](int o, int r, int t) { return weight[(size_t(o) * size_t(kh) + size_t(r)) * size_t(taps) + size_t(t)]; },
+        [&](int o) { return bias[size_t(o)]; });
+    const size_t row_length = size_t(positions) * size_t(stride) * size_t(inputs) + size_t(taps);
+    std::vector<std::vector<float>> rows;
+    for (int r = 0; r < kh; ++r) {
+        rows.push_back(noise(row_length));
+    }
+    const int channels = outputs / groups;
+    const size_t n = size_t(positions) * size_t(outputs);
+    const std::vector<float> add = noise(n);
+    std::vector<float> out(n + 1, 77.0f); // one guard value
+
+    ConvCall call;
+    call.conv = &weights.packed();
+    for (int r = 0; r < kh; ++r) {
+        call.rows[r] = rows[size_t(r)].data();
+    }
+    call.step = stride * inputs;
+    call.activation = kind;
+    call.residual = residual ? add.data() : nullptr;
+    call.out = out.data();
+    call.group = channels;
+    call.position_step = planar ? 1 : channels;
+    call.channel_step = planar ? groups * positions : 1;
+    call.group_step = planar ? size_t(positions) : size_t(positions) * size_t(channels);
+    k.conv(call, 0, cut);
+    k.conv(call, cut, positions);
+
+    double worst = 0.0;
+    for (int p = 0; p < positions; ++p) {
+        for (int o = 0; o < outputs; ++o) {
+            double sum = double(bias[size_t(o)]), size = 1.0;
+            for (int r = 0; r < kh; ++r) {
+                for (int t = 0; t < taps; ++t) {
+                    const double term = double(weight[(size_t(o) * size_t(kh) + size_t(r)) * size_t(taps) + size_t(t)]) *
+                                        double(rows[size_t(r)][size_t(p) * size_t(stride) * size_t(inputs) + size_t(t)]);
+                    sum += term;
+                    size += std::fabs(term);
+                }
+            }
+            const int g = o / channels, c = o % channels;
+            const size_t at = size_t(g) * call.group_step + size_t(p) * size_t(call.position_step) + size_t(c) * size_t(call.channel_step);
+            const double want = activation(kind, sum) + (residual ? double(add[at]) : 0.0);
+            worst = std::fmax(worst, std::fabs(double(out[at]) - want) / size);
+        }
+    }
+    CHECK(worst < 1e-6, "%s: conv %dx(%d->%d) kernel %dx%d stride %d groups %d planar %d is off by %g of the terms' size", k.name, positions, inputs,
+          outputs, kh, kw, stride, groups, int(planar), worst);
+    CHECK(out[n] == 77.0f, "%s: conv wrote beyond its output", k.name);
+}
+
+void test_convs(const Kernels & k) {
+    std::uniform_int_distribution<int> width(1, 60), kernel(1, 8), bins(1, 40), activations(0, 3), coin(0, 1);
+    for (int i = 0; i < 150; ++i) {
+        const int positions = bins(generator);
+        const int groups = coin(generator) + 1;
+        const int outputs = width(generator) * groups;
+        const bool planar = coin(generator) == 1;
+        std::uniform_int_distribution<int> cut(0, positions);
+        test_conv(k, positions, width(generator), outputs, kernel(generator), kernel(generator), coin(generator) + 1, groups, planar,
+                  false, Activation(activations(generator)), coin(generator) == 1, cut(generator));
+    }
+    test_conv(k, 8, 40, 40, 4, 4, 1, 1, false, false, Activation::silu, true, 4);    // the deepest stage
+    test_conv(k, 128, 32, 54, 4, 4, 1, 2, true, false, Activation::none, false, 64); // dec1
+    test_conv(k, 1, 512, 512, 1, 1, 1, 1, false, true, Activation::none, false, 0);  // a filterbank
+}
+
+void test_norm(const Kernels & k) {
+    for (size_t na : {size_t(1), size_t(7), size_t(512), size_t(4096)}) {
+        for (size_t nb : {size_t(0), size_t(3), size_t(640)}) {
+            std::vector<float> a = noise(na, 3.0f), b = noise(nb, 0.5f);
+            for (float & x : a) {
+                x += 10.0f; // a mean far from zero
+            }
+            double total = 0.0, squares = 0.0;
+            for (float x : a) { total += double(x); }
+            for (float x : b) { total += double(x); }
+            const double mean = total / double(na + nb);
+            for (float x : a) { squares += (double(x) - mean) * (double(x) - mean); }
+            for (float x : b) { squares += (double(x) - mean) * (double(x) - mean); }
+            const double scale = 1.0 / std::sqrt(squares / double(na + nb) + 1e-5);
+            float m = 0.0f, s = 0.0f;
+            k.norm_stats(a.data(), na, b.data(), nb, &m, &s);
+            CHECK(std::fabs(double(m) - mean) < 2e-6 * std::fabs(mean) + 1e-7, "%s: mean %g, want %g", k.name, double(m), mean);
+            CHECK(std::fabs(double(s) / scale - 1.0) < 1e-4, "%s: scale %g, want %g", k.name, double(s), scale);
+        }
+    }
+    const std::vector<float> x = noise(6 * 13), gamma = noise(13), beta = noise(13);
+    std::vector<float> y(6 * 20, 5.0f);
+    k.norm_apply(x.data(), 6, 13, 0.3f, 1.7f, gamma.data(), beta.data(), y.data(), 20);
+    for (int f = 0; f < 6; ++f) {
+        for (int c = 0; c < 20; ++c) {
+            const double want = c < 13 ? (double(x[size_t(f * 13 + c)]) - 0.3) * 1.7 * double(gamma[size_t(c)]) + double(beta[size_t(c)]) : 5.0;
+            CHECK(std::fabs(double(y[size_t(f * 20 + c)]) - want) < 2e-5, "%s: norm_apply at %d, %d", k.name, f, c);
+        }
+    }
+}
+
+void test_power_law(const Kernels & k) {
+    for (float level : {0.0f, 1e-20f, 1e-6f, 0.1f, 1.0f, 1e6f}) {
+        const std::vector<float> spectrum = noise(512, level);
+        std::vector<float> features(512);
+        k.power_law(spectrum.data(), features.data(), 256, 0.3f);
+        double worst = 0.0;
+        for (size_t f = 0; f < 256; ++f) {
+            const double re = double(spectrum[2 * f]), im = double(spectrum[2 * f + 1]);
+            const double magnitude = std::sqrt(re * re + im * im + 1e-12);
+            const double gain = 1.0 / (std::pow(magnitude, 0.7) + 1e-12);
+            const double size = std::fmax(std::hypot(re, im) * gain, 1e-6);
+            worst = std::fmax(worst, std::hypot(double(features[2 * f]) - re * gain, double(features[2 * f + 1]) - im * gain) / size);
+        }
+        CHECK(worst < 3e-6, "%s: power law at level %g is off by %g", k.name, double(level), worst);
+    }
+}
+
+void test_align(const Kernels & k) {
+    for (int width = k.lanes; width <= 6 * k.lanes; width += k.lanes) {
+        const int bins = 64;
+        const std::vector<float> q = noise(size_t(bins * width)), key = noise(size_t(bins * width));
+        std::vector<float> out(size_t(width) + 1, 9.0f);
+        k.similarity(q.data(), key.data(), bins, width, 0.125f, out.data());
+        for (int h = 0; h < width; ++h) {
+            double want = 0.0;
+            for (int f = 0; f < bins; ++f) {
+                want += double(q[size_t(f * width + h)]) * double(key[size_t(f * width + h)]);
+            }
+            CHECK(std::fabs(double(out[size_t(h)]) - want * 0.125) < 1e-5, "%s: similarity %d", k.name, h);
+        }
+        CHECK(out[size_t(width)] == 9.0f, "%s: similarity wrote too far", k.name);
+    }
+    for (int n : {1, 5, 96, 301}) {
+        const std::vector<float> a = noise(size_t(n)), b = noise(size_t(n));
+        double want = 0.0;
+        for (size_t i = 0; i < size_t(n); ++i) {
+            want += double(a[i]) * double(b[i]);
+        }
+        CHECK(std::fabs(double(k.dot(a.data(), b.data(), n)) - want) < 2e-5, "%s: dot of %d", k.name, n);
+    }
+    std::vector<float> logits = noise(33, 50.0f);
+    const std::vector<float> before = logits;
+    k.softmax(logits.data(), 33);
+    double total = 0.0, top = -1e30;
+    for (float x : before) { top = std::fmax(top, double(x)); }
+    for (float x : before) { total += std::exp(double(x) - top); }
+    for (size_t i = 0; i < 33; ++i) {
+        CHECK(std::fabs(double(logits[i]) - std::exp(double(before[i]) - top) / total) < 1e-6, "%s: softmax %zu", k.name, i);
+    }
+    const int n = 301;
+    std::vector<std::vector<float>> rows;
+    std::vector<const float *> pointers;
+    for (int d = 0; d < 7; ++d) {
+        rows.push_back(noise(size_t(n)));
+        pointers.push_back(rows.back().data());
+    }
+    const std::vector<float> weights = noise(7);
+    const size_t length = size_t(n);
+    std::vector<float> whole(length), parts(length);
+    k.weighted_sum(pointers.data(), weights.data(), 7, whole.data(), 0, n);
+    k.weighted_sum(pointers.data(), weights.data(), 7, parts.data(), 0, 48);
+    k.weighted_sum(pointers.data(), weights.data(), 7, parts.data(), 48, n);
+    for (size_t i = 0; i < size_t(n); ++i) {
+        double want = 0.0;
+        for (size_t d = 0; d < 7; ++d) {
+            want += double(weights[d]) * double(rows[d][i]);
+        }
+        CHECK(std::fabs(double(whole[i]) - want) < 5e-6, "%s: weighted sum %zu", k.name, i);
+        CHECK(whole[i] == parts[i], "%s: weighted sum depends on how it is shared", k.name);
+    }
+}
+
+void test_s4d(const Kernels & k) {
+    const int n = 2 * k.lanes;
+    const std::vector<float> c = noise(size_t(6 * n), 0.5f), v = noise(size_t(n));
+    const size_t width = size_t(n);
+    std::vector<float> state = noise(2 * width), y(width);
+    const std::vector<float> h = state;
+    k.s4d_step(c.data(), state.data(), v.data(), y.data(), n);
+    const auto at = [&](int part, int i) { return double(c[size_t(part * n + i)]); };
+    for (int i = 0; i < n; ++i) {
+        const double re = at(0, i) * double(h[size_t(i)]) - at(1, i) * double(h[size_t(n + i)]) + at(2, i) * double(v[size_t(i)]);
+        const double im = at(0, i) * double(h[size_t(n + i)]) + at(1, i) * double(h[size_t(i)]) + at(3, i) * double(v[size_t(i)]);
+        CHECK(std::fabs(double(state[size_t(i)]) - re) < 1e-6, "%s: s4d re %d", k.name, i);
+        CHECK(std::fabs(double(state[size_t(n + i)]) - im) < 1e-6, "%s: s4d im %d", k.name, i);
+        CHECK(std::fabs(double(y[size_t(i)]) - (at(4, i) * re - at(5, i) * im)) < 2e-6, "%s: s4d y %d", k.name, i);
+    }
+    std::vector<float> silence(width, 0.0f), decaying(6 * width, 0.0f);
+    for (int i = 0; i < n; ++i) {
+        decaying[size_t(i)] = 0.5f;
+        state[size_t(i)] = state[size_t(n + i)] = 1.0f;
+    }
+    for (int step = 0; step < 200; ++step) {
+        k.s4d_step(decaying.data(), state.data(), silence.data(), y.data(), n);
+    }
+    CHECK(state[0] == 0.0f, "%s: the state decays to %g instead of zero", k.name, double(state[0]));
+}
+
+void test_mask(const Kernels & k) {
+    const std::vector<float> m = noise(27 * 256);
+    std::vector<std::vector<float>> padded;
+    for (int i = 0; i < 6; ++i) {
+        padded.push_back(noise(258));
+        padded.back().front() = padded.back().back() = 0.0f;
+    }
+    const float * re[3] = {padded[0].data() + 1, padded[1].data() + 1, padded[2].data() + 1};
+    const float * im[3] = {padded[3].data() + 1, padded[4].data() + 1, padded[5].data() + 1};
+    std::vector<float> out_re(256), out_im(256);
+    k.mask(m.data(), 256, re, im, out_re.data(), out_im.data(), 0, 112);
+    k.mask(m.data(), 256, re, im, out_re.data(), out_im.data(), 112, 256);
+    for (int f = 0; f < 256; ++f) {
+        double want_re = 0.0, want_im = 0.0;
+        for (int tap = 0; tap < 9; ++tap) {
+            const double m0 = double(m[size_t(tap * 256 + f)]), m1 = double(m[size_t((9 + tap) * 256 + f)]), m2 = double(m[size_t((18 + tap) * 256 + f)]);
+            const double h_re = m0 - 0.5 * m1 - 0.5 * m2, h_im = std::sqrt(3.0) / 2.0 * (m1 - m2);
+            const double x_re = double(re[tap / 3][f + tap % 3 - 1]), x_im = double(im[tap / 3][f + tap % 3 - 1]);
+            want_re += h_re * x_re - h_im * x_im;
+            want_im += h_re * x_im + h_im * x_re;
+        }
+        CHECK(std::fabs(double(out_re[size_t(f)]) - want_re) < 1e-5, "%s: mask re %d", k.name, f);
+        CHECK(std::fabs(double(out_im[size_t(f)]) - want_im) < 1e-5, "%s: mask im %d", k.name, f);
+    }
+}
+
+} // namespace
+
+int main() {
+    const Kernels * sets[4] = {};
+    const int n = available_kernels(sets, 4);
+    for (int i = 0; i < n; ++i) {
+        std::printf("%s\n", sets[i]->name);
+        test_activations(*sets[i]);
+        test_convs(*sets[i]);
+        test_norm(*sets[i]);
+        test_power_law(*sets[i]);
+        test_align(*sets[i]);
+        test_s4d(*sets[i]);
+        test_mask(*sets[i]);
+    }
+    return check::report();
+}
