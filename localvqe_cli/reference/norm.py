@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .precision import at_least_float32, full_precision
+from .precision import at_least_float32
 
 __all__ = ["CausalGroupNorm", "post_norm", "pre_norm"]
 
@@ -25,11 +25,10 @@ class CausalGroupNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        with full_precision(x):
-            wide = at_least_float32(x)
-            var, mean = torch.var_mean(wide, dim=(1, 3), correction=0, keepdim=True)
-            normal = (wide - mean) * torch.rsqrt(var + EPS)
-            return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        wide = at_least_float32(x)
+        var, mean = torch.var_mean(wide, dim=(1, 3), correction=0, keepdim=True)
+        normal = (wide - mean) * torch.rsqrt(var + EPS)
+        return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
 def pre_norm(version: int, channels: int) -> nn.Module:
