@@ -13,9 +13,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from .. import __version__
 from ..errors import LocalVQEError
-from . import enhance
+from . import enhance, export, inspect, verify
 from .common import fail
 
 __all__ = ["app", "main"]
@@ -58,6 +57,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from .. import __version__
+
         print(f"localvqe {__version__}")
         raise typer.Exit
 
@@ -71,7 +72,13 @@ def _localvqe(
     """Remove echo, noise and reverberation from voice recordings."""
 
 
-app.command("enhance")(enhance.enhance)
+for _verb, _summary in (
+    (enhance.enhance, "Enhance recordings, one or many."),
+    (export.export, "Convert a checkpoint to GGUF."),
+    (inspect.inspect, "Show what a model file holds."),
+    (verify.verify, "Compare a model with its checkpoint."),
+):
+    app.command(_verb.__name__, short_help=_summary)(_verb)
 
 
 def main() -> NoReturn:

@@ -115,17 +115,20 @@ def test_a_reader_that_stops_early_is_no_error_message(folder: Path) -> None:
 
 
 def test_help_is_quick_and_fits_a_narrow_terminal() -> None:
-    times = []
+    spent = []
     for _ in range(3):
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run = subprocess.run(
             [*COMMAND, "--help"], capture_output=True, text=True, env={**environment(), "COLUMNS": "60"}, check=True
         )
-        times.append(time.monotonic() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert max(map(len, run.stdout.splitlines())) <= 60
-    assert "enhance" in run.stdout
-    # The bar is 0.3 s on an idle machine; what must never creep in is an import of torch, scipy or soundfile.
-    assert min(times) < 1.0
+        assert "..." not in run.stdout.partition("Commands:")[2]
+    for verb in ("enhance", "export", "inspect", "verify"):
+        assert f"\n  {verb} " in run.stdout
+    # On an idle machine it takes 0.3 s at most; a test machine may be busy.
+    assert min(spent) < 0.6
     heavy = ("torch", "scipy", "soundfile", "numpy", "rich")
     probe = f"import sys, localvqe_cli.cli; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment(), check=True)
