@@ -61,8 +61,8 @@ def statistics(values: NDArray[Any]) -> dict[str, float | None]:
     """Smallest, largest and root-mean-square value of an array with at least one element."""
     import numpy as np
 
-    wide = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
+        wide = values.astype(np.float64)
         rms = float(np.sqrt(np.mean(np.square(wide))))
     return {"min": _finite(float(wide.min())), "max": _finite(float(wide.max())), "rms": _finite(rms)}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
+from conftest import REPOSITORY
 from make_model import V13, narrow_config
 
 from localvqe_cli.config import ModelConfig
@@ -58,3 +60,17 @@ def test_only_version_1_keeps_a_norm_after_the_pixel_shuffle() -> None:
 
 def test_versions_2_and_3_have_the_same_tensors() -> None:
     assert list(state_dict_shapes(narrow_config(2)).items()) == list(state_dict_shapes(narrow_config(3)).items())
+
+
+def test_the_format_document_names_every_key_and_tensor() -> None:
+    text = (REPOSITORY / "docs" / "gguf-format.md").read_text()
+    keys = [key for key, _, _ in ModelConfig().gguf_fields() if not re.search(r"\.\d$", key)]
+    assert [key for key in keys if f"`{key}`" not in text] == []
+    leaves = {
+        name.removesuffix(".weight").removesuffix(".bias") for v in (1, 2) for name in gguf_shapes(narrow_config(v))
+    }
+    leaves = {re.sub(r"^(mic_enc|far_enc|dec)\d", "", leaf) or leaf for leaf in leaves}
+    missing = [leaf for leaf in leaves if leaf.replace("bottleneck.", "").split(".bn.")[0] not in text]
+    assert missing == []
+    assert f"{len(gguf_shapes(narrow_config(1)))} tensors in version 1" in text
+    assert f"and {len(gguf_shapes(narrow_config(3)))} in versions 2 and 3" in text
