@@ -139,6 +139,8 @@ class ModelConfig:
         for alias, name in _ALIASES.items():
             if name not in values and alias in raw:
                 values[name] = raw[alias]
+        if "version" not in values:
+            raise ModelError("model_config does not say which architecture version the model has (arch_version)")
         kernel = raw.get("kernel_size")
         if isinstance(kernel, Sequence) and not isinstance(kernel, str) and len(kernel) == 2:
             values.setdefault("kernel_size_h", kernel[0])

@@ -61,7 +61,7 @@ def test_the_command_line_writes_the_centred_output(golden, exported, version, t
     got, rate = sf.read(out, dtype="float32")
     want = np.load(golden / version / "out_centred.npy")
     assert rate == 16000
-    # The file holds 16-bit samples and, for a peak over full scale, a rescaled signal: undo the gain, allow half a step.
+    # The file holds 16-bit samples, rescaled where the peak was over full scale: allow for the gain and the rounding.
     gain = min(1.0, np.abs(got).max() / np.abs(want).max()) if np.abs(want).max() > 1 else 1.0
     assert np.abs(got - want * gain).max() < TOLERANCE + 1.5 / 32768
 

@@ -104,3 +104,8 @@ def test_another_number_of_stages_is_refused(key: str, count: int) -> None:
     values[f"localvqe.{key}.count"] = count
     with pytest.raises(ModelError, match=rf"{key}\.count is {count}"):
         ModelConfig.from_gguf_fields(values)
+
+
+def test_a_mapping_without_a_version_is_refused() -> None:
+    with pytest.raises(ModelError, match="arch_version"):
+        ModelConfig.from_mapping({"dmax": 32})
