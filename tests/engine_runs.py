@@ -9,7 +9,7 @@ from localvqe_cli.engine import HOP, Enhancer
 
 Samples = NDArray[np.float32]
 
-#: Kernel sets that any x86-64 machine with AVX2 can run; "wide" is the 16-lane code of AVX-512 without its instructions.
+#: Kernel sets for any x86-64 machine with AVX2; "wide" is the 16-lane code of AVX-512 without its instructions.
 KERNELS = ("avx2", "portable", "wide")
 
 

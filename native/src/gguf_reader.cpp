@@ -144,7 +144,11 @@ GgufFile::GgufFile(const std::string & path) {
         if (values_.count(key) != 0) {
             throw Error("key " + key + " appears twice");
         }
-        parse_value(in, key, in.get<uint32_t>());
+        try {
+            parse_value(in, key, in.get<uint32_t>());
+        } catch (const Error & error) {
+            throw Error("key " + key + ": " + error.what());
+        }
     }
     if (values_.count("general.alignment") != 0) {
         alignment_ = u32("general.alignment");
@@ -179,19 +183,19 @@ void GgufFile::parse_value(Cursor & in, const std::string & key, uint32_t type) 
                 in.skip(in.get<uint64_t>());
             }
         } else if (width == 0) {
-            throw Error("key " + key + " is an array of unknown element type " + std::to_string(element));
+            throw Error("an array of unknown element type " + std::to_string(element));
         } else if (count > in.left() / width) {
-            throw Error("the file is truncated inside key " + key);
+            throw Error("the file is truncated inside the array");
         } else {
             in.skip(count * width);
         }
     } else if (const int width = value_size(type)) {
         in.read(&v.bits, uint64_t(width));
         if (type == kBool && v.bits > 1) {
-            throw Error("key " + key + " is a bool of value " + std::to_string(v.bits));
+            throw Error("a bool of value " + std::to_string(v.bits));
         }
     } else {
-        throw Error("key " + key + " has unknown value type " + std::to_string(type));
+        throw Error("unknown value type " + std::to_string(type));
     }
     values_.emplace(key, std::move(v));
 }

@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -240,9 +241,10 @@ def test_profile_goes_to_stdout(model) -> None:
         f"ctx = ctypes.c_size_t(lib.localvqe_new({str(model)!r}.encode()))\n"
         "lib.localvqe_print_profile(ctx); lib.localvqe_set_profiling(ctx, 1)\n"
         "x = np.zeros(2560, np.float32); p = x.ctypes.data_as(ctypes.POINTER(ctypes.c_float))\n"
-        "lib.localvqe_process_hops_f32(ctx, p, p, 10, p); lib.localvqe_print_profile(ctx); lib.localvqe_list_devices()\n"
+        "lib.localvqe_process_hops_f32(ctx, p, p, 10, p); lib.localvqe_print_profile(ctx)\n"
+        "lib.localvqe_list_devices()\n"
     )
-    done = subprocess.run(["python3", "-c", script], capture_output=True, text=True, env=os.environ, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, check=True)
     assert "no profile" in done.stdout
     assert "over 10 hops" in done.stdout
     assert all(block in done.stdout for block in ("mic_enc1", "align", "bottleneck", "dec1", "mask", "synthesis"))
@@ -256,7 +258,7 @@ def test_bad_models_are_refused_with_a_reason(lib, model, name, tmp_path) -> Non
     text = lib.localvqe_creation_error().decode()
     assert str(path) in text
     assert "\n" not in text
-    assert len(text) > len(str(path)) + 5
+    assert word.lower() in text.lower()
 
 
 @pytest.mark.parametrize("name", sorted(VARIANTS))
