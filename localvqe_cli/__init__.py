@@ -9,7 +9,6 @@ Everything public is listed in ``__all__``; heavy modules load on first use.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from .config import ModelConfig
@@ -26,6 +25,8 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .engine import Enhancer, Stream, get_include, get_library_dir
+
+    __version__: str
 
 __all__ = [
     "AudioError",
@@ -46,18 +47,25 @@ __all__ = [
     "load_model",
 ]
 
-try:
-    __version__ = version("localvqe")
-except PackageNotFoundError:  # running from a source tree that was never installed
-    __version__ = "0+unknown"
-
 _LAZY = ("Enhancer", "Stream", "get_include", "get_library_dir")
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(".engine", __name__), name)
+    if name == "__version__":
+        return _version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _version() -> str:
+    # Reading the installed metadata costs as much as everything else here, so it waits until asked for.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("localvqe")
+    except PackageNotFoundError:  # running from a source tree that was never installed
+        return "0+unknown"
 
 
 def load_model(model: Any = None, *, threads: int = 1, noise_gate: float | None = None) -> Enhancer:

@@ -34,6 +34,7 @@ class EnhanceOptions:
         channel: channel to take from files with several, from 1; None averages them.
         clip_mode: what to do with output beyond full scale.
         align: ``auto``, ``off``, or milliseconds by which to delay (negative: advance) the reference.
+        allow_truncated: take what there is of a WAV that is shorter than its header promises.
         strength: share of the model's output, 0..1; the rest is the unprocessed mic.
         block_frames: frames read at a time; None chooses. The output does not depend on it.
     """
@@ -41,6 +42,7 @@ class EnhanceOptions:
     channel: int | None = None
     clip_mode: ClipMode = ClipMode.RESCALE
     align: str | float = ALIGN_AUTO
+    allow_truncated: bool = False
     strength: float = 1.0
     block_frames: int | None = None
 
@@ -116,8 +118,8 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
     started = time.monotonic()
     result = FileResult(job.id, job.mic, job.ref, job.output)
     with ExitStack() as stack:
-        mic = stack.enter_context(AudioInput(job.mic, options.channel))
-        ref = None if job.ref is None else stack.enter_context(_open_reference(job, options.channel))
+        mic = stack.enter_context(_open(job.mic, options))
+        ref = None if job.ref is None else stack.enter_context(_open_reference(job, options))
         result.rate, result.channels = mic.rate, mic.channels
         form = choose_format(job.output, mic)
         result.subtype = form.subtype
@@ -144,10 +146,14 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
     return result
 
 
-def _open_reference(job: Job, channel: int | None) -> AudioInput:
+def _open(path: str, options: EnhanceOptions) -> AudioInput:
+    return AudioInput(path, options.channel, allow_truncated=options.allow_truncated)
+
+
+def _open_reference(job: Job, options: EnhanceOptions) -> AudioInput:
     if not job.ref:
         raise AudioError(f"{job.mic}: no reference found for it; --no-ref runs without one")
-    return AudioInput(job.ref, channel)
+    return _open(job.ref, options)
 
 
 def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult) -> int:

@@ -66,12 +66,15 @@ class AudioInput:
         mixes_down: several channels become one by averaging.
 
     Raises:
-        AudioError: missing, not audio, empty, or of an unusable rate.
+        AudioError: missing, not audio, empty, truncated, or of an unusable rate.
         UsageError: ``channel`` names one that the file does not have.
     """
 
-    def __init__(self, path: str, channel: int | None = None) -> None:
-        """Open ``path`` (``-`` is stdin); ``channel`` counts from 1, None averages all."""
+    def __init__(self, path: str, channel: int | None = None, *, allow_truncated: bool = False) -> None:
+        """Open ``path`` (``-`` is stdin); ``channel`` counts from 1, None averages all.
+
+        ``allow_truncated`` accepts a WAV that holds less than its header promises, as a crashed recorder leaves it.
+        """
         self.path = path
         self.name = "stdin" if path == STDIO else path
         self._spool = _spool_stream(path, self.name)
@@ -85,7 +88,13 @@ class AudioInput:
             raise AudioError(f"{self.name}: a sampling rate of {self.rate} Hz cannot be right; is the file damaged?")
         if self.frames == 0:
             raise AudioError(f"{self.name}: contains no audio")
+        present = self.frames
         self.frames = self._promised_frames()
+        if present is not None and self.frames is not None and present < self.frames and not allow_truncated:
+            raise AudioError(
+                f"{self.name}: truncated, its header promises {self.frames / self.rate:.2f} s but "
+                f"{present / self.rate:.2f} s are there; --allow-truncated takes what is there"
+            )
         # A mono file has one channel to give, whatever the option says about its partner.
         self._channel = channel - 1 if channel is not None and self.channels > 1 else None
         if self._channel is not None and not 0 <= self._channel < self.channels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +85,9 @@ def enhance(
     clip_mode: Annotated[
         ClipChoice, typer.Option("--clip-mode", help="Output beyond full scale: turn the file down, or clamp.")
     ] = ClipChoice.rescale,
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Take what there is of a WAV shorter than its header says.")
+    ] = False,
     threads: ThreadsOption = 1,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -98,7 +102,7 @@ def enhance(
     configure_console(quiet=quiet, verbose=verbose)
     mic = _one_of(mic, mic_option, "MIC", "--mic")
     ref = _one_of(ref, ref_option, "REF", "--ref")
-    options = _options(align, channel, clip_mode, strength)
+    options = replace(_options(align, channel, clip_mode, strength), allow_truncated=allow_truncated)
     if noise_gate is not None and not math.isfinite(noise_gate):
         raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
     jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref)

@@ -1,22 +1,23 @@
 // The smallest test harness that does the job: CHECK counts failures, the process exits with them.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 
 namespace check {
 
-inline int & failures() {
-    static int n = 0;
+inline std::atomic<int> & failures() {
+    static std::atomic<int> n{0};
     return n;
 }
 
-inline int & checks() {
-    static int n = 0;
+inline std::atomic<int> & checks() {
+    static std::atomic<int> n{0};
     return n;
 }
 
 inline int report() {
-    std::printf("%d checks, %d failures\n", checks(), failures());
+    std::printf("%d checks, %d failures\n", checks().load(), failures().load());
     return failures() == 0 ? 0 : 1;
 }
 

@@ -128,7 +128,9 @@ def test_a_truncated_wav_keeps_what_is_there_and_knows_what_is_missing(tmp_path:
     path = tmp_path / "a.wav"
     sf.write(path, noise(16000), 16000)
     path.write_bytes(path.read_bytes()[:16044])
-    with AudioInput(str(path)) as source:
+    with pytest.raises(AudioError, match=r"promises 1.00 s but 0.50 s are there; --allow-truncated"):
+        AudioInput(str(path))
+    with AudioInput(str(path), allow_truncated=True) as source:
         assert source.frames == 16000
         stats = ReadStats()
         assert sum(len(block) for block in source.blocks(stats)) == stats.frames == 8000
