@@ -1,0 +1,122 @@
+"""``localvqe train``: make a model from recordings of speech and noise."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import MissingExtraError, UsageError
+from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
+
+__all__ = ["train"]
+
+
+def train(
+    data: Annotated[
+        str, typer.Option("--data", metavar="DIR", help="Folder with manifest.tsv, or such a file: what to train on.")
+    ],
+    output: OutputOption = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache", metavar="DIR", help="Where decoded recordings and rooms are kept. [default: OUT/cache]"
+        ),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", min=0.0, help="Stop after this many minutes.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=0, help="Stop at this step, counted from the start.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output folder: its model, recipe and state.")
+    ] = False,
+    width: Annotated[str, typer.Option("--width", help="Size of the model: micro, tiny, small or base.")] = "tiny",
+    arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 2,
+    dmax: Annotated[int, typer.Option("--dmax", metavar="N", help="Lags the model looks back, frames of 16 ms.")] = 32,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Clips per step.")] = 8,
+    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Length of a clip.")] = 4.0,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", help="Learning rate on the plateau; also of a resumed run. [default: 0.002]"),
+    ] = None,
+    decay_steps: Annotated[
+        int | None,
+        typer.Option("--decay-steps", min=1, help="Bring the learning rate down over this many steps, then stop."),
+    ] = None,
+    ema: Annotated[float, typer.Option("--ema", help="Decay of the averaged weights.")] = 0.998,
+    easy_clips: Annotated[
+        int, typer.Option("--easy-clips", min=0, help="Clips over which scenes become as hard as they will be.")
+    ] = 8000,
+    rooms: Annotated[int, typer.Option("--rooms", min=1, help="Simulated rooms.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and of the scenes.")] = 1,
+    precision: Annotated[
+        str, typer.Option("--precision", help="f32, bf16 or auto, the faster of both on this machine.")
+    ] = "auto",
+    device: Annotated[str | None, typer.Option("--device", help="cpu or cuda. [default: cuda if there is one]")] = None,
+    threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 is torch's choice.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that make clips.")] = 1,
+    save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Between checkpoints.")] = 5.0,
+    valid_minutes: Annotated[float, typer.Option("--valid-minutes", min=0.0, help="Between validations.")] = 15.0,
+    valid_clips: Annotated[int, typer.Option("--valid-clips", min=0, help="Held-out clips; 0 for none.")] = 96,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a model and keep it in a folder: best.pt and last.pt for export, trainer.pt to go on, log.tsv, curves.png.
+
+    Interrupted by Ctrl-C or a polite kill, the run saves its state first; --resume goes on as if nothing had happened.
+    """
+    configure_console(quiet=quiet)
+    if minutes is None and steps is None and decay_steps is None:
+        raise UsageError("say how far to train: --minutes N, --steps N or --decay-steps N")
+    try:
+        import scipy  # noqa: F401
+        import torch
+    except ImportError as exc:
+        raise MissingExtraError("localvqe train", "train") from exc
+    from ..training.loop import Trainer
+    from ..training.options import Limits, Recipe
+    from ..training.presets import preset
+    from ..training.run import train as run
+
+    folder = Path(output or f"runs/{width}")
+    recipe = Recipe(
+        seed=seed,
+        batch=batch,
+        seconds=seconds,
+        rate=0.002 if rate is None else rate,
+        ema=ema,
+        easy_clips=easy_clips,
+        rooms=rooms,
+        precision=precision,
+    )
+    limits = Limits(
+        minutes=minutes,
+        steps=steps,
+        save_minutes=save_minutes,
+        valid_minutes=valid_minutes,
+        valid_clips=valid_clips,
+        workers=workers,
+        threads=threads,
+        decay_steps=decay_steps,
+        device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+    )
+    config = preset(width, arch=arch, dmax=dmax)
+    trainer = Trainer(folder, config, recipe, limits, resume=resume, rate=rate, report=say)
+    parameters = trainer.model.parameter_count()
+    say(
+        f"{'resuming' if resume else 'training'} {folder}: {parameters:,} parameters, step {trainer.step}, "
+        f"{trainer.device}, {trainer.recipe.precision}"
+    )
+    result = run(trainer, data, cache or folder / "cache")
+    say(
+        f"stopped at step {result.step} after {result.hours:.2f} h of audio, {result.audio_per_second:.1f} s of audio "
+        f"per second, {100 * result.data_share:.0f} % of the time waiting for clips"
+    )
+    if not (folder / "curves.png").exists():
+        note("no plot: it needs matplotlib, pip install 'localvqe[train]'")
+    if as_json:
+        emit_json({"folder": str(folder), **vars(result)})
+    if result.interrupted is not None:
+        sys.exit(128 + result.interrupted)

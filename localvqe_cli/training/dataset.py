@@ -1,0 +1,81 @@
+"""Scenes by number: clip ``i`` of a seed is the same whoever computes it, whenever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .scene import SCENARIOS, Scene, SceneMaker
+
+__all__ = ["Batch", "SceneDataset", "batches"]
+
+#: mic, ref, target, (B, N) each; scenario, (B,), an index into SCENARIOS.
+Batch: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class SceneDataset(Dataset[tuple[Tensor, Tensor, Tensor, int]]):
+    """Clips of one seed.
+
+    Args:
+        maker: draws the scenes.
+        seed: which sequence of scenes.
+        easy: draws the first ``easy_clips``; the share of easy clips falls from 1 to 0 over them.
+    """
+
+    def __init__(self, maker: SceneMaker, seed: int, *, easy: SceneMaker | None = None, easy_clips: int = 0) -> None:
+        self._maker = maker
+        self._easy = easy
+        self._easy_clips = easy_clips
+        self._seed = seed
+
+    def scene(self, index: int) -> Scene:
+        """Clip number ``index`` with all that is known about it."""
+        rng = np.random.default_rng((self._seed, index))
+        maker = self._maker
+        if self._easy is not None and index < self._easy_clips and rng.random() > index / self._easy_clips:
+            maker = self._easy
+        return maker.make(rng)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, int]:
+        scene = self.scene(index)
+        mic, ref, target = (torch.from_numpy(np.ascontiguousarray(x)) for x in (scene.mic, scene.ref, scene.target))
+        return mic, ref, target, SCENARIOS.index(scene.scenario)
+
+
+def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Iterator[Batch]:
+    """Endless batches of ``size`` clips from clip ``first`` on; ``workers`` processes change the speed, nothing else."""
+    loader = DataLoader(
+        dataset,
+        batch_size=size,
+        sampler=_Numbers(first),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_start_worker,
+    )
+    for mic, ref, target, scenario in loader:
+        yield mic, ref, target, scenario
+
+
+class _Numbers(torch.utils.data.Sampler[int]):
+    def __init__(self, first: int) -> None:
+        self._first = first
+
+    def __iter__(self) -> Iterator[int]:
+        number = self._first
+        while True:
+            yield number
+            number += 1
+
+
+def _start_worker(_: int) -> None:
+    import signal
+
+    torch.set_num_threads(1)
+    # Ctrl-C reaches the whole process group; the main process decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

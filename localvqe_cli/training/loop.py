@@ -1,0 +1,377 @@
+"""The training loop: steps, checkpoints, validation, log."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..config import ModelConfig
+from ..errors import CheckpointError, LocalVQEError, UsageError
+from ..reference import LocalVQE
+from . import validation
+from .dataset import Batch, SceneDataset, batches
+from .ema import WeightAverage
+from .interrupt import StopRequest
+from .journal import LOG, VALID_LOG, Journal, draw
+from .losses import LossWeights, enhancement_loss
+from .memory import keep_freed_memory
+from .optim import Schedule, make_optimizer, set_rate
+from .options import Limits, Recipe
+from .precision import autocast, choose_precision
+from .presets import new_model
+from .state import BEST, LAST, TRAINER, read_trainer, write_model, write_trainer
+
+__all__ = ["Trainer", "TrainingResult"]
+
+_LOG_COLUMNS = (
+    "clips",
+    "hours",
+    "minutes",
+    "rate",
+    "loss",
+    "compressed",
+    "natural",
+    "sdr",
+    "silence",
+    "grad_norm",
+    "skipped",
+    "audio_per_second",
+    "data_share",
+)
+_LOG_SECONDS = 30.0
+#: Steps in a row without a usable gradient after which the run is given up.
+_MAX_SKIPPED = 50
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Where a run stands.
+
+    Attributes:
+        step: steps done in all, ``clips`` clips and ``hours`` hours of audio.
+        best: lowest validation loss so far; None without validation.
+        figures: the latest validation.
+        audio_per_second: seconds of audio trained on per second of this call, validation left out.
+        data_share: share of that time spent waiting for scenes.
+        interrupted: the signal that ended it, if one did.
+    """
+
+    step: int
+    clips: int
+    hours: float
+    best: float | None
+    figures: dict[str, float]
+    audio_per_second: float
+    data_share: float
+    interrupted: int | None
+
+
+class Trainer:
+    """A run in its folder.
+
+    Args:
+        folder: where it is kept; made if missing.
+        config: the model's geometry; ignored when resuming.
+        recipe: ignored when resuming.
+        limits: of this call.
+        resume: go on from the folder's trainer state.
+        rate: a new learning rate for a resumed run.
+        report: told a line now and then.
+
+    Raises:
+        UsageError: the folder holds a run already and ``resume`` is not given, or the device is not there.
+        CheckpointError: nothing to resume from.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        config: ModelConfig,
+        recipe: Recipe,
+        limits: Limits,
+        *,
+        resume: bool = False,
+        rate: float | None = None,
+        weights: LossWeights | None = None,
+        report: Report = lambda line: None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.limits = limits
+        self.weights = weights or LossWeights()
+        self._report = report
+        saved = self._prepare_folder(resume)
+        if saved is not None:
+            try:
+                config = ModelConfig.from_mapping(saved["model_config"])
+                recipe = Recipe.from_mapping(saved["recipe"])
+            except (KeyError, TypeError) as exc:
+                raise CheckpointError(f"{self.folder / TRAINER}: lacks {exc}") from exc
+        if limits.threads > 0:
+            torch.set_num_threads(limits.threads)
+        keep_freed_memory()
+        self.device = _device(limits.device)
+        self.config = config
+        self.model = new_model(config, recipe.seed).to(self.device).train()
+        precision = choose_precision(recipe.precision, self.model, self.device)
+        self.recipe = Recipe(**{**recipe.to_mapping(), "precision": precision})
+        self.average = WeightAverage(self.model, recipe.ema)
+        self._judged = LocalVQE(config).to(self.device).eval()
+        self.optimizer = make_optimizer(self.model)
+        self.schedule = Schedule(recipe.rate, recipe.warmup)
+        self.step = 0
+        self.best: float | None = None
+        self.figures: dict[str, float] = {}
+        self._minutes_before = 0.0
+        if saved is not None:
+            self._restore(saved)
+        if rate is not None:
+            self.schedule = Schedule(rate, recipe.warmup, self.schedule.decay_start, self.schedule.decay_steps)
+        if limits.decay_steps:
+            self.schedule = Schedule(self.schedule.rate, self.schedule.warmup, self.step, limits.decay_steps)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio trained on so far."""
+        return self.step * self.recipe.batch * self.recipe.seconds / 3600
+
+    def run(self, data: SceneDataset, held_out: SceneDataset | None) -> TrainingResult:
+        """Train until a limit or a signal; the state is saved before this returns.
+
+        Raises:
+            LocalVQEError: the loss stays not finite.
+        """
+        begin = time.monotonic()
+        clock = _Clock()
+        judge = self._judge(held_out)
+        columns = _LOG_COLUMNS
+        log = Journal(self.folder / LOG, columns, self.step)
+        valid_log = Journal(self.folder / VALID_LOG, ("hours", "minutes", *validation.COLUMNS), self.step)
+        saved = judged = time.monotonic()
+        skipped_in_a_row = 0
+        source = batches(data, self.step * self.recipe.batch, self.recipe.batch, self.limits.workers)
+        with StopRequest() as stop:
+            try:
+                while not stop and not self._done(begin):
+                    clock.start()
+                    batch = next(source)
+                    clock.data_ready()
+                    good = self._train_step(batch, clock)
+                    clock.finish(self.recipe.batch * self.recipe.seconds)
+                    skipped_in_a_row = 0 if good else skipped_in_a_row + 1
+                    if skipped_in_a_row >= _MAX_SKIPPED:
+                        raise LocalVQEError(
+                            f"{self.folder}: {_MAX_SKIPPED} steps without a finite gradient; resume with a lower --rate"
+                        )
+                    now = time.monotonic()
+                    if clock.since_log >= _LOG_SECONDS:
+                        self._write_log(log, clock, begin)
+                    if judge is not None and now - judged >= 60 * self.limits.valid_minutes:
+                        self._validate(judge, valid_log, begin)
+                        judged = time.monotonic()
+                    if now - saved >= 60 * self.limits.save_minutes:
+                        self.save(self._minutes(begin))
+                        saved = time.monotonic()
+            finally:
+                source.close()  # type: ignore[attr-defined]
+            if clock.steps_since_log:
+                self._write_log(log, clock, begin)
+            self.save(self._minutes(begin))
+            if judge is not None and not stop:
+                self._validate(judge, valid_log, begin)
+                self.save(self._minutes(begin))
+            draw(self.folder)
+        return TrainingResult(
+            self.step,
+            self.step * self.recipe.batch,
+            self.hours,
+            self.best,
+            self.figures,
+            clock.audio / max(clock.total, 1e-9),
+            clock.waiting / max(clock.total, 1e-9),
+            stop.signal,
+        )
+
+    def save(self, minutes: float = 0.0) -> None:
+        """Write ``trainer.pt`` and ``last.pt``."""
+        content: dict[str, Any] = {
+            "model_config": self.config.to_mapping(),
+            "recipe": self.recipe.to_mapping(),
+            "model": self.model.state_dict(),
+            "average": self.average.state,
+            "average_updates": self.average.updates,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": asdict(self.schedule),
+            "generator": torch.get_rng_state(),
+            "step": self.step,
+            "best": self.best,
+            "figures": self.figures,
+            "minutes": minutes,
+        }
+        write_trainer(self.folder, content)
+        write_model(self.folder / LAST, self.config, self.average.state, self._provenance())
+
+    # -- pieces -------------------------------------------------------------------------------
+
+    def _prepare_folder(self, resume: bool) -> dict[str, Any] | None:
+        if resume:
+            return read_trainer(self.folder)
+        if (self.folder / TRAINER).exists():
+            raise UsageError(f"{self.folder} holds a run already; use --resume, or name another folder with -o")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise UsageError(f"cannot make the folder {self.folder}: {exc.strerror or exc}") from exc
+        return None
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        try:
+            self.model.load_state_dict(saved["model"])
+            self.average.load(saved["average"], saved["average_updates"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.schedule = Schedule(**saved["schedule"])
+            torch.set_rng_state(saved["generator"])
+            self.step, self.best = saved["step"], saved["best"]
+            self.figures = saved["figures"]
+            self._minutes_before = saved["minutes"]
+        except (KeyError, TypeError, RuntimeError, ValueError) as exc:
+            problem = " ".join(str(exc).split())[:200]
+            raise CheckpointError(f"{self.folder / TRAINER}: does not fit this version: {problem}") from exc
+
+    def _judge(self, held_out: SceneDataset | None) -> validation.Validation | None:
+        if held_out is None or self.limits.valid_clips <= 0:
+            return None
+        return validation.Validation(held_out, self.limits.valid_clips, self.recipe.batch, self.weights)
+
+    def _done(self, begin: float) -> bool:
+        limits, schedule = self.limits, self.schedule
+        if limits.minutes is not None and time.monotonic() - begin >= 60 * limits.minutes:
+            return True
+        if schedule.decay_start is not None and self.step >= schedule.decay_start + schedule.decay_steps:
+            return True
+        return limits.steps is not None and self.step >= limits.steps
+
+    def _minutes(self, begin: float) -> float:
+        return self._minutes_before + (time.monotonic() - begin) / 60
+
+    def _train_step(self, batch: Batch, clock: _Clock) -> bool:
+        mic, ref, target = (x.to(self.device, non_blocking=True) for x in batch[:3])
+        with autocast(self.device, self.recipe.precision):
+            out = self.model(mic, ref)
+        loss, parts = enhancement_loss(out, target, mic, self.weights)
+        set_rate(self.optimizer, self.schedule.at(self.step))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        good = bool(torch.isfinite(norm) & torch.isfinite(loss))
+        if good:  # a step that is not is left out, so that it cannot spoil the weights
+            self.optimizer.step()
+            self.average.update(self.model)
+        self.step += 1
+        clock.add({"loss": loss, **parts, "grad_norm": norm} if good else {}, good)
+        return good
+
+    def _write_log(self, log: Journal, clock: _Clock, begin: float) -> None:
+        row = clock.take()
+        row |= {
+            "step": self.step,
+            "clips": self.step * self.recipe.batch,
+            "hours": self.hours,
+            "minutes": self._minutes(begin),
+            "rate": self.schedule.at(self.step),
+        }
+        log.add(row)
+        self._report(
+            f"step {self.step}  {self.hours:.2f} h of audio  loss {row.get('loss', math.nan):.4f}  "
+            f"{row['audio_per_second']:.1f} s of audio per second  data {100 * row['data_share']:.0f} %"
+        )
+
+    def _validate(self, judge: validation.Validation, log: Journal, begin: float) -> None:
+        self._judged.load_state_dict(self.average.state)
+        self.figures = judge.run(self._judged)
+        log.add({"step": self.step, "hours": self.hours, "minutes": self._minutes(begin), **self.figures})
+        figures = self.figures
+        if self.best is None or figures["loss"] < self.best:
+            self.best = figures["loss"]
+            write_model(self.folder / BEST, self.config, self.average.state, self._provenance())
+        draw(self.folder)
+        self._report(
+            f"step {self.step}  validation {figures['loss']:.4f} (best {self.best:.4f})  "
+            f"far end -{figures['erle_farend']:.1f} dB  doubletalk {figures['sisdri_doubletalk']:+.1f} dB  "
+            f"near end {figures['sisdri_nearend']:+.1f} dB  level {figures['level_nearend']:+.1f} dB  "
+            f"delay found {100 * figures['delay_hit']:.0f} %"
+        )
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "hours": self.hours,
+            "recipe": self.recipe.to_mapping(),
+            "validation": dict(self.figures),
+        }
+
+
+class _Clock:
+    """Where the time goes, and the means of what is logged."""
+
+    def __init__(self) -> None:
+        self.total = self.waiting = self.audio = 0.0
+        self.since_log = 0.0
+        self.steps_since_log = 0
+        self._waiting_log = self._audio_log = 0.0
+        self._pending: list[dict[str, Tensor]] = []
+        self._skipped = 0
+        self._begin = 0.0
+
+    def start(self) -> None:
+        self._begin = time.monotonic()
+
+    def data_ready(self) -> None:
+        spent = time.monotonic() - self._begin
+        self.waiting += spent
+        self._waiting_log += spent
+
+    def add(self, values: dict[str, Tensor], good: bool) -> None:
+        if good:
+            self._pending.append({name: value.detach() for name, value in values.items()})
+        else:
+            self._skipped += 1
+
+    def finish(self, audio: float) -> None:
+        spent = time.monotonic() - self._begin
+        self.total += spent
+        self.since_log += spent
+        self.steps_since_log += 1
+        self.audio += audio
+        self._audio_log += audio
+
+    def take(self) -> dict[str, float]:
+        """Means since the last call."""
+        row: dict[str, float] = {"skipped": self._skipped}
+        if self._pending:
+            row |= {name: float(torch.stack([p[name] for p in self._pending]).mean()) for name in self._pending[0]}
+        row["audio_per_second"] = self._audio_log / max(self.since_log, 1e-9)
+        row["data_share"] = self._waiting_log / max(self.since_log, 1e-9)
+        self.since_log = self._waiting_log = self._audio_log = 0.0
+        self.steps_since_log = self._skipped = 0
+        self._pending.clear()
+        return row
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as exc:
+        raise UsageError(f"unknown device {name!r}; choose cpu or cuda") from exc
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"no such device here: {name}; choose cpu")
+    return device
