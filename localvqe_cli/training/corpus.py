@@ -84,7 +84,7 @@ class Corpus:
         """A stretch of a recording at unit active RMS, (length,) or shorter where it ends."""
         stop = track.length if length is None else min(track.length, offset + length)
         stretch = self._samples[track.start + offset : track.start + stop]
-        return stretch.astype(np.float32) * np.float32(1.0 / (FULL_SCALE * track.level))
+        return np.multiply(stretch, 1.0 / (FULL_SCALE * track.level), dtype=np.float32)
 
 
 def active_rms(samples: Samples) -> float:
@@ -159,15 +159,14 @@ def _read_index(stem: Path) -> list[tuple[int, int, float]] | None:
 def _decode(entries: list[Entry], stem: Path) -> list[tuple[int, int, float]]:
     index: list[tuple[int, int, float]] = []
     start = 0
-    with atomic_output(stem.with_suffix(".i16")) as target:
-        with open(target, "wb") as stream:
-            for entry in entries:
-                samples = _read_audio(entry)
-                stream.write(np.round(samples * FULL_SCALE).astype(np.int16).tobytes())
-                index.append((start, len(samples), active_rms(samples)))
-                start += len(samples)
-            if not start:
-                stream.write(b"\0\0")
+    with atomic_output(stem.with_suffix(".i16")) as target, open(target, "wb") as stream:
+        for entry in entries:
+            samples = _read_audio(entry)
+            stream.write(np.round(samples * FULL_SCALE).astype(np.int16).tobytes())
+            index.append((start, len(samples), active_rms(samples)))
+            start += len(samples)
+        if not start:
+            stream.write(b"\0\0")
     with atomic_output(stem.with_suffix(".json")) as target:
         target.write_text(json.dumps(index))
     return index
@@ -189,7 +188,8 @@ def _read_audio(entry: Entry) -> Samples:
     if not np.isfinite(mono).all():
         raise AudioError(f"{entry.path}: holds samples that are not finite")
     peak = float(np.abs(mono).max(initial=0.0))
-    return mono / np.float32(max(peak, 1.0))
+    scaled: Samples = np.divide(mono, max(peak, 1.0), dtype=np.float32)
+    return scaled
 
 
 def _impulse_response(samples: npt.NDArray[np.int16], track: Track, seconds: float = 0.25) -> Samples:
@@ -201,4 +201,5 @@ def _impulse_response(samples: npt.NDArray[np.int16], track: Track, seconds: flo
     response = response[onset : onset + int(seconds * RATE)].copy()
     fade = min(len(response), 160)
     response[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
-    return response / np.float32(max(np.sqrt(np.sum(np.square(response))), 1e-9))
+    unit: Samples = np.divide(response, float(np.linalg.norm(response)), dtype=np.float32)
+    return unit

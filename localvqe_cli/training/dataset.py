@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -47,8 +47,8 @@ class SceneDataset(Dataset[tuple[Tensor, Tensor, Tensor, int]]):
         return mic, ref, target, SCENARIOS.index(scene.scenario)
 
 
-def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Iterator[Batch]:
-    """Endless batches of ``size`` clips from clip ``first`` on; ``workers`` processes change the speed, nothing else."""
+def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Generator[Batch, None, None]:
+    """Endless batches of ``size`` clips from clip ``first`` on; ``workers`` processes change only the speed."""
     loader = DataLoader(
         dataset,
         batch_size=size,
@@ -56,9 +56,11 @@ def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Itera
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
+        generator=torch.Generator(),  # so that starting it leaves the run's own generator alone
     )
     for mic, ref, target, scenario in loader:
-        yield mic, ref, target, scenario
+        batch: Batch = (mic, ref, target, scenario)
+        yield batch
 
 
 class _Numbers(torch.utils.data.Sampler[int]):

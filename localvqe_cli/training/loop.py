@@ -19,6 +19,7 @@ from ..reference import LocalVQE
 from . import validation
 from .dataset import Batch, SceneDataset, batches
 from .ema import WeightAverage
+from .fused import fuse
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal, draw
 from .losses import LossWeights, enhancement_loss
@@ -121,11 +122,11 @@ class Trainer:
         keep_freed_memory()
         self.device = _device(limits.device)
         self.config = config
-        self.model = new_model(config, recipe.seed).to(self.device).train()
+        self.model = fuse(new_model(config, recipe.seed)).to(self.device).train()
         precision = choose_precision(recipe.precision, self.model, self.device)
         self.recipe = Recipe(**{**recipe.to_mapping(), "precision": precision})
         self.average = WeightAverage(self.model, recipe.ema)
-        self._judged = LocalVQE(config).to(self.device).eval()
+        self._judged = fuse(LocalVQE(config)).to(self.device).eval()
         self.optimizer = make_optimizer(self.model)
         self.schedule = Schedule(recipe.rate, recipe.warmup)
         self.step = 0
@@ -182,7 +183,7 @@ class Trainer:
                         self.save(self._minutes(begin))
                         saved = time.monotonic()
             finally:
-                source.close()  # type: ignore[attr-defined]
+                source.close()
             if clock.steps_since_log:
                 self._write_log(log, clock, begin)
             self.save(self._minutes(begin))
@@ -270,7 +271,7 @@ class Trainer:
         loss, parts = enhancement_loss(out, target, mic, self.weights)
         set_rate(self.optimizer, self.schedule.at(self.step))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         good = bool(torch.isfinite(norm) & torch.isfinite(loss))
         if good:  # a step that is not is left out, so that it cannot spoil the weights

@@ -42,8 +42,8 @@ class LossWeights:
 
     compressed: float = 1.0
     natural: float = 0.5
-    sdr: float = 0.1
-    silence: float = 0.1
+    sdr: float = 0.3
+    silence: float = 0.03
     asymmetry: float = 1.0
     resolutions: tuple[int, ...] = (256, 512, 1024)
 
@@ -65,10 +65,10 @@ def enhancement_loss(
     compressed = estimate.new_zeros(())
     natural = estimate.new_zeros(())
     for size in weights.resolutions:
-        spectra = [_stft(x, size) for x in (estimate, target, mic)]
-        compressed = compressed + _compressed(*spectra, weights.asymmetry) / len(weights.resolutions)
+        ours, wanted, heard = (_stft(x, size) for x in (estimate, target, mic))
+        compressed = compressed + _compressed(ours, wanted, heard, weights.asymmetry) / len(weights.resolutions)
         if size == weights.resolutions[len(weights.resolutions) // 2]:
-            natural = natural + 0.5 * _relative(_length(spectra[0] - spectra[1]), _length(spectra[2]))
+            natural = natural + 0.5 * _relative(_length(ours - wanted), _length(heard))
     natural = natural + 0.5 * _relative((estimate - target).abs(), mic.abs())
     parts = {
         "compressed": compressed,

@@ -12,7 +12,8 @@ Samples = npt.NDArray[np.float32]
 
 def soft_clip(x: Samples, drive: float) -> Samples:
     """A saturating amplifier: tanh(drive x) / drive, so that small signals pass unchanged. ``drive`` > 0."""
-    return np.tanh(np.float32(drive) * x) / np.float32(drive)
+    out: Samples = np.tanh(np.float32(drive) * x) / np.float32(drive)
+    return out
 
 
 def hard_clip(x: Samples, limit: float) -> Samples:
@@ -31,7 +32,7 @@ def memory_polynomial(x: Samples, quadratic: npt.NDArray[np.float32], cubic: npt
     for lag, (second, third) in enumerate(zip(quadratic, cubic, strict=True)):
         part = second * square + third * cube
         out[lag:] += part[: len(part) - lag]
-    return out - out.mean()
+    return np.subtract(out, out.mean(), dtype=np.float32)
 
 
 def distort(x: Samples, rng: np.random.Generator) -> Samples:
@@ -58,4 +59,4 @@ def distort(x: Samples, rng: np.random.Generator) -> Samples:
         if kind > 0.9:
             out = soft_clip(out, float(rng.uniform(0.5, 3.0)))
     before, after = float(np.sqrt(np.mean(unit**2))), float(np.sqrt(np.mean(out**2)))
-    return (out * np.float32(peak * before / max(after, 1e-9))).astype(np.float32)
+    return np.asarray(out * np.float32(peak * before / max(after, 1e-9)), dtype=np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -27,7 +29,7 @@ def fan(rng: np.random.Generator, length: int) -> Samples:
     time = np.arange(length, dtype=np.float32) / RATE
     air = coloured(rng, length, float(rng.uniform(-7.0, -2.0)))
     swell = 1.0 + rng.uniform(0.0, 0.3) * np.sin(2 * np.pi * rng.uniform(0.1, 1.5) * time + rng.uniform(0, 6.3))
-    blades = rng.uniform(40.0, 240.0) * np.arange(1, 5)
+    blades = rng.uniform(40.0, 240.0) * np.arange(1.0, 5.0)
     return _unit(air * swell + _tones(rng, time, blades, rng.uniform(0.0, 0.4)))
 
 
@@ -35,7 +37,7 @@ def hum(rng: np.random.Generator, length: int) -> Samples:
     """Harmonics of the mains with a trace of hiss; unit RMS."""
     time = np.arange(length, dtype=np.float32) / RATE
     mains = (50.0 if rng.random() < 0.5 else 60.0) * (1 + rng.uniform(-0.002, 0.002))
-    tones = _tones(rng, time, mains * np.arange(1, int(rng.integers(4, 16))), 1.0)
+    tones = _tones(rng, time, mains * np.arange(1.0, int(rng.integers(4, 16))), 1.0)
     return _unit(tones + rng.uniform(0.02, 0.3) * coloured(rng, length, -3.0))
 
 
@@ -89,7 +91,7 @@ def music(rng: np.random.Generator, length: int) -> Samples:
     return _unit(out)
 
 
-def _tones(rng: np.random.Generator, time: Samples, pitches: npt.NDArray[np.float64], gain: float) -> Samples:
+def _tones(rng: np.random.Generator, time: npt.NDArray[Any], pitches: npt.NDArray[Any], gain: float) -> Samples:
     total = np.zeros_like(time)
     for pitch in pitches[pitches < 7500]:
         strength = np.float32(gain * rng.uniform(0.1, 1.0))
@@ -97,6 +99,6 @@ def _tones(rng: np.random.Generator, time: Samples, pitches: npt.NDArray[np.floa
     return total
 
 
-def _unit(x: npt.NDArray[np.floating[npt.NBitBase]]) -> Samples:
+def _unit(x: npt.NDArray[Any]) -> Samples:
     rms = float(np.sqrt(np.mean(np.square(x)))) if len(x) else 0.0
     return (x / max(rms, 1e-9)).astype(np.float32)

@@ -45,7 +45,9 @@ class Schedule:
 
 def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
     """AdamW; only matrices and kernels are decayed."""
-    matrices, vectors, poles = [], [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    poles: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_pole = name.rpartition(".")[2] in _POLES

@@ -30,7 +30,7 @@ class Recipe:
     batch: int = 8
     seconds: float = 4.0
     rate: float = 2e-3
-    warmup: int = 300
+    warmup: int = 150
     ema: float = 0.998
     clip: float = 1.0
     easy_clips: int = 8000

@@ -15,7 +15,9 @@ __all__ = ["WIDTHS", "new_model", "preset"]
 WIDTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {
     "micro": ((2, 4, 4, 4, 4, 4), (2, 4, 4), 4, 8),
     "tiny": ((2, 12, 16, 16, 16, 16), (2, 12, 16), 16, 64),
-    "small": ((2, 16, 24, 24, 32, 32), (2, 16, 24), 16, 96),
+    # As many multiplications as tiny, but in multiples of 8 channels: twice the weights at the same speed.
+    "slim": ((2, 8, 16, 24, 32, 32), (2, 8, 16), 16, 96),
+    "small": ((2, 16, 24, 32, 40, 40), (2, 16, 24), 16, 128),
     "base": ((2, 32, 40, 40, 40, 40), (2, 32, 40), 32, 162),
 }
 

@@ -1,8 +1,8 @@
 """A bank of simulated rooms, computed once.
 
-A room is a box. Reflections of the first 50 ms come from the image method, each placed with a windowed sinc; behind them
-stands a diffuse tail of decaying noise whose density is the image method's own expectation, so the two join without a
-step. Each room holds one talker and one loudspeaker at two places, before and after somebody moves.
+A room is a box. Reflections of the first 50 ms come from the image method, each placed with a windowed sinc; behind
+them stands a diffuse tail of decaying noise whose density is the image method's own expectation, so the two join
+without a step. Each room holds one talker and one loudspeaker at two places, before and after somebody moves.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _response(
 
     time = np.arange(LENGTH) / RATE
     start = int(_IMAGE_SECONDS * RATE)
-    # Mirror sources per second times their squared amplitude, 4 pi c^3 t^2 / V / (c t)^2, for a source of amplitude 1 at 1 m.
+    # Mirror sources per second, 4 pi c^3 t^2 / V, times their squared amplitude, (direct / c t)^2.
     density = 4 * np.pi * SOUND / float(np.prod(size)) * direct**2 / RATE
     tail = _diffuse(rng, decay) * math.sqrt(density)
     tail[:start] = 0.0

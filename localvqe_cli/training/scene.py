@@ -26,8 +26,8 @@ Spectrum = npt.NDArray[np.complex64]
 
 SCENARIOS = ("doubletalk", "farend", "nearend", "noise", "silence")
 _MIX = {"doubletalk": 0.42, "farend": 0.22, "nearend": 0.22, "noise": 0.08, "silence": 0.06}
-#: What the first clips are made of: echo that the attention can find.
-_EASY_MIX = {"doubletalk": 0.35, "farend": 0.45, "nearend": 0.15, "noise": 0.03, "silence": 0.02}
+#: What the first clips are made of. With more far-end clips the output falls silent before it learns to discriminate.
+_EASY_MIX = {"doubletalk": 0.42, "farend": 0.26, "nearend": 0.26, "noise": 0.04, "silence": 0.02}
 _DEVICE_LENGTH = 4000
 
 
@@ -59,12 +59,12 @@ class SceneOptions:
         return round(self.seconds * RATE)
 
     def easy(self) -> SceneOptions:
-        """The same with more echo, no movement and less noise, to begin a training with."""
+        """The same with fewer hopeless clips: no very loud echo or noise, no movement; to begin a training with."""
         low, high = self.snr_db
         return SceneOptions(
             self.seconds,
             _EASY_MIX,
-            (self.ser_db[0], min(5.0, self.ser_db[1])),
+            (max(-8.0, self.ser_db[0]), self.ser_db[1]) if self.ser_db[1] > -8.0 else self.ser_db,
             (min(15.0, high), high) if low < 15.0 else self.snr_db,
             self.level_db,
             self.delay,
@@ -219,7 +219,8 @@ class SceneMaker:
         if kind < 0.5:
             return np.zeros(length, dtype=np.float32)
         if kind < 0.65:
-            return noises.coloured(rng, length, float(rng.uniform(-6.0, 0.0))) * np.float32(10 ** rng.uniform(-4, -1.5))
+            faint = noises.coloured(rng, length, float(rng.uniform(-6.0, 0.0)))
+            return np.multiply(faint, 10 ** rng.uniform(-4, -1.5), dtype=np.float32)
         return self._far_end(rng)
 
     def _recorded_noise(self, rng: np.random.Generator) -> Samples:
@@ -255,7 +256,7 @@ class SceneMaker:
         if band is not None:
             noise = self._filter(noise, band)
         rms = float(np.sqrt(np.mean(np.square(noise))))
-        return noise / np.float32(max(rms, 1e-6))
+        return np.divide(noise, max(rms, 1e-6), dtype=np.float32)
 
     # -- acoustics ----------------------------------------------------------------------------
 
@@ -269,7 +270,7 @@ class SceneMaker:
         return self._back(np.asarray(self._transform(x) * response, dtype=np.complex64))
 
     def _lowpass(self, cutoff: float) -> Samples:
-        return (1.0 / (1.0 + (self._frequency / np.float32(cutoff)) ** 24)).astype(np.float32)
+        return np.asarray(1.0 / (1.0 + (self._frequency / np.float32(cutoff)) ** 24), dtype=np.float32)
 
     def _microphone(self, rng: np.random.Generator) -> tuple[Samples, Samples | None]:
         """Gain per bin of a microphone, and its band limit alone where it has one."""
@@ -322,9 +323,9 @@ class SceneMaker:
         time = np.arange(self.options.samples, dtype=np.float32) / np.float32(self.options.samples)
         if rng.random() < 0.5:
             at, width = rng.uniform(0.25, 0.75), rng.uniform(0.005, 0.05)
-            return np.clip((time - np.float32(at)) / np.float32(width) + 0.5, 0.0, 1.0)
-        turns = np.float32(2 * np.pi * rng.uniform(0.3, 1.5))
-        return (0.5 - 0.5 * np.cos(turns * time + np.float32(rng.uniform(0, 6.3)))).astype(np.float32)
+            return np.asarray(np.clip((time - at) / width + 0.5, 0.0, 1.0), dtype=np.float32)
+        turns = 2 * np.pi * rng.uniform(0.3, 1.5)
+        return np.asarray(0.5 - 0.5 * np.cos(turns * time + rng.uniform(0, 6.3)), dtype=np.float32)
 
     def _reference_level(self, rng: np.random.Generator, far: Samples) -> Samples:
         """The reference at a level of its own: the model cannot know the loudspeaker's volume."""

@@ -78,8 +78,8 @@ class Validation:
             scene = dataset.scene(index)
             if len(self._batches[-1]) == batch:
                 self._batches.append([])
-            parts = (torch.from_numpy(x.copy()) for x in (scene.mic, scene.ref, scene.target))
-            self._batches[-1].append(_Clip(*parts, scene.scenario, scene.delay))
+            mic, ref, target = (torch.from_numpy(x.copy()) for x in (scene.mic, scene.ref, scene.target))
+            self._batches[-1].append(_Clip(mic, ref, target, scene.scenario, scene.delay))
 
     @torch.no_grad()
     def run(self, model: LocalVQE) -> dict[str, float]:

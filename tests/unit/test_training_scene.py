@@ -1,0 +1,156 @@
+"""Scenes: deterministic, at the levels they promise, with the right target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from training_data import make_manifest
+
+from localvqe_cli.training.corpus import RATE, Corpus, active_rms, load_corpus
+from localvqe_cli.training.dataset import SceneDataset, batches
+from localvqe_cli.training.manifest import read_manifest
+from localvqe_cli.training.rooms import Room, load_rooms
+from localvqe_cli.training.scene import SCENARIOS, Scene, SceneMaker, SceneOptions
+
+Draw = Callable[..., list[Scene]]
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, list[Room]]:
+    folder = tmp_path_factory.mktemp("scene")
+    entries = read_manifest(make_manifest(folder))
+    return load_corpus(entries, folder / "cache", "train"), load_rooms(folder / "cache", 6, 1)
+
+
+@pytest.fixture(scope="module")
+def draw(material: tuple[Corpus, list[Room]]) -> Draw:
+    def make(scenario: str | None = None, count: int = 12, **options: object) -> list[Scene]:
+        if scenario is not None:
+            options["mix"] = {scenario: 1.0}
+        maker = SceneMaker(*material, SceneOptions(seconds=2.0, **options))  # type: ignore[arg-type]
+        return [maker.make(np.random.default_rng((9, i))) for i in range(count)]
+
+    return make
+
+
+def db(x: float) -> float:
+    return float(20 * np.log10(x))
+
+
+def test_the_same_number_is_the_same_clip(material: tuple[Corpus, list[Room]]) -> None:
+    maker = SceneMaker(*material, SceneOptions(seconds=1.0))
+    one, two = SceneDataset(maker, 4), SceneDataset(maker, 4)
+    for index in (5, 0, 5):
+        assert all(np.array_equal(a, b) for a, b in zip(one[index][:3], two[index][:3], strict=True))
+    assert not np.array_equal(one[0][0], one[1][0])
+    assert not np.array_equal(one[0][0], SceneDataset(maker, 5)[0][0])
+
+
+def test_workers_change_nothing(material: tuple[Corpus, list[Room]]) -> None:
+    dataset = SceneDataset(SceneMaker(*material, SceneOptions(seconds=1.0)), 4)
+    plain, helped = batches(dataset, 6, 2, 0), batches(dataset, 6, 2, 2)
+    for _ in range(3):
+        for a, b in zip(next(plain), next(helped), strict=True):
+            assert np.array_equal(a, b)
+    helped.close()
+    first = next(batches(dataset, 8, 2, 0))
+    second = batches(dataset, 6, 2, 0)
+    next(second)
+    assert np.array_equal(first[0], next(second)[0])
+
+
+def test_every_scenario_is_well_formed(draw: Draw) -> None:
+    for scenario in SCENARIOS:
+        for scene in draw(scenario):
+            assert scene.scenario == scenario
+            for signal in (scene.mic, scene.ref, scene.target, scene.near, scene.echo, scene.noise):
+                assert signal.shape == (2 * RATE,)
+                assert signal.dtype == np.float32
+                assert np.isfinite(signal).all()
+            assert max(np.abs(scene.mic).max(), np.abs(scene.ref).max(), np.abs(scene.target).max()) <= 1.0
+            assert bool(scene.target.any()) == (scenario in ("doubletalk", "nearend"))
+            assert bool(scene.echo.any()) == (scenario in ("doubletalk", "farend"))
+            assert (scene.delay is not None) == bool(scene.echo.any())
+
+
+def test_the_mix_is_the_mix(draw: Draw) -> None:
+    scenarios = [scene.scenario for scene in draw(count=120, mix={"farend": 0.75, "noise": 0.25})]
+    assert set(scenarios) == {"farend", "noise"}
+    assert 70 <= scenarios.count("farend") <= 108
+
+
+@pytest.mark.parametrize("ser", [-12.0, 0.0, 9.0])
+def test_echo_ratio(draw: Draw, ser: float) -> None:
+    for scene in draw("doubletalk", ser_db=(ser, ser)):
+        assert db(active_rms(scene.near) / active_rms(scene.echo)) == pytest.approx(ser, abs=0.01)
+
+
+def test_noise_ratio(draw: Draw) -> None:
+    for scene in draw("nearend", snr_db=(5.0, 5.0), count=20):
+        ratio = db(active_rms(scene.near) / np.sqrt(np.mean(scene.noise**2)))
+        assert ratio == pytest.approx(5.0, abs=0.01) or ratio > 5.0  # a quiet room
+
+
+@pytest.mark.parametrize("level", [-40.0, -20.0])
+@pytest.mark.parametrize("scenario", ["doubletalk", "farend", "nearend", "noise"])
+def test_level(draw: Draw, scenario: str, level: float) -> None:
+    for scene in draw(scenario, level_db=(level, level)):
+        assert db(active_rms(scene.near + scene.echo + scene.noise)) == pytest.approx(level, abs=0.01)
+
+
+def test_clipping_is_all_that_separates_the_microphone_from_its_parts(draw: Draw) -> None:
+    clipped = 0
+    for scene in draw("doubletalk", count=40, level_db=(-30.0, -5.0)):
+        sum_of_parts = scene.near + scene.echo + scene.noise
+        limit = np.abs(scene.mic).max()
+        assert np.allclose(scene.mic, np.clip(sum_of_parts, -limit, limit), atol=1e-6)
+        clipped += bool(np.abs(sum_of_parts).max() > limit + 1e-6)
+    assert 0 < clipped < 40
+
+
+def test_target_is_the_early_near_end_at_its_level(draw: Draw) -> None:
+    for scene in draw("nearend", level_db=(-25.0, -25.0)):
+        scale = float(np.dot(scene.near, scene.target) / np.dot(scene.target, scene.target))
+        assert 0.8 < scale < 1.2  # the late part is hardly correlated with the early one
+        shifts = [float(np.dot(np.roll(scene.near, -s), scene.target)) for s in (-8, 0, 8)]
+        assert max(shifts) == shifts[1]
+        assert active_rms(scene.target) < 1.3 * active_rms(scene.near)
+
+
+def test_echo_follows_the_reference_by_its_delay(draw: Draw) -> None:
+    hits = 0
+    scenes = draw("farend", count=16, change_share=0.0, delay=(0.02, 0.3))
+    for scene in scenes:
+        size = 1 << 16
+        cross = np.fft.rfft(scene.echo, size) * np.conj(np.fft.rfft(scene.ref, size))
+        lag = int(np.argmax(np.fft.irfft(cross / (np.abs(cross) + 1e-9), size)[: RATE // 2]))
+        hits += scene.delay is not None and abs(lag - scene.delay) < 40
+    assert hits >= 12  # a device response may be loudest a little later
+
+
+def test_delay_jumps_and_moves_change_the_echo(draw: Draw) -> None:
+    still = draw("farend", change_share=0.0)
+    moving = draw("farend", change_share=1.0)
+    assert all(np.isfinite(scene.echo).all() for scene in moving)
+    assert sum(not np.allclose(a.echo, b.echo) for a, b in zip(still, moving, strict=True)) >= 8
+
+
+def test_easy_scenes_come_first(material: tuple[Corpus, list[Room]]) -> None:
+    options = SceneOptions(seconds=1.0, mix={"nearend": 1.0})
+    easy = SceneOptions(seconds=1.0, mix={"farend": 1.0})
+    dataset = SceneDataset(SceneMaker(*material, options), 1, easy=SceneMaker(*material, easy), easy_clips=60)
+    assert [dataset.scene(i).scenario for i in range(3)] == ["farend"] * 3
+    assert {dataset.scene(i).scenario for i in range(60, 66)} == {"nearend"}
+    share = sum(dataset.scene(i).scenario == "farend" for i in range(20, 40)) / 20
+    assert 0.2 < share < 0.8
+    assert options.easy().ser_db[0] >= -8.0
+
+
+def test_without_noise_recordings_or_devices(material: tuple[Corpus, list[Room]]) -> None:
+    corpus, rooms = material
+    bare = Corpus(corpus._samples, corpus.speakers, (), ())
+    maker = SceneMaker(bare, rooms, SceneOptions(seconds=1.0))
+    for i in range(20):
+        assert np.isfinite(maker.make(np.random.default_rng(i)).mic).all()
