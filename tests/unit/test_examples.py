@@ -81,9 +81,8 @@ def test_lengths_agree_with_each_other_and_with_the_readme(
 
 
 def test_audio_stays_under_500_kb() -> None:
-    sizes = {path.name: path.stat().st_size for path in EXAMPLES.iterdir() if path.suffix in (".wav", ".flac")}
-    assert set(AUDIO) <= set(sizes)
-    assert sum(sizes.values()) < 500_000
+    # Only what belongs here: whoever tries the README leaves an enhanced file beside the pair.
+    assert sum((EXAMPLES / name).stat().st_size for name in AUDIO) < 500_000
 
 
 def test_levels_are_those_of_a_call(signals: dict[str, np.ndarray]) -> None:
