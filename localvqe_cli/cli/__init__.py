@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import LocalVQEError
-from . import enhance, export, inspect, verify
+from . import enhance, export, inspect, models, verify
 from .common import fail
 
 __all__ = ["app", "main"]
@@ -27,7 +27,8 @@ class _Verbs(TyperGroup):
     """Runs a verb and gives each deliberate error its line and its exit code."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(self.commands)  # in the order of registration
+        # In the order of registration, with verbs that have verbs of their own last.
+        return sorted(self.commands, key=lambda name: isinstance(self.commands[name], TyperGroup))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -79,6 +80,7 @@ for _verb, _summary in (
     (verify.verify, "Compare a model with its checkpoint."),
 ):
     app.command(_verb.__name__, short_help=_summary)(_verb)
+app.add_typer(models.app, name="models", short_help="List, download and check models.")
 
 
 def main() -> NoReturn:

@@ -35,8 +35,9 @@ def test_a_file_wins_over_a_published_name(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ["localvqe-v1.2-1.3M-f32.gguf", "localvqe-v1.2-1.3M-f32", "LocalVQE-V1.2-1.3M-F32"])
-def test_a_published_name_says_where_to_get_it(name: str) -> None:
-    with pytest.raises(ModelError, match=r"not downloaded.*https://huggingface\.co/.*/localvqe-v1\.2-1\.3M-f32\.gguf"):
+def test_a_published_name_says_how_to_get_it(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALVQE_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match=r"not downloaded; run: localvqe models pull v1\.2$"):
         models.resolve(name)
 
 

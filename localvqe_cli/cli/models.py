@@ -1,0 +1,225 @@
+"""``localvqe models``: the published models, and which of them are here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import LocalVQEError, ModelError
+from .common import JsonOption, QuietOption, configure_console, emit_json, fail, note, say
+from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..models import PublishedFile
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, download and check published models.")
+
+_VALUE_LIMIT = 300
+
+
+def _complete(incomplete: str) -> list[str]:
+    from ..models import registry
+
+    return [f.short for f in registry.PUBLISHED if f.short.startswith(incomplete.lower())]
+
+
+NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=_complete)]
+
+
+@app.command("list", short_help="List the models one can name.")
+def list_models(as_json: JsonOption = False) -> None:
+    """List the models that -m can name, and where they are."""
+    from ..models import cache, describe, registry
+
+    rows = [describe.embedded_facts(), *map(describe.facts, registry.PUBLISHED)]
+    if as_json:
+        emit_json({"folder": str(cache.cache_folder()), "models": rows})
+        return
+    _print_table(rows)
+    say(f"downloads are kept in {cache.cache_folder()}")
+
+
+@app.command("show", short_help="Show one model.")
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=_complete)],
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is known of a model, and what is in it if it is here."""
+    from ..models import describe
+
+    published = _find(name)
+    known = describe.embedded_facts() if published is None else describe.facts(published)
+    known["contents"] = describe.contents(known)
+    if as_json:
+        emit_json(known)
+    else:
+        _print_facts(known)
+
+
+@app.command("pull", short_help="Download models.")
+def pull(
+    names: NamesArgument,
+    force: Annotated[bool, typer.Option("--force", help="Download again what is already here.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Fail rather than use the network.")] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Download models and check their SHA-256.
+
+    They come from Hugging Face (needs localvqe[hub]) or from the https address in LOCALVQE_MIRROR. From a
+    mirror an interrupted download goes on where it stopped.
+    """
+    configure_console(quiet=quiet)
+    wanted = _find_all(names)
+    failed = 0
+    for published in wanted:
+        try:
+            _pull(published, force=force, offline=offline)
+        except LocalVQEError as exc:
+            if len(wanted) == 1:
+                raise
+            fail(str(exc))
+            failed += 1
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("verify", short_help="Check downloaded models.")
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Default: all that are here.", autocompletion=_complete),
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare downloaded models with their published SHA-256.
+
+    Exits with 1 if one differs, or is named and not here.
+    """
+    configure_console(quiet=quiet)
+    from ..models import cache, registry
+
+    published = [f for f in _find_all(names) if f is not None] if names else list(registry.PUBLISHED)
+    states = {f: cache.verify(f) for f in published}
+    if not names:
+        states = {f: found for f, found in states.items() if found is not cache.State.ABSENT}
+    if as_json:
+        emit_json({"models": [_verdict(f, found is cache.State.CACHED, found.value) for f, found in states.items()]})
+    for f, found in states.items():
+        if found is cache.State.CACHED:
+            say(f"{f.short}: ok, {cache.path_of(f)}")
+        elif found is cache.State.DAMAGED:
+            fail(f"{cache.path_of(f)} is not the published file; run: localvqe models pull {f.short}")
+        else:
+            fail(f"{f.short} is not downloaded; run: localvqe models pull {f.short}")
+    if not states and not names:
+        say("nothing is downloaded")
+    if any(found is not cache.State.CACHED for found in states.values()):
+        raise typer.Exit(1)
+
+
+@app.command("rm", short_help="Remove downloaded models.")
+def rm(names: NamesArgument, quiet: QuietOption = False) -> None:
+    """Remove downloaded models, unfinished downloads included."""
+    configure_console(quiet=quiet)
+    from ..models import cache
+
+    for published in _find_all(names):
+        if published is None:
+            raise ModelError("default is part of the package and cannot be removed")
+        freed = cache.remove(published)
+        if freed:
+            say(f"removed {published.short}: {_size(freed)} freed")
+        else:
+            note(f"{published.short} is not downloaded; nothing to remove")
+
+
+def _find(name: str) -> PublishedFile | None:
+    """The published file of that name; None for the embedded model."""
+    from ..models import DEFAULT_NAME, find_published
+    from ..tensor_check import printable
+
+    if name.lower() == DEFAULT_NAME:
+        return None
+    published = find_published(name)
+    if published is None:
+        raise ModelError(f"{printable(name)}: no published model of that name; see localvqe models list")
+    return published
+
+
+def _find_all(names: list[str]) -> list[PublishedFile | None]:
+    """Each file once, in the order given."""
+    return list(dict.fromkeys(map(_find, names)))
+
+
+def _pull(published: PublishedFile | None, *, force: bool, offline: bool) -> None:
+    from ..models import download
+
+    if published is None:
+        note("default is part of the package; nothing to download")
+        return
+    with ProgressBar(published.short) as progress:
+        result = download.pull(published, force=force, offline=offline, progress=progress, report=say)
+    if result.downloaded:
+        say(f"{published.short}: {_size(result.path.stat().st_size)}, SHA-256 as published, {result.path}")
+    else:
+        note(f"{published.short} is already here: {result.path}")
+
+
+def _verdict(published: PublishedFile, ok: bool, where: str) -> dict[str, Any]:
+    from ..models import cache
+
+    return {
+        "name": published.short,
+        "file": published.filename,
+        "sha256": published.sha256,
+        "where": where,
+        "path": str(cache.path_of(published)),
+        "ok": ok,
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in ("name", "line"):
+        table.add_column(heading)
+    for heading in ("parameters", "size"):
+        table.add_column(heading, justify="right")
+    table.add_column("where")
+    for row in rows:
+        size = "-" if row["bytes"] is None else _size(row["bytes"])
+        table.add_row(row["name"], row["line"], f"{row['parameters']:,}", size, row["where"])
+    Console(highlight=False, markup=False).print(table)
+
+
+def _print_facts(known: dict[str, Any]) -> None:
+    """One fact a line; text out of a file cannot reach the terminal as commands."""
+    from ..tensor_check import printable
+
+    lines = {
+        key: known[key]
+        for key in ("name", "file", "format", "line", "version", "dmax", "parameters", "license", "sha256", "url")
+    }
+    lines |= {"where": known["where"], "path": known["path"], "bytes": known["bytes"]}
+    content = known["contents"]
+    if content is not None:
+        types = ", ".join(f"{count} {kind}" for kind, count in content["totals"]["types"].items())
+        lines["tensors"] = f"{content['totals']['tensors']} ({types})"
+        lines |= {k: entry["value"] for k, entry in content["metadata"].items() if k.startswith("general.")}
+        lines["usable"] = "yes" if content["usable"] else f"NO: {content['problems'][0]}"
+    width = max(map(len, lines)) + 2
+    for key, value in lines.items():
+        if value is not None:
+            text = f"{value:,}" if key in ("parameters", "bytes") else printable(str(value), _VALUE_LIMIT)
+            print(f"{printable(key):<{width}}{text}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"
