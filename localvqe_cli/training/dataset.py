@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .scene import SCENARIOS, Scene, SceneMaker
+from .scene import Scene, SceneMaker
 
 __all__ = ["Batch", "SceneDataset", "batches"]
 
-#: mic, ref, target, (B, N) each; scenario, (B,), an index into SCENARIOS.
+#: mic, ref, target, (B, N) each; delay, (B, N // 256 + 1), see Scene.
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-class SceneDataset(Dataset[tuple[Tensor, Tensor, Tensor, int]]):
+class SceneDataset(Dataset[Batch]):
     """Clips of one seed.
 
     Args:
@@ -41,10 +41,11 @@ class SceneDataset(Dataset[tuple[Tensor, Tensor, Tensor, int]]):
             maker = self._easy
         return maker.make(rng)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor, int]:
+    def __getitem__(self, index: int) -> Batch:
         scene = self.scene(index)
-        mic, ref, target = (torch.from_numpy(np.ascontiguousarray(x)) for x in (scene.mic, scene.ref, scene.target))
-        return mic, ref, target, SCENARIOS.index(scene.scenario)
+        signals = (scene.mic, scene.ref, scene.target, scene.delay)
+        mic, ref, target, delay = (torch.from_numpy(np.ascontiguousarray(x)) for x in signals)
+        return mic, ref, target, delay
 
 
 def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Generator[Batch, None, None]:
@@ -58,8 +59,8 @@ def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Gener
         worker_init_fn=_start_worker,
         generator=torch.Generator(),  # so that starting it leaves the run's own generator alone
     )
-    for mic, ref, target, scenario in loader:
-        batch: Batch = (mic, ref, target, scenario)
+    for mic, ref, target, delay in loader:
+        batch: Batch = (mic, ref, target, delay)
         yield batch
 
 

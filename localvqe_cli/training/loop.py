@@ -15,14 +15,14 @@ from torch import Tensor
 
 from ..config import ModelConfig
 from ..errors import CheckpointError, LocalVQEError, UsageError
-from ..reference import LocalVQE
+from ..reference import LocalVQE, Taps
 from . import validation
 from .dataset import Batch, SceneDataset, batches
 from .ema import WeightAverage
 from .fused import fuse
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal, draw
-from .losses import LossWeights, enhancement_loss
+from .losses import LossWeights, delay_loss, enhancement_loss
 from .memory import keep_freed_memory
 from .optim import Schedule, make_optimizer, set_rate
 from .options import Limits, Recipe
@@ -42,6 +42,7 @@ _LOG_COLUMNS = (
     "natural",
     "sdr",
     "silence",
+    "delay",
     "grad_norm",
     "skipped",
     "audio_per_second",
@@ -133,6 +134,7 @@ class Trainer:
         self.best: float | None = None
         self.figures: dict[str, float] = {}
         self._minutes_before = 0.0
+        torch.manual_seed(recipe.seed)
         if saved is not None:
             self._restore(saved)
         if rate is not None:
@@ -265,10 +267,13 @@ class Trainer:
         return self._minutes_before + (time.monotonic() - begin) / 60
 
     def _train_step(self, batch: Batch, clock: _Clock) -> bool:
-        mic, ref, target = (x.to(self.device, non_blocking=True) for x in batch[:3])
+        mic, ref, target, delay = (x.to(self.device, non_blocking=True) for x in batch)
+        taps: Taps = {}
         with autocast(self.device, self.recipe.precision):
-            out = self.model(mic, ref)
+            out = self.model(mic, ref, taps)
         loss, parts = enhancement_loss(out, target, mic, self.weights)
+        parts["delay"] = delay_loss(taps["delay"], delay)
+        loss = loss + self.weights.delay * parts["delay"]
         set_rate(self.optimizer, self.schedule.at(self.step))
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)

@@ -8,6 +8,8 @@ are then of order 1 for an unprocessed microphone:
 - ``natural``: waveform and complex spectrum at their natural scale, which fix the level.
 - ``sdr``: signal-to-distortion ratio, level included, of clips with near-end speech.
 - ``silence``: energy of the output where the near end is silent, in units of 10 dB below the microphone.
+
+Beside them :func:`delay_loss` tells the attention where the echo is; a simulated scene knows.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["LossWeights", "enhancement_loss"]
+__all__ = ["LossWeights", "delay_loss", "enhancement_loss"]
 
 Parts: TypeAlias = dict[str, Tensor]
 
@@ -38,13 +40,17 @@ _FRAME = 512
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weight of each term; ``asymmetry`` is the extra cost of a compressed magnitude that is too small."""
+    """Weight of each term; ``asymmetry`` is the extra cost of a compressed magnitude that is too small.
+
+    ``delay`` weighs :func:`delay_loss`.
+    """
 
     compressed: float = 1.0
     natural: float = 0.5
     sdr: float = 0.3
     silence: float = 0.03
     asymmetry: float = 1.0
+    delay: float = 0.1
     resolutions: tuple[int, ...] = (256, 512, 1024)
 
 
@@ -78,6 +84,26 @@ def enhancement_loss(
     }
     total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
     return total, parts
+
+
+def delay_loss(attention: Tensor, delay: Tensor, hop: int = 256) -> Tensor:
+    """Cross-entropy of the attention against the true delay, mean over the frames in which echo is heard.
+
+    The echo of a delay between two frames lies in both; its reverberation lies behind. Either is right.
+
+    Args:
+        attention: (B, T, d_max), oldest lag first, rows of sum 1.
+        delay: (B, T) samples; negative where there is nothing to find.
+
+    Returns:
+        A scalar; 0 without such frames. Delays beyond the oldest lag are left out.
+    """
+    lags = attention.shape[-1]
+    frame = delay[:, : attention.shape[1]].to(torch.int64) // hop
+    known = (delay[:, : attention.shape[1]] >= 0) & (frame + 1 < lags)
+    index = (lags - 1 - frame).clamp(min=1, max=lags - 1)[..., None]
+    found = (attention.gather(-1, index) + attention.gather(-1, index - 1))[..., 0]
+    return -(torch.log(found + 1e-4) * known).sum() / known.sum().clamp(min=1)
 
 
 def _stft(x: Tensor, size: int) -> Tensor:

@@ -32,7 +32,8 @@ def memory_polynomial(x: Samples, quadratic: npt.NDArray[np.float32], cubic: npt
     for lag, (second, third) in enumerate(zip(quadratic, cubic, strict=True)):
         part = second * square + third * cube
         out[lag:] += part[: len(part) - lag]
-    return np.subtract(out, out.mean(), dtype=np.float32)
+    centred: Samples = np.subtract(out, out.mean(), dtype=np.float32)
+    return centred
 
 
 def distort(x: Samples, rng: np.random.Generator) -> Samples:

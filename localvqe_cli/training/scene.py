@@ -29,6 +29,10 @@ _MIX = {"doubletalk": 0.42, "farend": 0.22, "nearend": 0.22, "noise": 0.08, "sil
 #: What the first clips are made of. With more far-end clips the output falls silent before it learns to discriminate.
 _EASY_MIX = {"doubletalk": 0.42, "farend": 0.26, "nearend": 0.26, "noise": 0.04, "silence": 0.02}
 _DEVICE_LENGTH = 4000
+HOP = 256
+#: A stretch that happens to be a pause is drawn again.
+_ATTEMPTS = 20
+_AUDIBLE = 0.1
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ class Scene:
         target: what it should say: the near end with its early reflections, at its level in ``mic``.
         near, echo, noise: the parts of ``mic`` before clipping.
         scenario: one of SCENARIOS.
-        delay: samples from reference to echo at the start of the clip; None without echo.
+        delay: samples from reference to echo, one value per hop of 256 samples, (N // 256 + 1,) int32; -1 where there
+            is no echo to be heard.
     """
 
     mic: Samples
@@ -91,7 +96,7 @@ class Scene:
     echo: Samples
     noise: Samples
     scenario: str
-    delay: int | None
+    delay: npt.NDArray[np.int32]
 
 
 class SceneMaker:
@@ -114,14 +119,13 @@ class SceneMaker:
         colour, band = self._microphone(rng)
         zero = np.zeros(length, dtype=np.float32)
         near = target = echo = noise = zero
-        delay: int | None = None
+        delay: npt.NDArray[np.int32] = np.full(length, -1, dtype=np.int32)
 
         if scenario in ("doubletalk", "nearend"):
             near, target = self._near_end(rng, room, colour)
         if scenario in ("doubletalk", "farend"):
             far = self._far_end(rng)
-            delay = self._draw_delay(rng)
-            echo = self._echo(rng, room, far, delay, colour)
+            echo, delay = self._echo(rng, room, far, colour)
             if scenario == "doubletalk":
                 ser = self._draw_ser(rng)
                 echo = echo * np.float32(active_rms(near) / max(active_rms(echo), 1e-9) * 10 ** (-ser / 20))
@@ -150,7 +154,7 @@ class SceneMaker:
             limit = min(1.0, peak * float(rng.uniform(0.3, 0.8)))
         mic = np.clip(mic, -np.float32(limit), np.float32(limit))
         target = np.clip(target, -1.0, 1.0).astype(np.float32)
-        return Scene(mic, self._reference_level(rng, far), target, near, echo, noise, scenario, delay)
+        return Scene(mic, self._reference_level(rng, far), target, near, echo, noise, scenario, _per_hop(delay, echo))
 
     # -- draws --------------------------------------------------------------------------------
 
@@ -181,7 +185,14 @@ class SceneMaker:
     # -- sources ------------------------------------------------------------------------------
 
     def _voice(self, rng: np.random.Generator) -> Samples:
-        """Utterances of one speaker with pauses between them, unit active RMS."""
+        """Utterances of one speaker with pauses between them, active RMS about 1."""
+        for _ in range(_ATTEMPTS):
+            voice = self._utterances(rng)
+            if active_rms(voice) > _AUDIBLE:
+                break
+        return voice
+
+    def _utterances(self, rng: np.random.Generator) -> Samples:
         corpus, length = self.corpus, self.options.samples
         speaker = corpus.speakers[int(rng.choice(len(corpus.speakers), p=corpus.speaker_weights))]
         out = np.zeros(length, dtype=np.float32)
@@ -292,11 +303,14 @@ class SceneMaker:
             return dry, dry
         return self._back(voice * self._transform(room.talker)), self._back(voice * self._transform(room.early))
 
-    def _echo(self, rng: np.random.Generator, room: Room, far: Samples, delay: int, colour: Samples) -> Samples:
+    def _echo(
+        self, rng: np.random.Generator, room: Room, far: Samples, colour: Samples
+    ) -> tuple[Samples, npt.NDArray[np.int32]]:
+        """(what the microphone hears of the far end, its delay at each sample)."""
         played = distort(far, rng)
         change = rng.random()
         share = self.options.change_share
-        played = self._delayed(rng, played, delay, jumps=change < 0.4 * share)
+        played, delay = self._delayed(rng, played, jumps=change < 0.4 * share)
         sound = self._transform(played) * colour
         if self.corpus.devices and rng.random() < 0.75:
             device = self.corpus.devices[int(rng.integers(len(self.corpus.devices)))]
@@ -305,10 +319,12 @@ class SceneMaker:
         if 0.4 * share <= change < 1.4 * share:
             moved = self._back(sound * self._transform(room.moved)) * np.float32(10 ** (rng.uniform(-6.0, 6.0) / 20))
             echo = echo + self._movement(rng) * (moved - echo)
-        return echo
+        return echo, delay
 
-    def _delayed(self, rng: np.random.Generator, x: Samples, delay: int, *, jumps: bool) -> Samples:
+    def _delayed(self, rng: np.random.Generator, x: Samples, *, jumps: bool) -> tuple[Samples, npt.NDArray[np.int32]]:
         length = len(x)
+        delay = self._draw_delay(rng)
+        delays = np.full(length, delay, dtype=np.int32)
         out = np.zeros_like(x)
         out[delay:] = x[: length - delay]
         if jumps:
@@ -316,7 +332,8 @@ class SceneMaker:
             other = int(np.clip(delay + rng.choice((-1, 1)) * rng.uniform(0.008, 0.15) * RATE, low, high))
             at = max(other, int(rng.uniform(0.3, 0.7) * length))
             out[at:] = x[at - other : length - other]
-        return out
+            delays[at:] = other
+        return out, delays
 
     def _movement(self, rng: np.random.Generator) -> Samples:
         """Weight of the second position over time: one change within the clip, or a sway to and fro."""
@@ -332,3 +349,12 @@ class SceneMaker:
         peak = float(np.abs(far).max(initial=0.0))
         gain = 10 ** (float(rng.uniform(-38.0, -14.0)) / 20)
         return far * np.float32(min(gain, 0.99 / peak)) if peak > 0.0 else far
+
+
+def _per_hop(delay: npt.NDArray[np.int32], echo: Samples) -> npt.NDArray[np.int32]:
+    """Delay at each hop where the echo is within 30 dB of its loudest hop, else -1."""
+    count = len(echo) // HOP + 1
+    power = np.square(np.pad(echo, (0, count * HOP - len(echo)))).reshape(count, HOP).mean(axis=1)
+    heard = power > 1e-3 * max(float(power.max()), 1e-20)
+    at = np.minimum(np.arange(count) * HOP, len(delay) - 1)
+    return np.where(heard, delay[at], -1).astype(np.int32)

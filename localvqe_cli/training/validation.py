@@ -45,7 +45,7 @@ class _Clip:
     ref: Tensor
     target: Tensor
     scenario: str
-    delay: int | None
+    delay: Tensor
 
 
 def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
@@ -78,8 +78,9 @@ class Validation:
             scene = dataset.scene(index)
             if len(self._batches[-1]) == batch:
                 self._batches.append([])
-            mic, ref, target = (torch.from_numpy(x.copy()) for x in (scene.mic, scene.ref, scene.target))
-            self._batches[-1].append(_Clip(mic, ref, target, scene.scenario, scene.delay))
+            signals = (scene.mic, scene.ref, scene.target, scene.delay)
+            mic, ref, target, delay = (torch.from_numpy(x.copy()) for x in signals)
+            self._batches[-1].append(_Clip(mic, ref, target, scene.scenario, delay))
 
     @torch.no_grad()
     def run(self, model: LocalVQE) -> dict[str, float]:
@@ -120,12 +121,11 @@ class Validation:
         elif clip.scenario in ("farend", "noise"):
             drop = (_db(mic.square().mean()) - _db(out.square().mean())).clamp(max=80.0)
             found["erle_farend" if clip.scenario == "farend" else "gain_noise"].append(drop)
-        if clip.scenario == "farend" and clip.delay is not None:
+        true = clip.delay[: len(delay)].to(delay.device) / _HOP
+        known = (true >= 0) & (true <= delay.shape[1] - 1)
+        if clip.scenario == "farend" and known.any():
             lag = delay.shape[1] - 1 - delay.argmax(dim=1)
-            true = clip.delay / _HOP
-            hit = ((lag - true).abs() <= 1.5).float()[start // _HOP :]
-            if true < delay.shape[1] - 1:
-                found["delay_hit"].append(hit.mean())
+            found["delay_hit"].append(((lag - true).abs() <= 1.5)[known].float().mean())
 
 
 def _db(power: Tensor) -> Tensor:

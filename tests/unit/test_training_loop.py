@@ -14,7 +14,7 @@ from training_data import make_manifest
 
 from localvqe_cli import checkpoint
 from localvqe_cli.errors import CheckpointError, UsageError
-from localvqe_cli.training.dataset import SceneDataset
+from localvqe_cli.training.dataset import Batch, SceneDataset
 from localvqe_cli.training.journal import Journal, draw, read_rows
 from localvqe_cli.training.loop import Trainer, TrainingResult
 from localvqe_cli.training.options import Limits, Recipe
@@ -143,9 +143,9 @@ def test_a_step_that_is_not_finite_is_left_out(manifest: Path, tmp_path: Path) -
     data, _ = make_datasets(manifest, manifest.parent / "cache", subject)
 
     class Poisoned(SceneDataset):
-        def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
-            mic, ref, target, scenario = data[index]
-            return (mic * float("nan") if index == 2 else mic), ref, target, scenario
+        def __getitem__(self, index: int) -> Batch:
+            mic, ref, target, delay = data[index]
+            return (mic * float("nan") if index == 2 else mic), ref, target, delay
 
     result = subject.run(Poisoned(None, 0), None)  # type: ignore[arg-type]
     assert result.step == 3

@@ -11,7 +11,7 @@ from torch import Tensor
 from localvqe_cli.reference import LocalVQE
 from localvqe_cli.training.ema import WeightAverage
 from localvqe_cli.training.fused import fuse
-from localvqe_cli.training.losses import LossWeights, enhancement_loss
+from localvqe_cli.training.losses import LossWeights, delay_loss, enhancement_loss
 from localvqe_cli.training.optim import Schedule, make_optimizer, set_rate
 from localvqe_cli.training.presets import WIDTHS, new_model, preset
 from localvqe_cli.training.validation import level_error, si_sdr
@@ -88,6 +88,18 @@ def test_digital_silence_has_a_finite_gradient(what: str) -> None:
     assert torch.isfinite(loss)
     assert parts["estimate"].grad is not None
     assert torch.isfinite(parts["estimate"].grad).all()
+
+
+def test_delay_loss_reads_lags_oldest_first() -> None:
+    attention = torch.full((1, 3, 8), 1e-6)
+    attention[0, 0, 8 - 1 - 2] = 1.0  # two frames back
+    attention[0, 1, 8 - 1 - 5] = 1.0
+    attention[0, 2, 0] = 1.0
+    right = torch.tensor([[2 * 256 + 30, 4 * 256 + 200, -1]])
+    assert float(delay_loss(attention, right)) == pytest.approx(0.0, abs=1e-3)
+    wrong = torch.tensor([[3 * 256, 6 * 256, 99 * 256]])
+    assert float(delay_loss(attention, wrong)) > 8.0
+    assert float(delay_loss(attention, torch.full((1, 3), -1))) == 0.0
 
 
 def test_one_clip_does_not_drown_another() -> None:
