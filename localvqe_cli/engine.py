@@ -21,7 +21,7 @@ from .errors import AudioError, EngineError, ModelError, UsageError
 if TYPE_CHECKING:
     from .config import ModelConfig
 
-__all__ = ["Enhancer", "Stream", "get_include", "get_library_dir", "kernels"]
+__all__ = ["Enhancer", "Stream", "get_include", "get_library_dir", "kernels", "measure_peak"]
 
 Samples = NDArray[np.float32]
 
@@ -47,6 +47,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "localvqe_process_hops_f32": (ctypes.c_int, [_HANDLE, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS]),
     "localvqe_set_noise_gate": (ctypes.c_int, [_HANDLE, ctypes.c_int, ctypes.c_float]),
     "localvqe_current_delay": (ctypes.c_int, [_HANDLE, _FLOATS]),
+    "localvqe_measure_peak": (ctypes.c_double, [ctypes.c_double]),
+    "localvqe_set_profiling": (ctypes.c_int, [_HANDLE, ctypes.c_int]),
+    "localvqe_profile_count": (ctypes.c_int, [_HANDLE]),
+    "localvqe_profile_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
+    "localvqe_profile_ns": (ctypes.c_double, [_HANDLE, ctypes.c_int]),
     "localvqe_tap_count": (ctypes.c_int, [_HANDLE]),
     "localvqe_tap_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
     "localvqe_tap_shape": (
@@ -102,8 +107,17 @@ def kernels() -> str:
     return str(_library().localvqe_kernels().decode())
 
 
+def measure_peak(seconds: float = 0.2) -> float:
+    """F32 multiply-adds per second that one core reaches with the kernel set in use, measured for ``seconds``."""
+    return float(_library().localvqe_measure_peak(seconds))
+
+
 def _pointer(samples: Samples) -> Any:
     return samples.ctypes.data_as(_FLOATS)
+
+
+def _address(samples: Samples, hop: int) -> Any:
+    return ctypes.cast(samples.ctypes.data + hop * HOP * samples.itemsize, _FLOATS)
 
 
 def _as_samples(name: str, samples: Any) -> Samples:
@@ -224,9 +238,12 @@ class Stream:
                 self._ctx, _pointer(mic), _pointer(ref), whole // HOP, _pointer(out)
             )
             if status != 0:
-                text = self._lib.localvqe_last_error(self._ctx).decode(errors="replace")
-                raise EngineError(f"the engine failed ({status}): {text}")
+                raise self._failure(status)
         return out
+
+    def _failure(self, status: int) -> EngineError:
+        text = self._lib.localvqe_last_error(self._ctx).decode(errors="replace")
+        return EngineError(f"the engine failed ({status}): {text}")
 
     def flush(self) -> Samples:
         """The end of the signal: everything still owed, so that the stream has returned input length + 256 samples.
@@ -248,6 +265,23 @@ class Stream:
         frames = self._lib.localvqe_current_delay(self._ctx, ctypes.byref(confidence))
         return frames * HOP / 16.0, float(confidence.value)
 
+    def set_profiling(self, enabled: bool) -> None:
+        """Switch the time per block on or off, and clear it."""
+        self._lib.localvqe_set_profiling(self._ctx, int(enabled))
+
+    def profile(self) -> dict[str, float]:
+        """Block -> nanoseconds per hop since profiling was switched on."""
+        return {
+            self._lib.localvqe_profile_name(self._ctx, i).decode(): float(self._lib.localvqe_profile_ns(self._ctx, i))
+            for i in range(self._lib.localvqe_profile_count(self._ctx))
+        }
+
+    def raw_call(self, mic: Samples, ref: Samples, out: Samples) -> RawCall:
+        """A function ``(hop, n)`` for timing: it processes ``n`` hops of ``mic`` and ``ref`` from ``hop`` on into the
+        start of ``out``, with nothing in between. The arrays must be contiguous float32 and long enough.
+        """
+        return RawCall(self, mic, ref, out)
+
     def taps(self) -> dict[str, Samples]:
         """Every block's output for the latest hop, by name; (channels, bins), vectors as (n,)."""
         out: dict[str, Samples] = {}
@@ -259,6 +293,22 @@ class Stream:
             self._lib.localvqe_tap_read(self._ctx, name, _pointer(values), values.size)
             out[name.decode()] = values if dim1.value == 1 else values.reshape(dim0.value, dim1.value)
         return out
+
+
+class RawCall:
+    """See :meth:`Stream.raw_call`."""
+
+    def __init__(self, stream: Stream, mic: Samples, ref: Samples, out: Samples) -> None:
+        self._owners = (stream, mic, ref, out)  # addresses keep nothing alive
+        self._stream = stream
+        self._function = stream._lib.localvqe_process_hops_f32
+        self._mic, self._ref = ([_address(x, hop) for hop in range(x.size // HOP)] for x in (mic, ref))
+        self._out = _address(out, 0)
+
+    def __call__(self, hop: int, n: int) -> None:
+        status = self._function(self._stream._ctx, self._mic[hop], self._ref[hop], n, self._out)
+        if status != 0:
+            raise self._stream._failure(status)
 
 
 def _creation_error(lib: ctypes.CDLL) -> str:

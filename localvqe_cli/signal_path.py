@@ -20,7 +20,7 @@ from .audio.resample import FloatArray
 from .config import ModelConfig
 from .errors import LocalVQEError
 
-__all__ = ["Model", "ModelStream", "SignalPath", "find_delay"]
+__all__ = ["Model", "ModelStream", "SignalPath", "find_delay", "read_at_model_rate"]
 
 # The model sees the same pieces however the file was read, so the output cannot depend on that.
 _PIECE_HOPS = 64
@@ -144,6 +144,15 @@ def _at_model_rate(
             keep.push(block)
         yield resampler.push(block)
     yield resampler.finish()
+
+
+def read_at_model_rate(path: str, max_seconds: int | None = None) -> FloatArray:
+    """A recording, or its first ``max_seconds``, as mono samples at 16 kHz, (n,). Raises AudioError as AudioInput."""
+    with AudioInput(path) as source:
+        samples = _at_model_rate(source, ReadStats())
+        if max_seconds is not None:
+            return SampleQueue(samples).take(max_seconds * MODEL_RATE)
+        return np.concatenate(list(samples))
 
 
 def find_delay(mic: AudioInput, ref: AudioInput) -> DelayEstimate | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -76,22 +76,13 @@ def _signals(mic: str | None, ref: str | None) -> tuple[FloatArray | None, Float
 
 def _read(path: str) -> FloatArray:
     """The first minute of a recording."""
-    import numpy as np
+    from ..audio import MODEL_RATE
+    from ..signal_path import read_at_model_rate
 
-    from ..audio import MODEL_RATE, AudioInput, Resampler
-
-    wanted = _MAX_SECONDS * MODEL_RATE
-    parts: list[Any] = []
-    with AudioInput(path) as recording:
-        resampler = Resampler(recording.rate, MODEL_RATE)
-        for block in recording.blocks():
-            parts.append(resampler.push(block))
-            if sum(map(len, parts)) >= wanted:
-                note(f"{recording.name}: the first {_MAX_SECONDS} s are used")
-                break
-        else:
-            parts.append(resampler.finish())
-    return np.concatenate(parts)[:wanted]
+    samples = read_at_model_rate(path, _MAX_SECONDS)
+    if len(samples) == _MAX_SECONDS * MODEL_RATE:
+        note(f"{path}: the first {_MAX_SECONDS} s are used")
+    return samples
 
 
 def _print(result: Verification) -> None:

@@ -67,8 +67,8 @@ if(NOT EXISTS "${ggml_source}/include/ggml.h")
   message(FATAL_ERROR "No ggml source tree at '${ggml_source}'")
 endif()
 
-# Baseline instruction set only: our own kernels choose at run time, and the library must start on any CPU.
-foreach(option NATIVE LLAMAFILE OPENMP CPU_REPACK ACCELERATE BLAS METAL CUDA VULKAN CCACHE
+# Baseline instruction set only: the library must start on any CPU.
+foreach(option NATIVE CPU LLAMAFILE OPENMP CPU_REPACK ACCELERATE BLAS METAL CUDA VULKAN CCACHE
                SSE42 AVX AVX2 FMA F16C BMI2)
   set(GGML_${option} OFF CACHE BOOL "" FORCE)
 endforeach()
@@ -78,4 +78,5 @@ set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 add_subdirectory("${ggml_source}" ggml EXCLUDE_FROM_ALL)
-target_link_libraries(localvqe_ggml INTERFACE ggml-cpu ggml-base)
+# Its types and block formats; the arithmetic is ours, so no backend is built.
+target_link_libraries(localvqe_ggml INTERFACE ggml-base)

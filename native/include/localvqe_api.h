@@ -123,6 +123,15 @@ LOCALVQE_API const char * localvqe_tap_name(uintptr_t ctx, int index);
 LOCALVQE_API int localvqe_tap_shape(uintptr_t ctx, const char * name, int * dim0, int * dim1);
 LOCALVQE_API int localvqe_tap_read(uintptr_t ctx, const char * name, float * out, int capacity);
 
+/* The profile by block: how many blocks, their names, and nanoseconds per hop since profiling was switched on. */
+LOCALVQE_API int localvqe_profile_count(uintptr_t ctx);
+LOCALVQE_API const char * localvqe_profile_name(uintptr_t ctx, int index);
+LOCALVQE_API double localvqe_profile_ns(uintptr_t ctx, int index);
+
+/* F32 multiply-adds per second that one core reaches with the kernel set in use, measured for about `seconds` (at most
+ * 10): the roofline every speed of this engine can be held against. 0 when it cannot be measured. */
+LOCALVQE_API double localvqe_measure_peak(double seconds);
+
 /* Switches profiling on (1) or off (0) and clears its counters. */
 LOCALVQE_API int localvqe_set_profiling(uintptr_t ctx, int enabled);
 

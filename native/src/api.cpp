@@ -5,6 +5,8 @@
 #include "context.h"
 #include "error.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -289,7 +291,7 @@ void localvqe_print_profile(uintptr_t ctx) {
         return;
     }
     const localvqe::Graph & graph = handle<Context>(ctx)->stream().graph();
-    const uint64_t hops = graph.profiled_calls();
+    const uint64_t hops = graph.profiled_frames();
     if (hops == 0) {
         std::printf("no profile: call localvqe_set_profiling(ctx, 1) and process some hops\n");
         return;
@@ -412,6 +414,54 @@ int localvqe_tap_read(uintptr_t ctx, const char * name, float * out, int capacit
     }
     c.stream().read_tap(*tap, out);
     return n;
+}
+
+int localvqe_profile_count(uintptr_t ctx) {
+    return ctx == 0 ? kNull : int(handle<Context>(ctx)->stream().graph().profile().size());
+}
+
+const char * localvqe_profile_name(uintptr_t ctx, int index) {
+    if (ctx == 0 || index < 0 || index >= localvqe_profile_count(ctx)) {
+        return "";
+    }
+    return handle<Context>(ctx)->stream().graph().profile()[size_t(index)].block.c_str();
+}
+
+double localvqe_profile_ns(uintptr_t ctx, int index) {
+    if (ctx == 0 || index < 0 || index >= localvqe_profile_count(ctx)) {
+        return 0.0;
+    }
+    const localvqe::Graph & graph = handle<Context>(ctx)->stream().graph();
+    const uint64_t hops = graph.profiled_frames();
+    return hops == 0 ? 0.0 : double(graph.profile()[size_t(index)].nanoseconds) / double(hops);
+}
+
+double localvqe_measure_peak(double seconds) {
+    using clock = std::chrono::steady_clock;
+    if (!(seconds > 0.0 && seconds <= 10.0)) {
+        return 0.0;
+    }
+    try {
+        const localvqe::Kernels & kernels = localvqe::select_kernels();
+        volatile float sink = 0.0f;
+        double best = 0.0;
+        const clock::time_point end = clock::now() + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
+        // Short bursts, and the fastest of them: what the core can do when nothing else wants it.
+        for (long rounds = 20000; clock::now() < end;) {
+            long per_round = 0;
+            const clock::time_point start = clock::now();
+            sink = sink + kernels.peak(rounds, &per_round);
+            const double took = std::chrono::duration<double>(clock::now() - start).count();
+            if (took < 2e-3) {
+                rounds *= 2; // too short for the clock
+                continue;
+            }
+            best = std::max(best, double(rounds) * double(per_round) / took);
+        }
+        return best;
+    } catch (...) {
+        return 0.0;
+    }
 }
 
 int localvqe_set_profiling(uintptr_t ctx, int enabled) {

@@ -1,38 +1,32 @@
-// The graph of one stream: a short list of fused operations that ggml schedules over its thread pool.
+// The graph of one stream: its operations in the order they run, each shared over a team of threads.
 //
-// Each operation is a ggml custom node that works in place on the storage of a Frames object, so building the graph
-// allocates descriptors only and computing it allocates nothing.
+// Running the list ourselves instead of through ggml_graph_compute keeps the hop free of that function's allocations
+// and of its process-wide lock, and lets workers sleep; docs/performance.md has the measurements.
 #pragma once
 
-#include "frames.h"
+#include "thread_team.h"
 
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
-
-struct ggml_cgraph;
-struct ggml_context;
-struct ggml_tensor;
-struct ggml_threadpool;
 
 namespace localvqe {
 
-// One operation over the frames of a call. run() is entered by every thread of the pool; threads meet between
-// operations. Results may not depend on n_threads.
+// One operation over the frames of a call. Results may not depend on n_threads.
 class Op {
 public:
     explicit Op(std::string block) : block_(std::move(block)) {}
     virtual ~Op() = default;
+    // Entered by every thread of the team; the threads meet before the next operation.
     virtual void run(int frames, int thread, int n_threads) = 0;
+    // False: too little to share, the calling thread does it alone.
+    virtual bool shared(int frames) const = 0;
+    // The block of the model this belongs to, for profiles.
     const std::string & block() const { return block_; }
 
 private:
-    friend class Graph;
     std::string block_;
-    uint64_t nanoseconds_ = 0;
-    class Graph * graph_ = nullptr;
 };
 
 struct BlockTime {
@@ -43,38 +37,32 @@ struct BlockTime {
 class Graph {
 public:
     explicit Graph(int threads);
-    ~Graph();
     Graph(const Graph &) = delete;
     Graph & operator=(const Graph &) = delete;
 
-    // Appends an operation that writes `out` and reads `in` (at most 8).
-    void add(std::unique_ptr<Op> op, Frames & out, const std::vector<const Frames *> & in);
+    void add(std::unique_ptr<Op> op);
 
-    // Runs every operation over `frames` frames. Allocation-free after the first call.
+    // Runs every operation over `frames` frames, in order. Allocates nothing and takes no lock.
     void compute(int frames);
 
-    int threads() const { return threads_; }
+    int threads() const { return team_.size(); }
     void set_profiling(bool on);
-    uint64_t profiled_calls() const { return profiled_calls_; }
-    std::vector<BlockTime> profile() const; // per block, in graph order
+    uint64_t profiled_frames() const { return profiled_frames_; }
+    const std::vector<BlockTime> & profile() const { return profile_; } // per block, in order of first use
 
 private:
-    static void entry(ggml_tensor * dst, int thread, int n_threads, void * op);
-    ggml_tensor * tensor(const Frames & frames);
+    struct Node {
+        std::unique_ptr<Op> op;
+        size_t block; // into profile_
+    };
 
-    int threads_;
-    int frames_ = 0;
+    void run(Op & op, int frames);
+
+    ThreadTeam team_;
     bool profiling_ = false;
-    uint64_t profiled_calls_ = 0;
-    ggml_context * context_ = nullptr;
-    ggml_cgraph * graph_ = nullptr;
-    ggml_threadpool * pool_ = nullptr;
-    std::vector<std::unique_ptr<Op>> ops_;
-    std::unordered_map<const Frames *, ggml_tensor *> tensors_;
-    std::vector<uint8_t> work_;
-    bool planned_ = false;
-    struct Plan;
-    std::unique_ptr<Plan> plan_;
+    uint64_t profiled_frames_ = 0;
+    std::vector<Node> nodes_;
+    std::vector<BlockTime> profile_;
 };
 
 } // namespace localvqe

@@ -25,11 +25,6 @@ void copy_clean(const float * from, float * to) {
 Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
     : model_(std::move(model)), batch_(batch), graph_(threads), s4d_state_(model_->bottleneck.state_size()), overlap_tail_(kHop) {
     build();
-    // The first computation plans the graph; doing it here keeps every later hop free of allocation.
-    const std::vector<float> silence(kHop, 0.0f);
-    std::vector<float> out(kHop);
-    process(silence.data(), silence.data(), out.data(), 1);
-    reset();
 }
 
 void Stream::build() {

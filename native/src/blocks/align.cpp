@@ -25,6 +25,8 @@ public:
     SimilarityOp(const std::string & block, const Kernels & kernels, const Frames & q, const Frames & k, Frames & out)
         : Op(block), kernels_(kernels), q_(q), k_(k), out_(out), scale_(1.0f / std::sqrt(float(q.bins()))) {}
 
+    bool shared(int) const override { return true; }
+
     void run(int frames, int thread, int n_threads) override {
         const int dmax = out_.bins();
         const int total = frames * dmax;
@@ -49,6 +51,8 @@ class DelayOp : public Op {
 public:
     DelayOp(const std::string & block, const Kernels & kernels, const float * weights, float bias, const Frames & v, Frames & out)
         : Op(block), kernels_(kernels), weights_(weights), bias_(bias), v_(v), out_(out) {}
+
+    bool shared(int frames) const override { return frames > 1; }
 
     void run(int frames, int thread, int n_threads) override {
         const int width = v_.channels();
@@ -79,6 +83,8 @@ class SoftDelayOp : public Op {
 public:
     SoftDelayOp(const std::string & block, const Kernels & kernels, const Frames & far, const Frames & delay, Frames & out)
         : Op(block), kernels_(kernels), far_(far), delay_(delay), out_(out) {}
+
+    bool shared(int) const override { return true; }
 
     void run(int frames, int thread, int n_threads) override {
         constexpr int kMaxLags = 512;
@@ -131,16 +137,16 @@ Frames & Align::build(Builder & b, Frames & mic, Frames & far) const {
     ConvShape one;
     one.positions = mic.bins();
     Frames & q = b.plain(mic.bins(), hidden);
-    b.add<ConvOp>("align", q, {&mic}, *pconv_mic, one, mic, nullptr, q);
+    b.add<ConvOp>("align", *pconv_mic, one, mic, nullptr, q);
     Frames & k = b.make(far.bins(), hidden, dmax - 1, 0, 0);
-    b.add<ConvOp>("align", k, {&far}, *pconv_ref, one, far, nullptr, k);
+    b.add<ConvOp>("align", *pconv_ref, one, far, nullptr, k);
     Frames & v = b.make(dmax, hidden, kSmoothFrames - 1, 1, 1);
-    b.add<SimilarityOp>("align", v, {&q, &k}, q, k, v);
+    b.add<SimilarityOp>("align", q, k, v);
     Frames & delay = b.plain(dmax, 1);
-    b.add<DelayOp>("align", delay, {&v}, smooth.data(), smooth_bias, v, delay);
+    b.add<DelayOp>("align", smooth.data(), smooth_bias, v, delay);
     b.taps.push_back({"delay", &delay, dmax, 1, 1, 1});
     Frames & out = b.plain(far.bins(), far.channels());
-    b.add<SoftDelayOp>("align", out, {&far, &delay}, far, delay, out);
+    b.add<SoftDelayOp>("align", far, delay, out);
     b.tap("align", out);
     return out;
 }

@@ -11,10 +11,9 @@ public:
           const Frames & v, Frames & y, Frames & skip)
         : Op(block), kernels_(kernels), weights_(weights), state_(state), u_(u), v_(v), y_(y), skip_(skip) {}
 
-    void run(int frames, int thread, int) override {
-        if (thread != 0) {
-            return; // a recurrence of a few hundred states is not worth sharing
-        }
+    bool shared(int) const override { return false; } // a recurrence of a few hundred states
+
+    void run(int frames, int, int) override {
         const int features = u_.bins() * u_.channels();
         for (int t = 0; t < frames; ++t) {
             kernels_.s4d_step(weights_.coefficients.data(), state_.data(), v_.row(t), y_.row(t), weights_.hidden);
@@ -83,12 +82,12 @@ Frames & Bottleneck::build(Builder & b, Frames & in, AlignedFloats & state) cons
     ConvShape linear;
     linear.positions = 1;
     Frames & v = b.plain(1, hidden);
-    b.add<ConvOp>("bottleneck", v, {&in}, *input_proj, linear, in, nullptr, v);
+    b.add<ConvOp>("bottleneck", *input_proj, linear, in, nullptr, v);
     Frames & y = b.plain(1, hidden);
     Frames & skipped = b.plain(in.bins(), in.channels());
-    b.add<S4dOp>("bottleneck", y, {&v, &in}, *this, state, in, v, y, skipped);
+    b.add<S4dOp>("bottleneck", *this, state, in, v, y, skipped);
     Frames & out = b.activation(in.bins(), in.channels());
-    b.add<ConvOp>("bottleneck", out, {&y, &skipped}, *output_proj, linear, y, &skipped, out);
+    b.add<ConvOp>("bottleneck", *output_proj, linear, y, &skipped, out);
     b.tap("bottleneck", out);
     return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "../config.h"
+#include "../frames.h"
 #include "../graph.h"
 #include "../kernels/kernels.h"
 
@@ -49,8 +50,8 @@ struct Builder {
     }
 
     template <class T, class... Args>
-    void add(const std::string & block, Frames & out, const std::vector<const Frames *> & in, Args &&... args) {
-        graph.add(std::unique_ptr<Op>(new T(block, kernels, std::forward<Args>(args)...)), out, in);
+    void add(const std::string & block, Args &&... args) {
+        graph.add(std::unique_ptr<Op>(new T(block, kernels, std::forward<Args>(args)...)));
     }
 
     void tap(const std::string & name, const Frames & frames) {

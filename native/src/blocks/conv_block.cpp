@@ -27,7 +27,7 @@ void ResBlock::build(Builder & b, const std::string & block, Frames & y, Frames 
     shape.positions = y.bins();
     shape.pad_left = (b.config.kernel_w - 1) / 2;
     shape.activation = block_activation(b.config);
-    b.add<ConvOp>(block, out, {&window, &y}, *conv, shape, window, &y, out);
+    b.add<ConvOp>(block, *conv, shape, window, &y, out);
 }
 
 ConvBlock ConvBlock::load(const Loader & loader, const ModelConfig & config, const std::string & name, int in_channels, int out_channels) {
@@ -48,7 +48,7 @@ Frames & ConvBlock::build(Builder & b, Frames & in, Frames * joined, int history
     Frames * window = &in;
     if (joined != nullptr) {
         window = &b.window(in.bins(), in_channels);
-        b.add<NormOp>(name, *window, {&in, joined}, weights, in, joined, *window);
+        b.add<NormOp>(name, weights, in, joined, *window);
     } else {
         window = &conv_input(b, name, weights, in);
     }
@@ -59,7 +59,7 @@ Frames & ConvBlock::build(Builder & b, Frames & in, Frames * joined, int history
     shape.stride = 2;
     shape.pad_left = (b.config.kernel_w - 1) / 2;
     shape.activation = block_activation(b.config);
-    b.add<ConvOp>(name, y, {window}, *conv, shape, *window, nullptr, y);
+    b.add<ConvOp>(name, *conv, shape, *window, nullptr, y);
     Frames & out = history > 0 ? b.make(bins, out_channels, history, 0, 0) : b.activation(bins, out_channels);
     resblock.build(b, name, y, out);
     b.tap(name, out);

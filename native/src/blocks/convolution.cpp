@@ -22,6 +22,12 @@ ConvOp::ConvOp(const std::string & block, const Kernels & kernels, const ConvWei
     }
 }
 
+bool ConvOp::shared(int frames) const {
+    // Meeting costs a microsecond or two; a core does some fifty thousand multiply-adds in that time.
+    constexpr int64_t kWorthSharing = 100000;
+    return int64_t(frames) * shape_.positions * conv_.rows * conv_.taps * conv_.outputs > kWorthSharing;
+}
+
 void ConvOp::run(int frames, int thread, int n_threads) {
     ConvCall call = call_;
     PackedConv part = conv_;

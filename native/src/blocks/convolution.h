@@ -21,6 +21,7 @@ public:
     ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
            const Frames & in, const Frames * residual, Frames & out);
     void run(int frames, int thread, int n_threads) override;
+    bool shared(int frames) const override;
 
 private:
     const Kernels & kernels_;

@@ -33,12 +33,12 @@ Frames & DecoderBlock::build(Builder & b, Frames & in, Frames & skip) const {
     Frames * feature = &skip;
     if (norms) {
         feature = &b.plain(bins, in_channels);
-        b.add<NormOp>(name, *feature, {&skip}, &skip_norm, skip, nullptr, *feature);
+        b.add<NormOp>(name, &skip_norm, skip, nullptr, *feature);
     }
     Frames & sum = b.activation(bins, in_channels);
     ConvShape one;
     one.positions = bins;
-    b.add<ConvOp>(name, sum, {feature, &in}, *skip_conv, one, *feature, &in, sum);
+    b.add<ConvOp>(name, *skip_conv, one, *feature, &in, sum);
 
     Frames & y = b.activation(bins, in_channels);
     resblock.build(b, name, sum, y);
@@ -51,7 +51,7 @@ Frames & DecoderBlock::build(Builder & b, Frames & in, Frames & skip) const {
     up.activation = last ? Activation::none : block_activation(b.config);
     up.groups = 2;
     up.planar = last;
-    b.add<ConvOp>(name, out, {&window}, *deconv, up, window, nullptr, out);
+    b.add<ConvOp>(name, *deconv, up, window, nullptr, out);
     if (last) {
         b.taps.push_back({name, &out, out_channels, 2 * bins, size_t(2 * bins), 1});
     } else {

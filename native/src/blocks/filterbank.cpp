@@ -11,10 +11,9 @@ public:
     OverlapAddOp(const std::string & block, const Kernels &, float gain, const Frames & frames, AlignedFloats & tail, Frames & out)
         : Op(block), gain_(gain), in_(frames), tail_(tail), out_(out) {}
 
-    void run(int frames, int thread, int) override {
-        if (thread != 0) {
-            return;
-        }
+    bool shared(int) const override { return false; } // each frame needs the one before
+
+    void run(int frames, int, int) override {
         float * tail = tail_.data();
         for (int t = 0; t < frames; ++t) {
             const float * frame = in_.row(t);
@@ -59,7 +58,7 @@ Frames & Filterbank::build_analysis(Builder & b, const std::string & name, Frame
     Frames & spectrum = b.plain(kBins, 2);
     ConvShape shape;
     shape.positions = 1;
-    b.add<ConvOp>("analysis", spectrum, {&samples}, *analysis, shape, samples, nullptr, spectrum);
+    b.add<ConvOp>("analysis", *analysis, shape, samples, nullptr, spectrum);
     b.taps.push_back({name, &spectrum, kBins, 2, 2, 1});
     return spectrum;
 }
@@ -68,9 +67,9 @@ Frames & Filterbank::build_synthesis(Builder & b, Frames & enhanced, AlignedFloa
     Frames & frame = b.plain(1, kFft);
     ConvShape shape;
     shape.positions = 1;
-    b.add<ConvOp>("synthesis", frame, {&enhanced}, *synthesis, shape, enhanced, nullptr, frame);
+    b.add<ConvOp>("synthesis", *synthesis, shape, enhanced, nullptr, frame);
     Frames & out = b.plain(1, kHop);
-    b.add<OverlapAddOp>("synthesis", out, {&frame}, overlap_gain, frame, tail, out);
+    b.add<OverlapAddOp>("synthesis", overlap_gain, frame, tail, out);
     return out;
 }
 

@@ -8,6 +8,8 @@ public:
     MaskOp(const std::string & block, const Kernels & kernels, const Frames & mask, const SpectrumHistory & mic, Frames & out)
         : Op(block), kernels_(kernels), mask_(mask), mic_(mic), out_(out) {}
 
+    bool shared(int frames) const override { return frames > 1; }
+
     void run(int frames, int thread, int n_threads) override {
         constexpr int kBlock = 16; // a multiple of every vector width
         const int blocks = kBins / kBlock;
@@ -32,7 +34,7 @@ private:
 
 Frames & build_mask(Builder & b, Frames & mask, const SpectrumHistory & mic) {
     Frames & out = b.plain(1, 2 * kBins);
-    b.add<MaskOp>("mask", out, {&mask, mic.re, mic.im}, mask, mic, out);
+    b.add<MaskOp>("mask", mask, mic, out);
     b.taps.push_back({"enhanced", &out, kBins, 2, 1, kBins});
     return out;
 }

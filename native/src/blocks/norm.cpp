@@ -15,19 +15,12 @@ NormOp::NormOp(const std::string & block, const Kernels & kernels, const NormWei
     : Op(block), kernels_(kernels), weights_(weights), sources_{&first, second}, out_(out) {}
 
 void NormOp::run(int frames, int thread, int n_threads) {
-    if (frames >= n_threads) {
-        for (int t = frames * thread / n_threads; t < frames * (thread + 1) / n_threads; ++t) {
-            apply(t, 0, out_.bins());
-        }
-        return;
-    }
-    // Too few frames to share: every thread takes the same statistics and its part of the bins.
-    for (int t = 0; t < frames; ++t) {
-        apply(t, out_.bins() * thread / n_threads, out_.bins() * (thread + 1) / n_threads);
+    for (int t = frames * thread / n_threads; t < frames * (thread + 1) / n_threads; ++t) {
+        apply(t);
     }
 }
 
-void NormOp::apply(int t, int from, int to) {
+void NormOp::apply(int t) {
     float mean = 0.0f, scale = 1.0f;
     if (weights_ != nullptr) {
         const auto length = [](const Frames * f) { return f == nullptr ? 0 : size_t(f->bins()) * size_t(f->channels()); };
@@ -41,13 +34,13 @@ void NormOp::apply(int t, int from, int to) {
             continue;
         }
         const int channels = source->channels();
-        const float * x = source->row(t) + size_t(from) * size_t(channels);
-        float * y = out_.row(t) + size_t(from) * size_t(step) + offset;
+        const float * x = source->row(t);
+        float * y = out_.row(t) + offset;
         if (weights_ != nullptr) {
-            kernels_.norm_apply(x, to - from, channels, mean, scale, weights_->gamma.data() + offset,
+            kernels_.norm_apply(x, out_.bins(), channels, mean, scale, weights_->gamma.data() + offset,
                                 weights_->beta.data() + offset, y, step);
         } else {
-            for (int f = from; f < to; ++f, x += channels, y += step) {
+            for (int f = 0; f < out_.bins(); ++f, x += channels, y += step) {
                 std::memcpy(y, x, size_t(channels) * sizeof(float));
             }
         }
@@ -60,7 +53,7 @@ Frames & conv_input(Builder & b, const std::string & block, const NormWeights * 
         return in;
     }
     Frames & window = b.window(in.bins(), in.channels());
-    b.add<NormOp>(block, window, {&in}, weights, in, nullptr, window);
+    b.add<NormOp>(block, weights, in, nullptr, window);
     return window;
 }
 

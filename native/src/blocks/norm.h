@@ -25,9 +25,10 @@ public:
     NormOp(const std::string & block, const Kernels & kernels, const NormWeights * weights, const Frames & first,
            const Frames * second, Frames & out);
     void run(int frames, int thread, int n_threads) override;
+    bool shared(int frames) const override { return frames > 1; } // one frame takes less than the meeting
 
 private:
-    void apply(int t, int from, int to);
+    void apply(int t);
 
     const Kernels & kernels_;
     const NormWeights * weights_;

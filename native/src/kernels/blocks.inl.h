@@ -227,6 +227,35 @@ static void mask(const float * m, size_t stride, const float * const * re, const
     }
 }
 
+static float peak(long rounds, long * per_round) {
+    // As many independent chains as the convolutions keep accumulators, so that latency is hidden the same way.
+    constexpr int chains = LVQE_ACCUMULATORS < 12 ? LVQE_ACCUMULATORS : 12;
+    constexpr int unrolled = 16;
+    vfloat sum[chains];
+    for (int i = 0; i < chains; ++i) {
+        sum[i] = splat(float(i));
+    }
+    vfloat factor = splat(0.999f), offset = splat(0.001f);
+    for (long r = 0; r < rounds; ++r) {
+        // The compiler must not know the operands, or it would solve the recurrence itself.
+        __asm__ volatile("" : "+m"(factor), "+m"(offset));
+        const vfloat f = factor, o = offset;
+#pragma GCC unroll 16
+        for (int u = 0; u < unrolled; ++u) {
+#pragma GCC unroll 16
+            for (int i = 0; i < chains; ++i) {
+                sum[i] = sum[i] * f + o;
+            }
+        }
+    }
+    float total = 0.0f;
+    for (int i = 0; i < chains; ++i) {
+        total += sum_lanes(sum[i]);
+    }
+    *per_round = long(chains) * unrolled * LVQE_LANES;
+    return total;
+}
+
 template <Activation kind> LVQE_INLINE void activate_all(float * x, int n) {
     for (int i = 0; i < n; ++i) {
         x[i] = activate_vector<kind>(splat(x[i]))[0];

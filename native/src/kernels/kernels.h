@@ -80,6 +80,10 @@ struct Kernels {
     void (*mask)(const float * mask, size_t mask_stride, const float * const * re, const float * const * im, float * out_re,
                  float * out_im, int first, int last);
 
+    // Runs `rounds` rounds of independent multiply-adds, `*per_round` each, all in registers: the machine's peak.
+    // Returns a value that depends on all of them.
+    float (*peak)(long rounds, long * per_round);
+
     // x[i] = activation(x[i]); used by tests of the vector functions.
     void (*activate)(Activation kind, float * x, int n);
 };

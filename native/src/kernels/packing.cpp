@@ -6,8 +6,9 @@ ConvWeights::ConvWeights(const Kernels & kernels, int outputs, int rows, int tap
                          const std::function<float(int, int, int)> & weight, const std::function<float(int)> & bias) {
     const int lanes = kernels.lanes;
     const int vectors = (outputs + lanes - 1) / lanes;
-    // Panels of equal width rather than a wide one and a sliver; at most 4 vectors leave room for 3 positions.
-    const int widest = one_position ? kMaxPanelVectors : 4;
+    // Panels of equal width rather than a wide one and a sliver, such that accumulators, one row of weights and one
+    // input fit the register file: 3 x 4 + 3 + 1 of 16, or 4 x 6 + 4 + 1 of 32.
+    const int widest = one_position ? kMaxPanelVectors : kernels.registers >= 24 ? 4 : 3;
     const int n_panels = (vectors + widest - 1) / widest;
     size_t offset = 0;
     int first = 0;

@@ -17,7 +17,7 @@ namespace {
 extern const Kernels LVQE_SET;
 const Kernels LVQE_SET = {
     LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, conv, norm_stats, norm_apply, power_law, similarity, dot,
-    softmax, weighted_sum, s4d_step, mask, activate,
+    softmax, weighted_sum, s4d_step, mask, peak, activate,
 };
 
 } // namespace localvqe

@@ -1,0 +1,137 @@
+"""What a benchmark found, as data; the keys of its JSON form are the names here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["HOP_MS", "BenchReport", "BenchRun", "Machine", "ModelFacts", "SlowHop"]
+
+#: A hop's share of real time: 256 samples at 16 kHz.
+HOP_MS = 16.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it ran.
+
+    Attributes:
+        cpu: the processor's own name.
+        threads: logical processors this process may use.
+        isa: kernel set in use, for example ``avx2``.
+        fma_gflops: F32 peak of one core with that set, two operations per multiply-add.
+    """
+
+    cpu: str
+    threads: int
+    isa: str
+    fma_gflops: float
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What ran; ``type`` is the storage type of its weights, ``mmac_per_hop`` millions of multiply-adds."""
+
+    name: str
+    version: int
+    parameters: int
+    type: str
+    mmac_per_hop: float
+
+
+@dataclass(frozen=True)
+class SlowHop:
+    """A hop that took long: its index in the run and its time."""
+
+    hop: int
+    ms: float
+
+
+@dataclass(frozen=True)
+class BenchRun:
+    """One way of running the model. Times are per hop.
+
+    Attributes:
+        mode: ``stream`` (a hop per call) or ``clip`` (the whole input per call).
+        threads: workers inside the stream; with ``streams`` > 1, threads that share the streams out.
+        streams: live streams at once.
+        hops: hops measured.
+        mean_ms, p50_ms, p95_ms, p99_ms, max_ms: of the time per hop; of each pass in clip mode.
+        realtime_factor: processing time over audio time; below 1 is faster than real time.
+        budget_share: p50 over the 16 ms a hop lasts, per processor.
+        floor_ms: the model's multiply-adds over the peak of one core, measured around this run.
+        x_floor: p50 over floor: the figure that survives a change of machine.
+        real_time_streams: streams that finished 99 % of their hops within 16 ms of their arrival, or None
+            where nothing was paced.
+        slowest: the ten slowest hops.
+    """
+
+    mode: str
+    threads: int
+    streams: int
+    hops: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    realtime_factor: float
+    budget_share: float
+    floor_ms: float
+    x_floor: float
+    real_time_streams: int | None = None
+    slowest: list[SlowHop] = field(default_factory=list)
+
+    @classmethod
+    def from_times(
+        cls, mode: str, threads: int, streams: int, ms: NDArray[np.float64], floor_ms: float, **more: Any
+    ) -> BenchRun:
+        """Statistics of times per hop in ms, (n,)."""
+        worst = np.argsort(ms)[::-1][:10]
+        p50, p95, p99 = (float(v) for v in np.percentile(ms, [50, 95, 99]))
+        more.setdefault("hops", int(ms.size))
+        return cls(
+            mode=mode,
+            threads=threads,
+            streams=streams,
+            mean_ms=float(ms.mean()),
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+            max_ms=float(ms.max()),
+            realtime_factor=float(ms.mean()) / HOP_MS,
+            budget_share=p50 / HOP_MS,
+            floor_ms=floor_ms,
+            x_floor=p50 / floor_ms if floor_ms > 0 else float("nan"),
+            slowest=[SlowHop(int(i), float(ms[i])) for i in worst],
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """Everything one call of ``bench`` found.
+
+    Attributes:
+        load_ms: reading, checking and packing the model, and opening the first stream.
+        peak_rss_mb: peak resident memory of the whole process.
+        engine_rss_mb: growth of resident memory from before the model was loaded to after the runs.
+        rss_per_stream_mb: growth per additional stream.
+        profile_us: block -> microseconds per hop, where asked for.
+    """
+
+    machine: Machine
+    model: ModelFacts
+    runs: list[BenchRun]
+    load_ms: float
+    peak_rss_mb: float
+    engine_rss_mb: float
+    rss_per_stream_mb: float
+    profile_us: dict[str, float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self)

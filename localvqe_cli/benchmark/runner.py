@@ -1,0 +1,230 @@
+"""Runs the engine and takes the time, through ctypes on prepared buffers (about a microsecond a call)."""
+
+from __future__ import annotations
+
+import gc
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..complexity import macs_per_hop
+from ..engine import CLIP_HOPS, HOP, Enhancer, Stream, kernels, measure_peak
+from ..errors import UsageError
+from ..gguf_file import scan
+from .machine import cpu_name, peak_rss_mb, rss_mb, usable_cpus
+from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts
+
+__all__ = ["BenchOptions", "run_bench"]
+
+Samples = NDArray[np.float32]
+Times = NDArray[np.float64]
+
+_WARM_UP_HOPS = 60
+_PEAK_SECONDS = 0.15
+_MEMORY_STREAMS = 8
+_BUILT_IN_HOPS = 187  # three seconds
+_MIN_PACED_HOPS = 50
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure.
+
+    Attributes:
+        threads: worker counts to try.
+        modes: of ``stream`` and ``clip``.
+        streams: live streams at once; above 1 they are fed in real time.
+        iters: passes over the input.
+        profile: take the time per block as well, in an extra pass.
+    """
+
+    threads: Sequence[int] = (1,)
+    modes: Sequence[str] = ("stream", "clip")
+    streams: int = 1
+    iters: int = 10
+    profile: bool = False
+
+
+def built_in_input() -> tuple[Samples, Samples]:
+    """(mic, ref): modulated noise, its echo 50 ms later, and near-end noise in the second half; three seconds."""
+    rng = np.random.default_rng(0)
+    n = _BUILT_IN_HOPS * HOP
+    ref = 0.1 * rng.standard_normal(n) * (1.0 + np.sin(np.arange(n) / 1600.0))
+    echo = np.concatenate([np.zeros(800), 0.5 * ref])[:n]
+    near = 0.05 * rng.standard_normal(n) * (np.arange(n) > n // 2)
+    return (echo + near).astype(np.float32), ref.astype(np.float32)
+
+
+def run_bench(
+    model: str | None,
+    options: BenchOptions,
+    signals: tuple[Samples, Samples] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> BenchReport:
+    """Measure a model.
+
+    Args:
+        model: as :class:`Enhancer` takes it.
+        signals: (mic, ref) at 16 kHz, equally long, at least one hop; None for :func:`built_in_input`.
+        progress: told what is about to run.
+
+    Raises:
+        UsageError: the input is shorter than a hop.
+        ModelError, EngineError: as :class:`Enhancer`.
+    """
+    mic, ref = built_in_input() if signals is None else signals
+    whole = mic.size // HOP * HOP
+    if whole == 0:
+        raise UsageError(f"the input has {mic.size} samples; a benchmark needs at least one hop of {HOP}")
+    mic, ref = np.ascontiguousarray(mic[:whole]), np.ascontiguousarray(ref[:whole])
+
+    Enhancer(model)  # whatever is loaded once per process is not part of loading a model
+    before = rss_mb()
+    started = time.perf_counter()
+    enhancer = Enhancer(model)
+    first = enhancer.stream()
+    load_ms = (time.perf_counter() - started) * 1e3
+    macs = macs_per_hop(enhancer.config)
+    peaks: list[float] = []
+    runs = []
+    for mode in options.modes:
+        for threads in options.threads:
+            progress(f"{mode}, {threads} thread{'s' if threads > 1 else ''}")
+            for streams in [1] if options.streams == 1 or mode == "clip" else [1, options.streams]:
+                runs.append(_run(model, mode, threads, streams, options.iters, mic, ref, macs, peaks))
+    engine_rss = rss_mb() - before
+    per_stream = _rss_per_stream(enhancer, mic, ref)
+    profile = _profile(first, mic, ref) if options.profile else None
+    facts = scan(enhancer.path)
+    types = sorted({info.type.name for info in facts.tensors.values()})
+    return BenchReport(
+        machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * max(peaks) / 1e9),
+        model=ModelFacts(
+            name=enhancer.name,
+            version=enhancer.config.version,
+            parameters=sum(info.elements for info in facts.tensors.values()),
+            type="+".join(types),
+            mmac_per_hop=macs / 1e6,
+        ),
+        runs=runs,
+        load_ms=load_ms,
+        peak_rss_mb=peak_rss_mb(),
+        engine_rss_mb=engine_rss,
+        rss_per_stream_mb=per_stream,
+        profile_us=profile,
+    )
+
+
+def _run(
+    model: str | None,
+    mode: str,
+    threads: int,
+    streams: int,
+    iters: int,
+    mic: Samples,
+    ref: Samples,
+    macs: int,
+    peaks: list[float],
+) -> BenchRun:
+    before = measure_peak(_PEAK_SECONDS)
+    paced: int | None = None
+    if streams > 1:
+        enhancer = Enhancer(model, threads=1)
+        ms, paced = _paced(enhancer, threads, streams, max(_MIN_PACED_HOPS, iters * mic.size // HOP // 10), mic, ref)
+    elif mode == "stream":
+        ms = _by_hop(Enhancer(model, threads=threads).stream(), mic, ref, iters)
+    else:
+        ms = _by_clip(Enhancer(model, threads=threads).stream(max_hops=CLIP_HOPS), mic, ref, iters)
+    # The clock drifts with temperature and neighbours; the floor belongs to the time of the run.
+    peak = max(before, measure_peak(_PEAK_SECONDS))
+    peaks.append(peak)
+    floor_ms = macs / peak * 1e3 if peak > 0 else math.nan
+    hops = iters * (mic.size // HOP) if mode == "clip" else int(ms.size)
+    return BenchRun.from_times(mode, threads, streams, ms, floor_ms, hops=hops, real_time_streams=paced)
+
+
+def _by_hop(stream: Stream, mic: Samples, ref: Samples, iters: int) -> Times:
+    """ms of each hop over ``iters`` passes."""
+    out = np.empty(HOP, np.float32)
+    hops = mic.size // HOP
+    step = stream.raw_call(mic, ref, out)
+    for i in range(_WARM_UP_HOPS):
+        step(i % hops, 1)
+    ns = np.empty(iters * hops, np.int64)
+    clock = time.perf_counter_ns
+    gc.disable()  # a collection would be blamed on a hop
+    try:
+        for i in range(ns.size):
+            start = clock()
+            step(i % hops, 1)
+            ns[i] = clock() - start
+    finally:
+        gc.enable()
+    times: Times = ns / 1e6
+    return times
+
+
+def _by_clip(stream: Stream, mic: Samples, ref: Samples, iters: int) -> Times:
+    """ms per hop of each pass over the whole input."""
+    hops = mic.size // HOP
+    step = stream.raw_call(mic, ref, np.empty(mic.size, np.float32))
+    step(0, hops)
+    ms = np.empty(iters)
+    for i in range(iters):
+        start = time.perf_counter()
+        step(0, hops)
+        ms[i] = (time.perf_counter() - start) * 1e3 / hops
+    return ms
+
+
+def _paced(enhancer: Enhancer, threads: int, streams: int, hops: int, mic: Samples, ref: Samples) -> tuple[Times, int]:
+    """Live streams: a hop of each arrives every 16 ms. Returns (ms of work per hop, streams that held real time)."""
+    available = mic.size // HOP
+    steps = [enhancer.stream().raw_call(mic, ref, np.empty(HOP, np.float32)) for _ in range(streams)]
+    for step in steps:
+        step(0, 1)
+    work = np.zeros((streams, hops))
+    late = np.zeros((streams, hops))
+    start = time.perf_counter() + 0.05
+
+    def serve(mine: range) -> None:
+        for hop in range(hops):
+            arrival = start + hop * HOP_MS / 1e3
+            pause = arrival - time.perf_counter()
+            if pause > 0:
+                time.sleep(pause)
+            for i in mine:
+                begun = time.perf_counter()
+                steps[i](hop % available, 1)
+                done = time.perf_counter()
+                work[i, hop] = (done - begun) * 1e3
+                late[i, hop] = (done - arrival) * 1e3
+
+    workers = [threading.Thread(target=serve, args=(range(t, streams, threads),)) for t in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    in_time = (late <= HOP_MS).mean(axis=1) >= 0.99
+    return work.ravel(), int(in_time.sum())
+
+
+def _rss_per_stream(enhancer: Enhancer, mic: Samples, ref: Samples) -> float:
+    before = rss_mb()
+    kept = []
+    for _ in range(_MEMORY_STREAMS):
+        stream = enhancer.stream()
+        stream.process(mic[:HOP], ref[:HOP])
+        kept.append(stream)
+    return (rss_mb() - before) / len(kept)
+
+
+def _profile(stream: Stream, mic: Samples, ref: Samples) -> dict[str, float]:
+    stream.set_profiling(True)
+    stream.process(mic, ref)
+    return {block: ns / 1e3 for block, ns in stream.profile().items()}

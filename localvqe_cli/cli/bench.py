@@ -1,0 +1,176 @@
+"""``localvqe bench``: how long a hop takes, and how many times the machine's arithmetic floor that is."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import UsageError
+from .common import (
+    MAX_THREADS,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    VerboseOption,
+    configure_console,
+    detail,
+    emit_json,
+    say,
+)
+
+if TYPE_CHECKING:
+    from ..benchmark import BenchReport, Regression
+
+__all__ = ["bench"]
+
+
+class Mode(str, Enum):
+    """``--mode``."""
+
+    stream = "stream"
+    clip = "clip"
+    both = "both"
+
+
+def bench(
+    model: ModelOption = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option("--threads", "-t", min=1, max=MAX_THREADS, metavar="N", help="Workers; repeat to try several."),
+    ] = None,
+    mode: Annotated[Mode, typer.Option("--mode", help="A hop per call, the whole clip per call, or both.")] = Mode.both,
+    streams: Annotated[
+        int, typer.Option("--streams", min=1, max=1024, metavar="N", help="Also N live streams in real time.")
+    ] = 1,
+    iters: Annotated[int, typer.Option("--iters", min=1, max=100_000, metavar="N", help="Passes over the input.")] = 10,
+    pair: Annotated[
+        tuple[str, str] | None, typer.Option("--input", metavar="MIC REF", help="Recordings; default: built-in noise.")
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Time per block as well.")] = False,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="FILE", help="An earlier --json; exit 1 if slower.")
+    ] = None,
+    max_ratio: Annotated[
+        float, typer.Option("--max-ratio", min=0.01, metavar="R", help="How much slower than the baseline is too slow.")
+    ] = 1.10,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Measure the engine on this machine.
+
+    Times are per hop of 16 ms. "x floor" divides the median by the time the model's multiply-adds would take at
+    the measured peak of one core: it can be compared between machines, and --baseline does.
+    """
+    configure_console(quiet=quiet, verbose=verbose)
+    from ..benchmark import BenchOptions, compare, run_bench
+    from ..benchmark.baseline import load_baseline, to_dicts
+
+    earlier = load_baseline(baseline) if baseline is not None else {}
+    options = BenchOptions(
+        threads=tuple(dict.fromkeys(threads)) if threads else _default_threads(),
+        modes=("stream", "clip") if mode is Mode.both else (mode.value,),
+        streams=streams,
+        iters=iters,
+        profile=profile,
+    )
+    report = run_bench(model, options, _signals(pair), progress=lambda what: detail(f"running: {what}"))
+    rows = compare(report, earlier)
+    if baseline is not None and not rows:
+        raise UsageError(f"{baseline}: none of its runs (mode, threads, streams) was measured now")
+    if as_json:
+        extra: dict[str, Any] = {"baseline": to_dicts(rows), "max_ratio": max_ratio} if baseline is not None else {}
+        emit_json({**report.to_dict(), **extra})
+    else:
+        _print(report, rows, max_ratio)
+    slower = [row for row in rows if row.ratio > max_ratio]
+    for row in slower:
+        say(
+            f"slower than the baseline: {row.mode}, {row.threads} threads, {row.streams} streams: "
+            f"{row.now:.2f} x floor, was {row.before:.2f} (ratio {row.ratio:.2f}, allowed {max_ratio:.2f})"
+        )
+    if slower:
+        raise typer.Exit(1)
+
+
+def _default_threads() -> tuple[int, ...]:
+    from ..benchmark.machine import usable_cpus
+
+    return tuple(n for n in (1, 2, 4) if n <= usable_cpus())
+
+
+def _signals(pair: tuple[str, str] | None) -> Any:
+    if pair is None:
+        return None
+    from ..signal_path import read_at_model_rate
+
+    mic, ref = (read_at_model_rate(path) for path in pair)
+    length = min(mic.size, ref.size)
+    return mic[:length], ref[:length]
+
+
+def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    machine, model = report.machine, report.model
+    console.print(f"{machine.cpu}, {machine.threads} processors; kernels {machine.isa}")
+    console.print(f"one core: {machine.fma_gflops:.0f} GFLOP/s in F32 multiply-adds")
+    console.print(
+        f"{model.name}: version {model.version}, {model.parameters:,} parameters, {model.type}, "
+        f"{model.mmac_per_hop:.1f} M multiply-adds per hop"
+    )
+    table = Table(box=None, pad_edge=False)
+    for title in ("mode", "threads", "streams"):
+        table.add_column(title, no_wrap=True)
+    for title in ("p50 ms", "p95", "p99", "max", "x floor", "of 16 ms"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for run in report.runs:
+        table.add_row(
+            run.mode,
+            str(run.threads),
+            str(run.streams),
+            *(f"{value:.3f}" for value in (run.p50_ms, run.p95_ms, run.p99_ms, run.max_ms)),
+            f"{run.x_floor:.2f}",
+            f"{100 * run.budget_share:.1f} %",
+        )
+    console.print(table)
+    for run in report.runs:
+        if run.real_time_streams is not None:
+            console.print(
+                f"{run.real_time_streams} of {run.streams} live streams on {run.threads} "
+                f"thread{'s' if run.threads > 1 else ''} held real time (99 % of hops within 16 ms)"
+            )
+    console.print(
+        f"load {report.load_ms:.1f} ms; memory {report.peak_rss_mb:.0f} MB in all, {report.engine_rss_mb:.1f} MB "
+        f"for the model and its runs, {report.rss_per_stream_mb:.2f} MB per further stream"
+    )
+    if report.profile_us:
+        _print_profile(console, report.profile_us)
+    slow = max((run for run in report.runs if run.mode == "stream"), key=lambda run: run.max_ms, default=None)
+    if slow is not None:
+        hops = ", ".join(f"{hop.ms:.2f} ms at {hop.hop}" for hop in slow.slowest[:10])
+        detail(f"slowest hops, {slow.threads} threads: {hops}")
+    for row in rows:
+        verdict = "slower" if row.ratio > max_ratio else "ok"
+        console.print(
+            f"baseline, {row.mode}, {row.threads} threads: {row.before:.2f} -> {row.now:.2f} x floor, "
+            f"ratio {row.ratio:.2f} {verdict}"
+        )
+
+
+def _print_profile(console: Any, blocks: dict[str, float]) -> None:
+    from rich.table import Table
+
+    total = sum(blocks.values())
+    table = Table(box=None, pad_edge=False)
+    table.add_column("block")
+    table.add_column("us/hop", justify="right")
+    table.add_column("share", justify="right")
+    for name, us in blocks.items():
+        table.add_row(name, f"{us:.1f}", f"{100 * us / total:.1f} %")
+    table.add_row("all", f"{total:.1f}", "")
+    console.print(table)

@@ -1,0 +1,147 @@
+"""``localvqe bench`` end to end on a narrow model; no test depends on how fast the machine is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from make_model import narrow_config, random_gguf
+from typer.testing import CliRunner, Result
+
+from localvqe_cli.benchmark import BenchRun
+from localvqe_cli.cli import app
+from localvqe_cli.complexity import macs_per_hop
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "narrow.gguf"
+    random_gguf(path, narrow_config(2), 0)
+    return path
+
+
+def bench(*args: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, ["bench", "--iters", "1", *map(str, args)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def report(model: Path) -> dict:
+    return json.loads(bench("-m", model, "-t", 1, "-t", 2, "--profile", "--json").stdout)
+
+
+def test_the_report_has_the_documented_keys(report: dict) -> None:
+    assert {"machine", "model", "runs", "load_ms", "peak_rss_mb", "rss_per_stream_mb"} <= set(report)
+    assert {"cpu", "threads", "isa", "fma_gflops"} == set(report["machine"])
+    assert {"name", "version", "parameters", "type", "mmac_per_hop"} == set(report["model"])
+    keys = {
+        "mode",
+        "threads",
+        "streams",
+        "mean_ms",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "max_ms",
+        "realtime_factor",
+        "x_floor",
+    }
+    for run in report["runs"]:
+        assert keys <= set(run)
+
+
+def test_the_figures_fit_together(report: dict) -> None:
+    assert [(r["mode"], r["threads"]) for r in report["runs"]] == [
+        ("stream", 1),
+        ("stream", 2),
+        ("clip", 1),
+        ("clip", 2),
+    ]
+    assert report["model"]["mmac_per_hop"] == macs_per_hop(narrow_config(2)) / 1e6
+    assert report["model"]["type"] == "F32"
+    for run in report["runs"]:
+        assert 0 < run["p50_ms"] <= run["p95_ms"] <= run["p99_ms"] <= run["max_ms"]
+        assert run["hops"] == 187
+        assert run["x_floor"] == pytest.approx(run["p50_ms"] / run["floor_ms"])
+        # Nothing computes faster than the peak: a floor above the time would mean the count or the peak is wrong.
+        assert run["x_floor"] > 1.0 / run["threads"]
+        assert run["realtime_factor"] == pytest.approx(run["mean_ms"] / 16)
+        assert len(run["slowest"]) == (10 if run["mode"] == "stream" else 1)
+        assert run["slowest"][0]["ms"] == pytest.approx(run["max_ms"])
+    assert sum(report["profile_us"].values()) > 0
+    assert "mic_enc1" in report["profile_us"]
+    assert 0 < report["load_ms"] < 60_000
+    assert report["peak_rss_mb"] > 10
+
+
+def test_statistics_of_known_times() -> None:
+    run = BenchRun.from_times("stream", 1, 1, np.arange(1.0, 101.0), floor_ms=0.5)
+    assert (run.mean_ms, run.p50_ms, run.max_ms, run.hops) == (50.5, 50.5, 100.0, 100)
+    assert run.x_floor == 101.0
+    assert [(hop.hop, hop.ms) for hop in run.slowest[:2]] == [(99, 100.0), (98, 99.0)]
+
+
+def test_text_goes_to_a_person(model: Path) -> None:
+    out = " ".join(bench("-m", model, "-t", 1, "--profile").stdout.split())
+    for text in ("GFLOP/s", "x floor", "stream", "clip", "MB per further stream", "dec1"):
+        assert text in out
+
+
+def test_live_streams_are_counted(model: Path) -> None:
+    runs = json.loads(bench("-m", model, "-t", 1, "--mode", "stream", "--streams", 2, "--json").stdout)["runs"]
+    assert [r["streams"] for r in runs] == [1, 2]
+    assert runs[0]["real_time_streams"] is None
+    assert 0 <= runs[1]["real_time_streams"] <= 2
+
+
+def test_recordings_as_input(model: Path, tmp_path: Path) -> None:
+    for name, rate in (("mic", 48000), ("ref", 16000)):
+        sf.write(tmp_path / f"{name}.wav", np.zeros(rate // 4), rate)
+    out = bench("-m", model, "-t", 1, "--mode", "clip", "--input", tmp_path / "mic.wav", tmp_path / "ref.wav", "--json")
+    assert json.loads(out.stdout)["runs"][0]["hops"] == 15
+    sf.write(tmp_path / "mic.wav", np.zeros(100), 16000)
+    assert "at least one hop" in bench("--input", tmp_path / "mic.wav", tmp_path / "ref.wav", code=2).stderr
+
+
+def edited(report: dict, path: Path, factor: float) -> Path:
+    runs = [{**run, "x_floor": run["x_floor"] * factor} for run in report["runs"]]
+    path.write_text(json.dumps({**report, "runs": runs}))
+    return path
+
+
+def test_baseline_decides_the_exit_code(report: dict, model: Path, tmp_path: Path) -> None:
+    # Factors far beyond any noise, so that the machine's load cannot decide.
+    slow = edited(report, tmp_path / "slow.json", 1000.0)
+    fast = edited(report, tmp_path / "fast.json", 0.001)
+    args = ("-m", model, "-t", 1, "--mode", "clip")
+    bench(*args, "--baseline", slow)
+    assert "slower than the baseline: clip" in bench(*args, "--baseline", fast, code=1).stderr
+    found = json.loads(bench(*args, "--baseline", fast, "--json", code=1).stdout)["baseline"]
+    assert found[0]["ratio"] > 1.1
+    bench(*args, "--baseline", fast, "--max-ratio", 1e9)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"runs": [{"mode": "stream"}]}',
+        '{"runs": [{"mode": "clip", "threads": 1, "streams": 1, "x_floor": 0}]}',
+    ],
+)
+def test_useless_baselines_are_usage_errors(model: Path, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(content)
+    result = bench("-m", model, "-t", 1, "--mode", "clip", "--baseline", path, code=2)
+    assert str(path) in result.stderr
+
+
+def test_a_missing_baseline_or_model_is_said(model: Path, tmp_path: Path) -> None:
+    assert "cannot be read" in bench("-m", model, "--baseline", tmp_path / "none.json", code=2).stderr
+    assert "no such model" in bench("-m", tmp_path / "none.gguf", code=4).stderr
