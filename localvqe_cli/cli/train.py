@@ -56,6 +56,9 @@ def train(
     ] = "auto",
     device: Annotated[str | None, typer.Option("--device", help="cpu or cuda. [default: cuda if there is one]")] = None,
     threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 is torch's choice.")] = 0,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes that share each batch, on a CPU; better than threads.")
+    ] = 1,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that make clips.")] = 1,
     save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Between checkpoints.")] = 5.0,
     valid_minutes: Annotated[float, typer.Option("--valid-minutes", min=0.0, help="Between validations.")] = 15.0,
@@ -97,6 +100,7 @@ def train(
         save_minutes=save_minutes,
         valid_minutes=valid_minutes,
         valid_clips=valid_clips,
+        processes=processes,
         workers=workers,
         threads=threads,
         decay_steps=decay_steps,

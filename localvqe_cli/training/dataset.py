@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
@@ -48,12 +49,20 @@ class SceneDataset(Dataset[Batch]):
         return mic, ref, target, delay
 
 
-def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Generator[Batch, None, None]:
-    """Endless batches of ``size`` clips from clip ``first`` on; ``workers`` processes change only the speed."""
+def batches(
+    dataset: SceneDataset, first: int, size: int, workers: int, *, stride: int | None = None
+) -> Generator[Batch, None, None]:
+    """Endless batches of ``size`` clips.
+
+    Args:
+        first: number of the first clip.
+        workers: processes that make them, which changes only the speed.
+        stride: clips from the start of one batch to that of the next; by default ``size``.
+    """
     loader = DataLoader(
         dataset,
         batch_size=size,
-        sampler=_Numbers(first),
+        sampler=_Numbers(first, size, stride or size),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
@@ -65,14 +74,12 @@ def batches(dataset: SceneDataset, first: int, size: int, workers: int) -> Gener
 
 
 class _Numbers(torch.utils.data.Sampler[int]):
-    def __init__(self, first: int) -> None:
-        self._first = first
+    def __init__(self, first: int, size: int, stride: int) -> None:
+        self._first, self._size, self._stride = first, size, stride
 
     def __iter__(self) -> Iterator[int]:
-        number = self._first
-        while True:
-            yield number
-            number += 1
+        for start in itertools.count(self._first, self._stride):
+            yield from range(start, start + self._size)
 
 
 def _start_worker(_: int) -> None:

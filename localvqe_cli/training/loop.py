@@ -15,20 +15,22 @@ from torch import Tensor
 
 from ..config import ModelConfig
 from ..errors import CheckpointError, LocalVQEError, UsageError
-from ..reference import LocalVQE, Taps
+from ..reference import LocalVQE
 from . import validation
 from .dataset import Batch, SceneDataset, batches
 from .ema import WeightAverage
 from .fused import fuse
+from .helpers import Helpers
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal, draw
-from .losses import LossWeights, delay_loss, enhancement_loss
+from .losses import LossWeights
 from .memory import keep_freed_memory
 from .optim import Schedule, make_optimizer, set_rate
 from .options import Limits, Recipe
-from .precision import autocast, choose_precision
+from .precision import choose_precision
 from .presets import new_model
 from .state import BEST, LAST, TRAINER, read_trainer, write_model, write_trainer
+from .step import PARTS, batch_loss
 
 __all__ = ["Trainer", "TrainingResult"]
 
@@ -37,12 +39,7 @@ _LOG_COLUMNS = (
     "hours",
     "minutes",
     "rate",
-    "loss",
-    "compressed",
-    "natural",
-    "sdr",
-    "silence",
-    "delay",
+    *PARTS,
     "grad_norm",
     "skipped",
     "audio_per_second",
@@ -118,6 +115,8 @@ class Trainer:
                 recipe = Recipe.from_mapping(saved["recipe"])
             except (KeyError, TypeError) as exc:
                 raise CheckpointError(f"{self.folder / TRAINER}: lacks {exc}") from exc
+        if limits.processes > 1 and (recipe.batch % limits.processes or _device(limits.device).type != "cpu"):
+            raise UsageError(f"{limits.processes} processes need a CPU and a batch they can share, not {recipe.batch}")
         if limits.threads > 0:
             torch.set_num_threads(limits.threads)
         keep_freed_memory()
@@ -161,14 +160,26 @@ class Trainer:
         valid_log = Journal(self.folder / VALID_LOG, ("hours", "minutes", *validation.COLUMNS), self.step)
         saved = judged = time.monotonic()
         skipped_in_a_row = 0
-        source = batches(data, self.step * self.recipe.batch, self.recipe.batch, self.limits.workers)
+        batch_size, processes = self.recipe.batch, self.limits.processes
+        helpers = None
+        if processes > 1:
+            helpers = Helpers(
+                self.model,
+                data,
+                self.weights,
+                self.recipe.precision,
+                step=self.step,
+                batch=batch_size,
+                processes=processes,
+            )
+        source = batches(data, self.step * batch_size, batch_size // processes, self.limits.workers, stride=batch_size)
         with StopRequest() as stop:
             try:
                 while not stop and not self._done(begin):
                     clock.start()
                     batch = next(source)
                     clock.data_ready()
-                    good = self._train_step(batch, clock)
+                    good = self._train_step(batch, clock, helpers)
                     clock.finish(self.recipe.batch * self.recipe.seconds)
                     skipped_in_a_row = 0 if good else skipped_in_a_row + 1
                     if skipped_in_a_row >= _MAX_SKIPPED:
@@ -186,6 +197,8 @@ class Trainer:
                         saved = time.monotonic()
             finally:
                 source.close()
+                if helpers is not None:
+                    helpers.close()
             if clock.steps_since_log:
                 self._write_log(log, clock, begin)
             self.save(self._minutes(begin))
@@ -266,24 +279,22 @@ class Trainer:
     def _minutes(self, begin: float) -> float:
         return self._minutes_before + (time.monotonic() - begin) / 60
 
-    def _train_step(self, batch: Batch, clock: _Clock) -> bool:
-        mic, ref, target, delay = (x.to(self.device, non_blocking=True) for x in batch)
-        taps: Taps = {}
-        with autocast(self.device, self.recipe.precision):
-            out = self.model(mic, ref, taps)
-        loss, parts = enhancement_loss(out, target, mic, self.weights)
-        parts["delay"] = delay_loss(taps["delay"], delay)
-        loss = loss + self.weights.delay * parts["delay"]
-        set_rate(self.optimizer, self.schedule.at(self.step))
+    def _train_step(self, batch: Batch, clock: _Clock, helpers: Helpers | None) -> bool:
+        if helpers is not None:
+            helpers.start()
         self.optimizer.zero_grad(set_to_none=True)
+        loss, parts = batch_loss(self.model, batch, self.weights, self.recipe.precision)
         torch.autograd.backward(loss)
+        if helpers is not None:
+            parts = helpers.gather(parts)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        good = bool(torch.isfinite(norm) & torch.isfinite(loss))
+        good = bool(torch.isfinite(norm) & torch.isfinite(parts[0]))
         if good:  # a step that is not is left out, so that it cannot spoil the weights
+            set_rate(self.optimizer, self.schedule.at(self.step))
             self.optimizer.step()
             self.average.update(self.model)
         self.step += 1
-        clock.add({"loss": loss, **parts, "grad_norm": norm} if good else {}, good)
+        clock.add({**dict(zip(PARTS, parts, strict=True)), "grad_norm": norm} if good else {}, good)
         return good
 
     def _write_log(self, log: Journal, clock: _Clock, begin: float) -> None:

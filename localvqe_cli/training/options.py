@@ -65,6 +65,8 @@ class Limits:
         minutes, steps: stop after this much more time, or at this step of the run; None is no limit.
         save_minutes, valid_minutes: between checkpoints, between validations.
         valid_clips: held-out clips.
+        processes: each computes its share of a batch; only on a CPU. Their number changes the rounding, and for
+            version 1 the batch statistics.
         workers: processes that make scenes; 0 makes them in the main process.
         threads: of the computation; 0 leaves torch's choice.
         decay_steps: bring the learning rate down over this many steps from now on, and stop there.
@@ -76,6 +78,7 @@ class Limits:
     save_minutes: float = 5.0
     valid_minutes: float = 15.0
     valid_clips: int = 96
+    processes: int = 1
     workers: int = 1
     threads: int = 0
     decay_steps: int | None = None

@@ -13,7 +13,7 @@ import torch
 from training_data import make_manifest
 
 from localvqe_cli import checkpoint
-from localvqe_cli.errors import CheckpointError, UsageError
+from localvqe_cli.errors import CheckpointError, LocalVQEError, UsageError
 from localvqe_cli.training.dataset import Batch, SceneDataset
 from localvqe_cli.training.journal import Journal, draw, read_rows
 from localvqe_cli.training.loop import Trainer, TrainingResult
@@ -97,6 +97,40 @@ def test_resuming_within_the_fall_of_the_rate(manifest: Path, tmp_path: Path) ->
     assert one["step"] == two["step"] == 6
     assert same(one["model"], two["model"])
     assert same(one["optimizer"], two["optimizer"])
+
+
+def test_processes_share_a_batch(manifest: Path, tmp_path: Path) -> None:
+    for name, processes in (("one", 1), ("two", 2), ("again", 2)):
+        run(tmp_path / name, manifest, 3, valid_clips=0, processes=processes)
+    one, two, again = (state(tmp_path / name) for name in ("one", "two", "again"))
+    assert same(two["model"], again["model"])
+    assert two["step"] == 3
+    run(tmp_path / "parts", manifest, 1, valid_clips=0, processes=2, recipe={"precision": "auto"})
+    run(tmp_path / "parts", manifest, 3, valid_clips=0, processes=2, resume=True)
+    assert same(two["model"], state(tmp_path / "parts")["model"])
+    # The loss of a batch is nearly the mean of its halves', so both go the same way.
+    losses = [read_rows(tmp_path / name / "log.tsv")[-1]["loss"] for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=0.2)
+    assert not same(one["model"], two["model"])
+
+
+def test_a_process_that_dies_ends_the_run(manifest: Path, tmp_path: Path) -> None:
+    subject = trainer(tmp_path / "run", 100_000, valid_clips=0, processes=2)
+    data, _ = make_datasets(manifest, manifest.parent / "cache", subject)
+
+    class Deadly(SceneDataset):
+        def __getitem__(self, index: int) -> Batch:
+            if index == 5:
+                os._exit(3)
+            return data[index]
+
+    with pytest.raises(LocalVQEError, match="ended with code 3"):
+        subject.run(Deadly(None, 0), None)  # type: ignore[arg-type]
+
+
+def test_a_batch_that_processes_cannot_share(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="3 processes"):
+        trainer(tmp_path / "run", 1, processes=3)
 
 
 def test_files_of_a_run(manifest: Path, tmp_path: Path) -> None:
