@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_runs import by_clip, by_hop, signals, usable_kernels
-from make_model import V13, narrow_config, random_gguf
+from make_model import V13, narrow_config, random_gguf, random_state
 
-from localvqe_cli import Enhancer
+from localvqe_cli import Enhancer, export, gguf_file
 from localvqe_cli.config import ModelConfig
 
 torch = pytest.importorskip("torch")
@@ -92,3 +92,20 @@ def test_taps_agree_hop_by_hop(version, tmp_path) -> None:
         expected = want[name].numpy()
         assert value.shape == expected.shape, name
         assert np.abs(value - expected).max() < 1e-4 * max(1.0, np.abs(expected).max()), name
+
+
+@pytest.mark.parametrize("basis", ["standard", "rounded", "other"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_standard_bases_by_transform_and_others_as_they_are(version, basis, tmp_path) -> None:
+    config = narrow_config(version)
+    state = random_state(config, 5)
+    rng = np.random.default_rng(0)
+    # Up to 2e-6 a basis counts as standard; beyond, the engine must compute with what the file holds.
+    error = {"standard": 0.0, "rounded": 1e-6, "other": 1e-3}[basis]
+    for name in ("encoder.conv.weight", "decoder.linear.weight"):
+        noise = rng.uniform(-error, error, state[name].shape) * (1.0 if name.startswith("enc") else 2.0 / 512)
+        state[name] = (state[name] + noise).astype(np.float32)
+    gguf_file.write(tmp_path / "model.gguf", config, export.fold(config, state))
+    mic, ref = signals()
+    out = Enhancer(tmp_path / "model.gguf").enhance(mic, ref)
+    assert np.abs(out - _centred(_reference(config, state), mic, ref)).max() < 1e-4

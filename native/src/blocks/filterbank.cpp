@@ -32,12 +32,55 @@ private:
     Frames & out_;
 };
 
+class AnalysisOp : public Op {
+public:
+    AnalysisOp(const std::string & block, const Kernels &, const Transform & transform, const Frames & samples, Frames & out)
+        : Op(block), transform_(transform), in_(samples), out_(out) {}
+
+    bool shared(int frames) const override { return frames > 1; }
+
+    void run(int frames, int thread, int n_threads) override {
+        for (int t = thread; t < frames; t += n_threads) {
+            transform_.analyse(in_.row(t - 1), in_.row(t), out_.row(t));
+        }
+    }
+
+private:
+    const Transform & transform_;
+    const Frames & in_;
+    Frames & out_;
+};
+
+class SynthesisOp : public Op {
+public:
+    SynthesisOp(const std::string & block, const Kernels &, const Transform & transform, const Frames & spectrum, Frames & out)
+        : Op(block), transform_(transform), in_(spectrum), out_(out) {}
+
+    bool shared(int frames) const override { return frames > 1; }
+
+    void run(int frames, int thread, int n_threads) override {
+        for (int t = thread; t < frames; t += n_threads) {
+            transform_.synthesise(in_.row(t), out_.row(t));
+        }
+    }
+
+private:
+    const Transform & transform_;
+    const Frames & in_;
+    Frames & out_;
+};
+
 } // namespace
 
 Filterbank Filterbank::load(const Loader & loader, const ModelConfig & config) {
     Filterbank f;
     const std::vector<float> encoder = loader.read("encoder.conv.weight");
     const std::vector<float> decoder = loader.read("decoder.linear.weight");
+    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
+    f.transform = find_transform(encoder, decoder);
+    if (f.transform != nullptr) {
+        return f;
+    }
     const auto no_bias = [](int) { return 0.0f; };
     // Two rows of one hop each: the previous hop and the current one.
     f.analysis.reset(new ConvWeights(
@@ -50,24 +93,31 @@ Filterbank Filterbank::load(const Loader & loader, const ModelConfig & config) {
             return decoder[size_t(o) * kFft + size_t(channel)];
         },
         no_bias));
-    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
     return f;
 }
 
 Frames & Filterbank::build_analysis(Builder & b, const std::string & name, Frames & samples) const {
     Frames & spectrum = b.plain(kBins, 2);
-    ConvShape shape;
-    shape.positions = 1;
-    b.add<ConvOp>("analysis", *analysis, shape, samples, nullptr, spectrum);
+    if (transform != nullptr) {
+        b.add<AnalysisOp>("analysis", *transform, samples, spectrum);
+    } else {
+        ConvShape shape;
+        shape.positions = 1;
+        b.add<ConvOp>("analysis", *analysis, shape, samples, nullptr, spectrum);
+    }
     b.taps.push_back({name, &spectrum, kBins, 2, 2, 1});
     return spectrum;
 }
 
 Frames & Filterbank::build_synthesis(Builder & b, Frames & enhanced, AlignedFloats & tail) const {
     Frames & frame = b.plain(1, kFft);
-    ConvShape shape;
-    shape.positions = 1;
-    b.add<ConvOp>("synthesis", *synthesis, shape, enhanced, nullptr, frame);
+    if (transform != nullptr) {
+        b.add<SynthesisOp>("synthesis", *transform, enhanced, frame);
+    } else {
+        ConvShape shape;
+        shape.positions = 1;
+        b.add<ConvOp>("synthesis", *synthesis, shape, enhanced, nullptr, frame);
+    }
     Frames & out = b.plain(1, kHop);
     b.add<OverlapAddOp>("synthesis", overlap_gain, frame, tail, out);
     return out;

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "convolution.h"
+#include "transform.h"
 
 namespace localvqe {
 
 struct Loader;
 
 struct Filterbank {
+    std::unique_ptr<Transform> transform;   // where the file holds a standard basis; else null, and the dense products:
     std::unique_ptr<ConvWeights> analysis;  // 512 samples -> 512 interleaved (re, im)
     std::unique_ptr<ConvWeights> synthesis; // planar re[256], im[256] -> 512 samples
     float overlap_gain = 1.0f;
