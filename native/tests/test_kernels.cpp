@@ -1,5 +1,6 @@
 // Every kernel of every set this CPU can run, against plain double-precision loops.
 
+#include "blocks/transform.h"
 #include "check.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
@@ -281,9 +282,40 @@ void test_mask(const Kernels & k) {
     }
 }
 
+// The dense bases in float, as a file holds them, must be recognised, and only they.
+void test_transforms() {
+    const double pi = std::acos(-1.0);
+    for (int kind = 0; kind < 2; ++kind) {
+        std::vector<float> encoder(512 * 512), decoder(512 * 512);
+        for (int row = 0; row < 512; ++row) {
+            for (int n = 0; n < 512; ++n) {
+                double value, back;
+                if (kind == 0) {
+                    const double window = std::sqrt(0.5 - 0.5 * std::cos(2.0 * pi * (n + 0.5) / 512));
+                    const double phase = 2.0 * pi * (row / 2 + 1) * n / 512;
+                    value = window * (row % 2 == 0 ? std::cos(phase) : -std::sin(phase));
+                    back = value * 2.0 / 512;
+                } else {
+                    value = back = std::sqrt((row == 0 ? 1.0 : 2.0) / 512) * std::cos(pi * (n + 0.5) * row / 512);
+                }
+                encoder[size_t(row * 512 + n)] = float(value);
+                decoder[size_t(n * 512 + row)] = float(back);
+            }
+        }
+        CHECK(find_transform(encoder, decoder) != nullptr, "basis %d is not recognised", kind);
+        std::vector<float> changed = decoder;
+        changed[777] += 1e-4f;
+        CHECK(find_transform(encoder, changed) == nullptr, "a changed decoder of basis %d counts as standard", kind);
+        changed = encoder;
+        changed[512 * 300 + 5] *= -1.0f;
+        CHECK(find_transform(changed, decoder) == nullptr, "a changed encoder of basis %d counts as standard", kind);
+    }
+}
+
 } // namespace
 
 int main() {
+    test_transforms();
     const Kernels * sets[4] = {};
     const int n = available_kernels(sets, 4);
     for (int i = 0; i < n; ++i) {

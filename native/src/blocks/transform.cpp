@@ -91,7 +91,6 @@ public:
             re[k] = a * c + b * d;
             im[k] = a * d - b * c;
         }
-        re[kFft / 2] *= 2.0f;
         fft_.inverse(re, im, v);
         for (int n = 0; n < kFft / 2; ++n) {
             samples[2 * n] = v[n];
