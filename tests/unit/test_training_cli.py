@@ -1,0 +1,58 @@
+"""``localvqe train`` as a verb."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from training_data import make_manifest
+from typer.testing import CliRunner
+
+from localvqe_cli.cli.train import train
+from localvqe_cli.errors import CheckpointError, UsageError
+
+app = typer.Typer()
+app.command()(train)
+SMALL = "--width micro --dmax 8 --batch 2 --seconds 1 --rooms 2 --valid-clips 2 --workers 0 --threads 1 --precision f32"
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_manifest(tmp_path_factory.mktemp("cli"))
+
+
+def call(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False, standalone_mode=True)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_train_and_resume(manifest: Path, tmp_path: Path) -> None:
+    where = ["--data", manifest.parent, "-o", tmp_path / "run", "--cache", tmp_path / "cache"]
+    first = json.loads(call(*where, *SMALL.split(), "--steps", 1, "--json"))
+    assert (first["step"], first["clips"]) == (1, 2)
+    second = json.loads(call(*where, *SMALL.split(), "--steps", 2, "--json", "--resume"))
+    assert second["step"] == 2
+    assert {"best.pt", "last.pt", "trainer.pt", "log.tsv", "valid.tsv"} <= {
+        p.name for p in (tmp_path / "run").iterdir()
+    }
+
+
+def test_says_how_far(manifest: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="how far to train"):
+        call("--data", manifest, "-o", tmp_path / "run")
+
+
+def test_bad_requests(manifest: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown width 'huge'"):
+        call("--data", manifest, "-o", tmp_path / "run", "--steps", 1, "--width", "huge")
+    with pytest.raises(CheckpointError, match="to resume from"):
+        call("--data", manifest, "-o", tmp_path / "run", "--steps", 1, "--resume")
+    with pytest.raises(UsageError, match="manifest"):
+        call("--data", tmp_path, "-o", tmp_path / "run", *SMALL.split(), "--steps", 1)
+    with pytest.raises(UsageError, match="unknown device"):
+        call("--data", manifest, "-o", tmp_path / "run", *SMALL.split(), "--steps", 1, "--device", "abacus")
