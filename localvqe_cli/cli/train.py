@@ -33,13 +33,13 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in the output folder: its model, recipe and state.")
     ] = False,
     width: Annotated[str, typer.Option("--width", help="Size of the model: micro, tiny, small or base.")] = "tiny",
-    arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 2,
+    arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 3,
     dmax: Annotated[int, typer.Option("--dmax", metavar="N", help="Lags the model looks back, frames of 16 ms.")] = 32,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Clips per step.")] = 8,
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Length of a clip.")] = 4.0,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", help="Learning rate on the plateau; also of a resumed run. [default: 0.002]"),
+        typer.Option("--rate", help="Learning rate on the plateau; also of a resumed run. [default: 0.0015]"),
     ] = None,
     decay_steps: Annotated[
         int | None,
@@ -88,7 +88,7 @@ def train(
         seed=seed,
         batch=batch,
         seconds=seconds,
-        rate=0.002 if rate is None else rate,
+        rate=0.0015 if rate is None else rate,
         ema=ema,
         easy_clips=easy_clips,
         rooms=rooms,

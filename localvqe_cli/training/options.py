@@ -29,7 +29,7 @@ class Recipe:
     seed: int = 1
     batch: int = 8
     seconds: float = 4.0
-    rate: float = 2e-3
+    rate: float = 1.5e-3
     warmup: int = 150
     ema: float = 0.998
     clip: float = 1.0

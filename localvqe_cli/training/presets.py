@@ -8,6 +8,7 @@ from torch import nn
 from ..config import ModelConfig
 from ..errors import UsageError
 from ..reference import LocalVQE
+from ..reference.bottleneck import MIN_RATE
 
 __all__ = ["WIDTHS", "new_model", "preset"]
 
@@ -42,13 +43,23 @@ def new_model(config: ModelConfig, seed: int) -> LocalVQE:
 
     Both encoders start equal and both projections of the AlignBlock too, so its similarity is the correlation of the
     microphone with the delayed far end, in random features; the smoothing starts as a mean over time. Learning to be
-    useful from there is a small step, whereas from unrelated encoders the attention first has to become one.
+    useful from there is a small step, whereas from unrelated encoders the attention first has to become one. The
+    recurrence starts with states of unit gain for noise, however slow they are.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = LocalVQE(config)
         _correlate(model)
+        _calm(model)
     return model
+
+
+@torch.no_grad()
+def _calm(model: LocalVQE) -> None:
+    rate = nn.functional.softplus(model.bottleneck.A_log_rate).clamp(min=MIN_RATE)
+    gain = torch.sqrt(1.0 - torch.exp(-2.0 * rate))
+    model.bottleneck.B_real.mul_(gain)
+    model.bottleneck.B_imag.mul_(gain)
 
 
 @torch.no_grad()
