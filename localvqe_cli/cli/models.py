@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import LocalVQEError, ModelError
+from ..errors import LocalVQEError, ModelError, UsageError
 from .common import JsonOption, QuietOption, configure_console, emit_json, fail, note, say
 from .progress import ProgressBar
 
@@ -102,22 +102,13 @@ def verify(
     configure_console(quiet=quiet)
     from ..models import cache, registry
 
-    published = [f for f in _find_all(names) if f is not None] if names else list(registry.PUBLISHED)
-    states = {f: cache.verify(f) for f in published}
-    if not names:
-        states = {f: found for f, found in states.items() if found is not cache.State.ABSENT}
+    wanted = _find_all(names) if names else [f for f in registry.PUBLISHED if cache.path_of(f).exists()]
+    verdicts = [_verify(published) for published in wanted]
     if as_json:
-        emit_json({"models": [_verdict(f, found is cache.State.CACHED, found.value) for f, found in states.items()]})
-    for f, found in states.items():
-        if found is cache.State.CACHED:
-            say(f"{f.short}: ok, {cache.path_of(f)}")
-        elif found is cache.State.DAMAGED:
-            fail(f"{cache.path_of(f)} is not the published file; run: localvqe models pull {f.short}")
-        else:
-            fail(f"{f.short} is not downloaded; run: localvqe models pull {f.short}")
-    if not states and not names:
+        emit_json({"models": verdicts})
+    if not wanted:
         say("nothing is downloaded")
-    if any(found is not cache.State.CACHED for found in states.values()):
+    if not all(verdict["ok"] for verdict in verdicts):
         raise typer.Exit(1)
 
 
@@ -129,7 +120,7 @@ def rm(names: NamesArgument, quiet: QuietOption = False) -> None:
 
     for published in _find_all(names):
         if published is None:
-            raise ModelError("default is part of the package and cannot be removed")
+            raise UsageError("default is part of the package and cannot be removed")
         freed = cache.remove(published)
         if freed:
             say(f"removed {published.short}: {_size(freed)} freed")
@@ -169,17 +160,29 @@ def _pull(published: PublishedFile | None, *, force: bool, offline: bool) -> Non
         note(f"{published.short} is already here: {result.path}")
 
 
-def _verdict(published: PublishedFile, ok: bool, where: str) -> dict[str, Any]:
+def _verify(published: PublishedFile | None) -> dict[str, Any]:
+    """Check one model, say how it is, and return that as plain data."""
+    from .. import gguf_file, models
     from ..models import cache
 
-    return {
-        "name": published.short,
-        "file": published.filename,
-        "sha256": published.sha256,
-        "where": where,
-        "path": str(cache.path_of(published)),
-        "ok": ok,
-    }
+    name, path, expected, problem = models.DEFAULT_NAME, models.DEFAULT_MODEL, None, None
+    if published is None:  # nothing was published that it could be compared with, but it must be a model
+        try:
+            gguf_file.read(models.resolve(None))
+        except ModelError as exc:
+            problem = str(exc)
+    else:
+        name, path, expected = published.short, cache.path_of(published), published.sha256
+        found = cache.verify(published)
+        if found is cache.State.ABSENT:
+            problem = f"{name} is not downloaded; run: localvqe models pull {name}"
+        elif found is cache.State.DAMAGED:
+            problem = f"{path} is not the published file; run: localvqe models pull {name}"
+    if problem is None:
+        say(f"{name}: ok, {path}")
+    else:
+        fail(problem)
+    return {"name": name, "path": str(path), "sha256": expected, "ok": problem is None, "problem": problem}
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

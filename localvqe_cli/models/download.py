@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..errors import LocalVQEError
+from ..errors import LocalVQEError, ModelError
 from . import cache, hub, mirror
 from .mirror import Progress
 from .registry import REPOSITORY, PublishedFile
@@ -74,6 +75,9 @@ def pull(
         report(f"downloading {file.filename} from {_host(base)}")
         try:
             _fetch(file, base, progress)
+        except ModelError:
+            cache.discard_partial(file)
+            raise
         except OSError as exc:
             cache.discard_partial(file)  # gives a full disk its room back
             reason = (exc.strerror or str(exc)).lower()
@@ -83,16 +87,19 @@ def pull(
 
 
 def _fetch(file: PublishedFile, base: str | None, progress: Progress) -> None:
-    if base is None:
-        cache.accept(file, hub.fetch(file, cache.staging_folder(file), progress))
-        return
-    part = cache.part_path(file)
+    """Download and accept; of what could not be finished only that which can be taken up again stays."""
+    part, staging = cache.part_path(file), cache.staging_folder(file)
     try:
-        mirror.fetch(base + file.filename, part, progress)
-        cache.accept(file, part)
+        if base is None:
+            cache.accept(file, hub.fetch(file, staging, progress))
+        else:
+            mirror.fetch(base + file.filename, part, progress)
+            cache.accept(file, part)
     finally:
         if part.exists() and part.stat().st_size == 0:
             part.unlink()
+        if not any(staging.rglob("*.incomplete")):  # of which recent versions of huggingface_hub leave none
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _host(base: str | None) -> str:

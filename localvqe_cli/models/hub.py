@@ -35,7 +35,7 @@ def require() -> None:
 def fetch(file: PublishedFile, folder: Path, progress: Progress) -> Path:
     """Download ``file`` somewhere into ``folder``; its content is not checked.
 
-    A lost connection is taken up again a few times before this gives up.
+    Whether a lost connection is taken up again is up to its version; ``progress`` is told from version 1.2 on.
 
     Raises:
         MissingExtraError: huggingface_hub is not installed.
@@ -46,7 +46,7 @@ def fetch(file: PublishedFile, folder: Path, progress: Progress) -> Path:
     from huggingface_hub import hf_hub_download
 
     options: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # from huggingface_hub 1.2 on
+    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
         options["tqdm_class"] = _bar_class(progress)
     try:
         with _silence():
@@ -64,7 +64,9 @@ def fetch(file: PublishedFile, folder: Path, progress: Progress) -> Path:
         disk_error = _disk_error(exc)
         if disk_error is not None:
             raise disk_error from exc
-        raise LocalVQEError(f"could not download {file.filename} from the hub: {_reason(exc)}") from exc
+        raise LocalVQEError(
+            f"could not download {file.filename} from the hub: {_reason(exc)}; try again later"
+        ) from exc
     return Path(found)
 
 
