@@ -124,9 +124,9 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         f"{model.mmac_per_hop:.1f} M multiply-adds per hop"
     )
     table = Table(box=None, pad_edge=False)
-    for title in ("mode", "threads", "streams"):
-        table.add_column(title, no_wrap=True)
-    for title in ("p50 ms", "p95", "p99", "max", "x floor", "of 16 ms"):
+    console.print("ms per hop, by threads (T) and live streams (N):")
+    table.add_column("mode", no_wrap=True)
+    for title in ("T", "N", "p50", "p95", "p99", "max", "x floor", "of 16 ms"):
         table.add_column(title, justify="right", no_wrap=True)
     for run in report.runs:
         table.add_row(
