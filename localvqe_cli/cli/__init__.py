@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import LocalVQEError
-from . import bench, enhance, export, inspect, models, verify
+from . import bench, enhance, export, inspect, models, train, verify
 from .common import fail
 
 __all__ = ["app", "main"]
@@ -79,6 +79,7 @@ for _verb, _summary in (
     (inspect.inspect, "Show what a model file holds."),
     (verify.verify, "Compare a model with its checkpoint."),
     (bench.bench, "Measure the engine on this machine."),
+    (train.train, "Train a model from recordings."),
 ):
     app.command(_verb.__name__, short_help=_summary)(_verb)
 app.add_typer(models.app, name="models", short_help="List, download and check models.")
