@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from localvqe_cli import Enhancer, models
 from localvqe_cli.cli import app, common
+from localvqe_cli.cli.progress import ProgressBar
 from localvqe_cli.models import registry
 from localvqe_cli.models.registry import PublishedFile
 
@@ -88,6 +89,14 @@ def test_pull_quietly_and_several(folder: Path) -> None:
     result = run("pull", "-q", "v9", "v8.pt", "localvqe-v8-tiny")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
     assert {p.name for p in folder.iterdir() if p.name[0] != "."} == {"localvqe-v9-tiny-f32.gguf", OTHER.filename}
+
+
+def test_the_progress_bar_hears_of_every_byte(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[float, float | None]] = []
+    monkeypatch.setattr(ProgressBar, "__call__", lambda _self, done, total: heard.append((done, total)))
+    assert run("pull", "v9").exit_code == 0
+    assert len(heard) > 10
+    assert heard[-1] == (len(content), len(content))
 
 
 def test_one_failure_does_not_stop_the_others(folder: Path, server: ModelServer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,3 +166,24 @@ def test_a_lock_is_exclusive_and_leaves_no_file(folder: Path) -> None:
     with cache.locked(FILE):
         pass
     assert list(folder.iterdir()) == []
+
+
+def test_one_who_waited_for_a_lock_has_it_alone() -> None:
+    waits, holds, may_go = threading.Event(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        with cache.locked(FILE, waits.set):
+            holds.set()
+            may_go.wait(20)
+
+    thread = threading.Thread(target=other)
+    with cache.locked(FILE):
+        thread.start()
+        assert waits.wait(20)
+    assert holds.wait(20)
+    with pytest.raises(LocalVQEError, match="being downloaded"), cache.locked(FILE):
+        pass
+    may_go.set()
+    thread.join(20)
+    with cache.locked(FILE):
+        pass

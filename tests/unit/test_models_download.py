@@ -440,12 +440,15 @@ def test_the_hub(hub: ModelServer, folder: Path, capfd: pytest.CaptureFixture[st
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_lost_connection_to_the_hub(hub: ModelServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_connection_to_the_hub(
+    hub: ModelServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)  # between its own attempts
     hub.cut_after = CUT
     with pytest.raises(LocalVQEError, match=r"could not download .* from the hub: .*; try again later$") as lost:
         pull(FILE)
     assert "\n" not in str(lost.value)
+    assert capfd.readouterr() == ("", "")
     assert FILE.filename not in names(folder)
     hub.cut_after = None
     assert pull(FILE).path.read_bytes() == CONTENT
