@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GOLDEN_VERSIONS = ("v1", "v1.1", "v1.2")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models that a developer has pulled must not change what tests see; set for subprocesses as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCALVQE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def _shared(name: str) -> Path:
