@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
@@ -15,6 +16,7 @@ from .scene import Scene, SceneMaker
 
 __all__ = ["Batch", "SceneDataset", "batches"]
 
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 #: mic, ref, target, (B, N) each; delay, (B, N // 256 + 1), see Scene.
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -37,10 +39,12 @@ class SceneDataset(Dataset[Batch]):
     def scene(self, index: int) -> Scene:
         """Clip number ``index`` with all that is known about it."""
         rng = np.random.default_rng((self._seed, index))
+        # Steps of the golden ratio spread the scenarios over every stretch of clips: each batch has its share of all.
+        lot = (0.5 + index * _GOLDEN) % 1.0
         maker = self._maker
         if self._easy is not None and index < self._easy_clips and rng.random() > index / self._easy_clips:
             maker = self._easy
-        return maker.make(rng)
+        return maker.make(rng, lot)
 
     def __getitem__(self, index: int) -> Batch:
         scene = self.scene(index)

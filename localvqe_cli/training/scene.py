@@ -109,12 +109,17 @@ class SceneMaker:
         self._size = fft.next_fast_len(options.samples + LENGTH + _DEVICE_LENGTH, real=True)
         self._frequency = np.arange(self._size // 2 + 1, dtype=np.float32) * np.float32(RATE / self._size)
 
-    def make(self, rng: np.random.Generator) -> Scene:
-        """The next scene of ``rng``."""
+    def make(self, rng: np.random.Generator, lot: float | None = None) -> Scene:
+        """The next scene of ``rng``.
+
+        Args:
+            lot: which scenario, a number in [0, 1) whose range the mix divides; by default drawn from ``rng``.
+        """
         options, length = self.options, self.options.samples
         names = list(options.mix)
-        shares = np.array([options.mix[name] for name in names])
-        scenario = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+        bounds = np.cumsum([options.mix[name] for name in names])
+        lot = float(rng.random()) if lot is None else lot
+        scenario = names[min(int(np.searchsorted(bounds, lot * bounds[-1], side="right")), len(names) - 1)]
         room = self.rooms[int(rng.integers(len(self.rooms)))]
         colour, band = self._microphone(rng)
         zero = np.zeros(length, dtype=np.float32)
