@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .config import FAR_STAGES, MIC_STAGES, ModelConfig
+from .config import FAR_STAGES, MIC_STAGES, FrontendConfig, ModelConfig
 from .tensors import ALIGN_SMOOTH, DECODER_BASIS, ENCODER_BASIS, gguf_shapes
 
 __all__ = ["macs_by_block", "macs_per_hop"]
@@ -26,7 +26,8 @@ def macs_by_block(config: ModelConfig) -> dict[str, int]:
     bins = config.freqs(FAR_STAGES)
     features = config.far_channels[FAR_STAGES]
     smoothing = math.prod(shapes[f"{ALIGN_SMOOTH}.weight"])
-    counts = {"analysis": 2 * math.prod(shapes[ENCODER_BASIS])}
+    counts = {} if config.frontend is None else {"frontend": _frontend(config.frontend)}
+    counts["analysis"] = 2 * math.prod(shapes[ENCODER_BASIS])
     for side, stages in (("mic_enc", range(1, 3)), ("far_enc", range(1, FAR_STAGES + 1))):
         for stage in stages:
             counts[f"{side}{stage}"] = weights(f"{side}{stage}") * config.freqs(stage)
@@ -42,6 +43,17 @@ def macs_by_block(config: ModelConfig) -> dict[str, int]:
     counts["mask"] = 9 * (4 + 2) * config.n_freq_bins
     counts["synthesis"] = math.prod(shapes[DECODER_BASIS])
     return counts
+
+
+def _frontend(config: FrontendConfig) -> int:
+    """Of the adaptive filter: per bin and partition three for the prediction, four for an echo, and per update two for
+    the power, four for the coefficient and three for its variance; four per lag and searched bin. Transforms of 512
+    samples by 2.5 n log2 n, as many as the method needs.
+    """
+    coefficients = config.partitions * 257
+    filtering = coefficients * (3 + 4 + config.iterations * (9 + 4))
+    transforms = (2 + 1 + 2 * config.iterations + 2) * round(2.5 * 512 * 9)
+    return filtering + 4 * config.lags * 196 + transforms
 
 
 def macs_per_hop(config: ModelConfig) -> int:

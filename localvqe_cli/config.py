@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any
 
 from .errors import ModelError
@@ -17,9 +17,11 @@ __all__ = [
     "ARCHITECTURE",
     "BN_FOLDED_KEY",
     "DEFAULT_DMAX",
+    "FRONTEND_PREFIX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
     "VERSION_NAMES",
+    "FrontendConfig",
     "ModelConfig",
     "block_name",
 ]
@@ -27,6 +29,8 @@ __all__ = [
 ARCHITECTURE = "localvqe"
 KEY_PREFIX = "localvqe."
 BN_FOLDED_KEY = "localvqe.bn_folded"
+#: A file with any key below this one has an adaptive filter before the network, and then all of them.
+FRONTEND_PREFIX = "localvqe.frontend."
 
 #: Published model lines by architecture version, for messages.
 VERSION_NAMES = {1: "v1", 2: "v1.1", 3: "v1.2 and v1.3"}
@@ -55,6 +59,81 @@ def block_name(side: str, stage: int) -> str:
     return f"{side}{stage}"
 
 
+#: Front-ends that this build knows by ``localvqe.frontend.version``.
+FRONTEND_VERSIONS = {1: "Kalman filter"}
+
+
+@dataclass(frozen=True)
+class FrontendConfig:
+    """The adaptive linear filter before the network (``reference/frontend.py``). Not in the report.
+
+    Attributes:
+        version: 1, the partitioned-block Kalman filter with a delay search.
+        partitions: length of the filter in hops of 256 taps (1..64).
+        lags: frames that the delay search covers (2..128).
+        iterations: Kalman updates per hop (1..4).
+        transition: how much of a coefficient survives a hop, 0.9..1.
+        noise_smoothing: share of the past in the observation noise's spectrum, 0..0.999.
+        initial_variance: of each coefficient before anything was heard, 1e-6..1e3.
+        process_floor: squared coefficient size below which the process noise does not fall, 0..1e3.
+    """
+
+    version: int = 1
+    partitions: int = 10
+    lags: int = 32
+    iterations: int = 2
+    transition: float = 0.998
+    noise_smoothing: float = 0.9
+    initial_variance: float = 1.0
+    process_floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.version not in FRONTEND_VERSIONS:
+            raise ModelError(f"unknown front-end version {self.version}; this build knows 1")
+        for name, (low, high) in _FRONTEND_RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # false for NaN as well
+                raise ModelError(f"frontend.{name} is {value}, expected {low}..{high}")
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint's ``model_config``."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def gguf_fields(self) -> list[tuple[str, str, int | float | bool]]:
+        """(key, type, value) of every key, in file order."""
+        return [
+            (FRONTEND_PREFIX + f.name, "u32" if _kind(f) is int else "f32", getattr(self, f.name)) for f in fields(self)
+        ]
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> FrontendConfig:
+        """From names without prefix; unknown ones are ignored, missing ones have their defaults.
+
+        Raises:
+            ModelError: a value of the wrong kind or out of range.
+        """
+        try:
+            known: dict[str, Any] = {f.name: _kind(f)(values[f.name]) for f in fields(cls) if f.name in values}
+            return cls(**known)
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise ModelError(f"the front-end has a value of the wrong kind: {exc}") from exc
+
+
+def _kind(field: Field[Any]) -> type[int] | type[float]:
+    return int if isinstance(field.default, int) else float
+
+
+_FRONTEND_RANGES: dict[str, tuple[float, float]] = {
+    "partitions": (1, 64),
+    "lags": (2, 128),
+    "iterations": (1, 4),
+    "transition": (0.9, 1.0),
+    "noise_smoothing": (0.0, 0.999),
+    "initial_variance": (1e-6, 1e3),
+    "process_floor": (0.0, 1e3),
+}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that determines the shapes and the arithmetic of a model.
@@ -71,6 +150,7 @@ class ModelConfig:
         n_fft, hop_length, n_freq_bins, sample_rate: analysis geometry; the codec is defined for
             512, 256, 256 and 16000 Hz only.
         kernel_size_h, kernel_size_w: convolution kernel in frames and bins.
+        frontend: the adaptive filter before the network; None for a network alone.
     """
 
     version: int = 2
@@ -86,6 +166,7 @@ class ModelConfig:
     sample_rate: int = 16000
     kernel_size_h: int = 4
     kernel_size_w: int = 4
+    frontend: FrontendConfig | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mic_channels", tuple(int(c) for c in self.mic_channels))
@@ -125,6 +206,11 @@ class ModelConfig:
         """Samples by which the streaming form lags its input."""
         return self.hop_length
 
+    @property
+    def visible_lags(self) -> int:
+        """Frames by which an echo may lag the reference to be found: the search's, or the AlignBlock's alone."""
+        return self.dmax if self.frontend is None else self.frontend.lags
+
     # -- conversions --------------------------------------------------------------------------
 
     @classmethod
@@ -145,8 +231,13 @@ class ModelConfig:
         if isinstance(kernel, Sequence) and not isinstance(kernel, str) and len(kernel) == 2:
             values.setdefault("kernel_size_h", kernel[0])
             values.setdefault("kernel_size_w", kernel[1])
+        frontend = values.pop("frontend", None)
+        if frontend is not None:
+            if not isinstance(frontend, Mapping):
+                raise ModelError(f"model_config: frontend is {type(frontend).__name__}, expected a mapping")
+            frontend = FrontendConfig.from_values(frontend)
         try:
-            return cls(**{k: _coerce(k, v) for k, v in values.items()})
+            return cls(frontend=frontend, **{k: _coerce(k, v) for k, v in values.items()})
         except (TypeError, ValueError, OverflowError) as exc:
             raise ModelError(f"model_config holds a value of the wrong kind: {exc}") from exc
 
@@ -162,6 +253,7 @@ class ModelConfig:
             "power_law_c": self.power_law_c,
             "n_freqs": self.n_freq_bins,
             "kernel_size": [self.kernel_size_h, self.kernel_size_w],
+            **({} if self.frontend is None else {"frontend": self.frontend.to_mapping()}),
         }
 
     def gguf_fields(self) -> list[tuple[str, str, int | float | bool]]:
@@ -178,7 +270,7 @@ class ModelConfig:
             widths = getattr(self, name)
             rows.append((f"{KEY_PREFIX}{name}.count", "u32", len(widths)))
             rows += [(f"{KEY_PREFIX}{name}.{i}", "u32", width) for i, width in enumerate(widths)]
-        return rows
+        return rows if self.frontend is None else rows + self.frontend.gguf_fields()
 
     @classmethod
     def from_gguf_fields(cls, values: Mapping[str, int | float | bool]) -> ModelConfig:
@@ -199,8 +291,14 @@ class ModelConfig:
             mic_channels=widths("mic_channels", MIC_STAGES + 1),
             far_channels=widths("far_channels", FAR_STAGES + 1),
             power_law_c=float(values[f"{KEY_PREFIX}power_law_c"]),
+            frontend=_gguf_frontend(values),
             **kwargs,
         )
+
+
+def _gguf_frontend(values: Mapping[str, Any]) -> FrontendConfig | None:
+    found = {k.removeprefix(FRONTEND_PREFIX): v for k, v in values.items() if k.startswith(FRONTEND_PREFIX)}
+    return FrontendConfig.from_values(found) if found else None
 
 
 _ALIASES = {"arch_version": "version", "n_freqs": "n_freq_bins", "hop": "hop_length", "c": "power_law_c"}

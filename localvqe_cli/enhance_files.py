@@ -167,7 +167,7 @@ def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | f
         found = find_delay(mic, ref)
         if found is not None and found.trusted:
             result.delay_ms = found.delay_ms
-            shift = reference_shift(found.delay_ms, model.config.dmax)
+            shift = reference_shift(found.delay_ms, model.config.visible_lags)
     result.shift_ms = shift * 1000.0 / MODEL_RATE
     if shift:
         result.notes.append(shift_note(result.delay_ms, result.shift_ms))

@@ -51,6 +51,8 @@ BLOCKS = (
     *(f"dec{stage}" for stage in range(MIC_STAGES, 0, -1)),
     "enhanced",
 )
+#: Of the front-end, computed first, in models that have one.
+FRONTEND_BLOCKS = ("frontend_error", "frontend_echo")
 # Hops per pass of the reference; bounds its memory on long recordings.
 _HOPS_AT_ONCE = 64
 
@@ -220,7 +222,8 @@ def _compare_blocks(
     model: LocalVQE, stream: Stream, mic: Samples, ref: Samples, tolerance: float
 ) -> Iterator[BlockResult]:
     """Run both over the signal and one hop of silence, which brings out the last samples."""
-    differences = {name: _Difference() for name in (*BLOCKS, OUTPUT)}
+    blocks = BLOCKS if model.config.frontend is None else (*FRONTEND_BLOCKS, *BLOCKS)
+    differences = {name: _Difference() for name in (*blocks, OUTPUT)}
     hop = model.config.hop_length
     total = -(-len(mic) // hop) + 1
     padding = (0, total * hop - len(mic))
@@ -228,7 +231,7 @@ def _compare_blocks(
     for index, frame in enumerate(_reference_frames(model, *hops)):
         output = stream.process(hops[0][index], hops[1][index])
         taps = stream.taps()
-        for name in BLOCKS:
+        for name in blocks:
             if name not in taps or taps[name].shape != frame[name].shape:
                 shape = taps[name].shape if name in taps else "none"
                 raise LocalVQEError(f"the engine's block {name} has shape {shape}, expected {frame[name].shape}")

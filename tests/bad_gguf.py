@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from gguf_document import (
     parse,
 )
 
-from localvqe_cli.config import ModelConfig
+from localvqe_cli.config import FRONTEND_PREFIX, FrontendConfig, ModelConfig
 
 Edit = Callable[[Document], bytes | None]
 
@@ -299,6 +300,41 @@ for _name, _values in {
         _value(f"{_name} {_value_}", f"localvqe.{_name}", _value_, _name.split(".")[0])
 _value("bn_folded false", "localvqe.bn_folded", 0, "bn_folded")
 _value("bn_folded 2", "localvqe.bn_folded", 2, "bn_folded")
+
+# -- the front-end ----------------------------------------------------------------------------
+
+
+def _frontend(without: str = "", **changes: object) -> Edit:
+    """A file with front-end keys: one left out, or with other values."""
+
+    def edit(document: Document) -> None:
+        kinds = {"u32": U32, "f32": F32}
+        for key, kind, value in FrontendConfig().gguf_fields():
+            name = key.removeprefix(FRONTEND_PREFIX)
+            if name != without:
+                wrong = changes.get(name, value)
+                document.keys.append(Key(key, BOOL if isinstance(wrong, bool) else kinds[kind], wrong))
+
+    return edit
+
+
+for _name in (f.name for f in fields(FrontendConfig)):
+    _bad(f"front-end without {_name}", f"frontend.{_name}")(_frontend(without=_name))
+    _bad(f"front-end with a boolean {_name}", f"frontend.{_name}")(_frontend(**{_name: True}))
+for _name, _wrong in {
+    "version": (0, 2),
+    "partitions": (0, 65, 4_000_000_000),
+    "lags": (1, 129),
+    "iterations": (0, 5),
+    "transition": (0.89, 1.01, float("nan")),
+    "noise_smoothing": (-0.1, 1.0, float("nan")),
+    "initial_variance": (0.0, 2e3, float("inf")),
+    "process_floor": (-1e-3, float("nan")),
+}.items():
+    for _value_ in _wrong:
+        _bad(f"front-end with {_name} {_value_}", "front")(_frontend(**{_name: _value_}))
+_good("front-end")(_frontend())
+
 
 # -- keys that contradict the tensors ---------------------------------------------------------
 

@@ -90,13 +90,16 @@ def estimate_delay(mic: FloatArray, ref: FloatArray) -> DelayEstimate | None:
     )
 
 
-def reference_shift(delay_ms: float, dmax: int) -> int:
-    """Samples at 16 kHz by which to delay the reference so that AlignBlock sees the echo.
+def reference_shift(delay_ms: float, lags: int) -> int:
+    """Samples at 16 kHz by which to delay the reference so that the model sees the echo.
+
+    Args:
+        lags: frames that the model looks back, ``ModelConfig.visible_lags``.
 
     Zero while ``delay_ms`` lies in the model's window; negative means to drop samples from the
     reference's start.
     """
-    if -_NEAR_TOLERANCE_MS <= delay_ms <= (dmax - 1) * _FRAME_MS - _FAR_MARGIN_MS:
+    if -_NEAR_TOLERANCE_MS <= delay_ms <= (lags - 1) * _FRAME_MS - _FAR_MARGIN_MS:
         return 0
     return round((delay_ms - _TARGET_MS) * MODEL_RATE / 1000.0)
 

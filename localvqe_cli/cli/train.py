@@ -32,9 +32,24 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder: its model, recipe and state.")
     ] = False,
-    width: Annotated[str, typer.Option("--width", help="Size of the model: micro, tiny, small or base.")] = "tiny",
+    init: Annotated[
+        str | None,
+        typer.Option("--init", metavar="CKPT", help="Start a new run from these weights, of the same width and arch."),
+    ] = None,
+    width: Annotated[str, typer.Option("--width", help="Size: micro, tiny, slim, small or base.")] = "tiny",
     arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 3,
-    dmax: Annotated[int, typer.Option("--dmax", metavar="N", help="Lags the model looks back, frames of 16 ms.")] = 32,
+    frontend: Annotated[
+        bool,
+        typer.Option("--frontend", help="With an adaptive filter before the network."),
+    ] = False,
+    dmax: Annotated[
+        int | None,
+        typer.Option(
+            "--dmax",
+            metavar="N",
+            help="Lags of the attention, frames of 16 ms. [default: 32, behind an adaptive filter 8]",
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Clips per step.")] = 8,
     seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Length of a clip.")] = 4.0,
     rate: Annotated[
@@ -106,8 +121,8 @@ def train(
         decay_steps=decay_steps,
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
-    config = preset(width, arch=arch, dmax=dmax)
-    trainer = Trainer(folder, config, recipe, limits, resume=resume, rate=rate, report=say)
+    config = preset(width, arch=arch, dmax=dmax, frontend=frontend)
+    trainer = Trainer(folder, config, recipe, limits, resume=resume, init=init, rate=rate, report=say)
     parameters = trainer.model.parameter_count()
     say(
         f"{'resuming' if resume else 'training'} {folder}: {parameters:,} parameters, step {trainer.step}, "

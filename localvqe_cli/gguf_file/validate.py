@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
 
-from ..config import ARCHITECTURE, BN_FOLDED_KEY, ModelConfig
+from ..config import ARCHITECTURE, BN_FOLDED_KEY, FRONTEND_PREFIX, FrontendConfig, ModelConfig
 from ..errors import GGUFError, ModelError
 from ..tensor_check import names, printable, shape_problems
 from ..tensors import TEMPERATURE, gguf_shapes
@@ -83,7 +83,9 @@ def _architecture_problems(model: GGUFModel) -> list[str]:
 def _key_problems(model: GGUFModel) -> list[str]:
     """Missing keys in one line, then wrong types and an unfolded BatchNorm, a line each."""
     # The keys and their types do not depend on the values, so any config can list them.
-    expected = {key: kind for key, kind, _ in ModelConfig().gguf_fields()}
+    has_frontend = any(key.startswith(FRONTEND_PREFIX) for key in model.metadata)
+    example = ModelConfig(frontend=FrontendConfig() if has_frontend else None)
+    expected = {key: kind for key, kind, _ in example.gguf_fields()}
     problems = []
     missing = [key for key in expected if key not in model.metadata]
     if missing:

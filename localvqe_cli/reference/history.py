@@ -19,10 +19,20 @@ class History:
 
     def __init__(self) -> None:
         self._slots: dict[tuple[nn.Module, str], Tensor] = {}
+        self._objects: dict[nn.Module, object] = {}
 
     def reset(self) -> None:
         """Forget everything: the next frame is the first."""
         self._slots.clear()
+        self._objects.clear()
+
+    def recall_object(self, owner: nn.Module) -> object | None:
+        """The state of a module that keeps more than past frames, or None at the start of a stream."""
+        return self._objects.get(owner)
+
+    def store_object(self, owner: nn.Module, value: object) -> None:
+        """Keep ``value`` for the next call."""
+        self._objects[owner] = value
 
     def recall(self, owner: nn.Module, slot: str) -> Tensor | None:
         """What :meth:`store` kept last, or None at the start of a stream."""

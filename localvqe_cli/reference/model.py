@@ -3,6 +3,8 @@
     mic ─ encoder ─ power law ─ mic_enc1 ─ mic_enc2 ──────┬─ mic_enc3..5 ─ bottleneck ─ dec5..dec1 ─ mask ─ decoder
     ref ─ encoder ─ power law ─ far_enc1 ─ far_enc2 ─ align                             (skips from mic_enc5..1)
 
+Where the configuration has a front-end, mic and ref first pass an adaptive filter; see ``frontend``.
+
 Module names are the checkpoint's state-dict names (``localvqe_cli.tensors``). Each block lives in a file of its own,
 named as in the native engine.
 """
@@ -25,6 +27,7 @@ from .conv_block import EncoderBlock
 from .decoder_block import DecoderBlock
 from .features import power_law
 from .filterbank import Analysis, Synthesis, split_hops
+from .frontend import KalmanFrontend
 from .history import History
 from .mask import IDENTITY_TAP, ConvolvingMask
 
@@ -49,6 +52,7 @@ class LocalVQE(nn.Module):
         super().__init__()
         self.config = config
         version, kernel = config.version, (config.kernel_size_h, config.kernel_size_w)
+        self.frontend = None if config.frontend is None else KalmanFrontend(config.frontend)
         self.encoder = Analysis(config)
         self.decoder = Synthesis(config)
         for block in tensors.blocks(config):
@@ -102,7 +106,8 @@ class LocalVQE(nn.Module):
             ref: far-end reference, same shape.
             taps: if given, filled with every block's output over all T = ceil(N / 256) + 1 frames: ``mic_spectrum``,
                 ``ref_spectrum``, ``enhanced`` (B, 256, T, 2); ``mic_enc1``..``5``, ``far_enc1``, ``far_enc2``,
-                ``align``, ``bottleneck``, ``dec5``..``dec1`` (B, C, T, F); ``delay`` (B, T, d_max), oldest lag first.
+                ``align``, ``bottleneck``, ``dec5``..``dec1`` (B, C, T, F); ``delay`` (B, T, d_max), oldest lag first;
+                with a front-end ``frontend_error`` and ``frontend_echo`` (B, 1, T, 256), samples.
 
         Returns:
             (B, N), aligned with ``mic``.
@@ -123,6 +128,9 @@ class LocalVQE(nn.Module):
         Without ``history`` the hops follow silence; with it they continue where the last call ended.
         """
         taps = {} if taps is None else taps
+        if self.frontend is not None:
+            mic, ref = self.frontend(mic, ref, history)
+            taps["frontend_error"], taps["frontend_echo"] = mic[:, None], ref[:, None]
         c = self.config.power_law_c
         spectrum = taps["mic_spectrum"] = self.encoder(mic, history, "mic")
         far_spectrum = taps["ref_spectrum"] = self.encoder(ref, history, "ref")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import checkpoint
 from ..config import ModelConfig
 from ..errors import CheckpointError, LocalVQEError, UsageError
 from ..reference import LocalVQE
@@ -84,12 +85,13 @@ class Trainer:
         recipe: ignored when resuming.
         limits: of this call.
         resume: go on from the folder's trainer state.
+        init: checkpoint whose weights a new run starts with; a front-end or other lags change none of their shapes.
         rate: a new learning rate for a resumed run.
         report: told a line now and then.
 
     Raises:
         UsageError: the folder holds a run already and ``resume`` is not given, or the device is not there.
-        CheckpointError: nothing to resume from.
+        CheckpointError: nothing to resume from, or weights of another geometry.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Trainer:
         limits: Limits,
         *,
         resume: bool = False,
+        init: str | os.PathLike[str] | None = None,
         rate: float | None = None,
         weights: LossWeights | None = None,
         report: Report = lambda line: None,
@@ -123,6 +126,8 @@ class Trainer:
         self.device = _device(limits.device)
         self.config = config
         self.model = fuse(new_model(config, recipe.seed)).to(self.device).train()
+        if init is not None and saved is None:
+            _load_weights(self.model, init)
         precision = choose_precision(recipe.precision, self.model, self.device)
         self.recipe = Recipe(**{**recipe.to_mapping(), "precision": precision})
         self.average = WeightAverage(self.model, recipe.ema)
@@ -325,7 +330,7 @@ class Trainer:
             f"step {self.step}  validation {figures['loss']:.4f} (best {self.best:.4f})  "
             f"far end -{figures['erle_farend']:.1f} dB  doubletalk {figures['sisdri_doubletalk']:+.1f} dB  "
             f"near end {figures['sisdri_nearend']:+.1f} dB  level {figures['level_nearend']:+.1f} dB  "
-            f"delay found {100 * figures['delay_hit']:.0f} %"
+            + ("" if math.isnan(figures["delay_hit"]) else f"delay found {100 * figures['delay_hit']:.0f} %")
         )
 
     def _provenance(self) -> dict[str, Any]:
@@ -382,6 +387,14 @@ class _Clock:
         self.steps_since_log = self._skipped = 0
         self._pending.clear()
         return row
+
+
+def _load_weights(model: LocalVQE, path: str | os.PathLike[str]) -> None:
+    try:
+        model.load_state_dict(checkpoint.read(path).state)
+    except RuntimeError as exc:
+        problem = " ".join(str(exc).split())[:200]
+        raise CheckpointError(f"{path}: has another geometry than --width and --arch ask for: {problem}") from exc
 
 
 def _device(name: str) -> torch.device:

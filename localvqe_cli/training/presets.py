@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ..config import ModelConfig
+from ..config import FrontendConfig, ModelConfig
 from ..errors import UsageError
 from ..reference import LocalVQE
 from ..reference.bottleneck import MIN_RATE
@@ -23,8 +23,16 @@ WIDTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {
 }
 
 
-def preset(width: str, *, arch: int = 2, dmax: int = 32) -> ModelConfig:
+#: Lags of the attention. Behind a front-end the echo estimate is in place already, and only its reverberation lags.
+_DMAX, _DMAX_BEHIND_FRONTEND = 32, 8
+
+
+def preset(width: str, *, arch: int = 2, dmax: int | None = None, frontend: bool = False) -> ModelConfig:
     """The geometry of a named size.
+
+    Args:
+        dmax: lags of the attention; None chooses.
+        frontend: with an adaptive filter before the network.
 
     Raises:
         UsageError: no such name.
@@ -34,7 +42,13 @@ def preset(width: str, *, arch: int = 2, dmax: int = 32) -> ModelConfig:
         raise UsageError(f"unknown width {width!r}; choose {', '.join(WIDTHS)}")
     mic, far, heads, states = WIDTHS[width]
     return ModelConfig(
-        version=arch, mic_channels=mic, far_channels=far, dmax=dmax, align_hidden=heads, bottleneck_hidden=states
+        version=arch,
+        mic_channels=mic,
+        far_channels=far,
+        dmax=dmax or (_DMAX_BEHIND_FRONTEND if frontend else _DMAX),
+        align_hidden=heads,
+        bottleneck_hidden=states,
+        frontend=FrontendConfig() if frontend else None,
     )
 
 

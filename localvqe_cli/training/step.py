@@ -24,7 +24,10 @@ def batch_loss(model: LocalVQE, batch: Batch, weights: LossWeights, precision: s
     with autocast(device, precision):
         out = model(mic, ref, taps)
     total, parts = enhancement_loss(out, target, mic, weights)
-    parts["delay"] = delay_loss(taps["delay"], delay)
-    total = total + weights.delay * parts["delay"]
+    if model.frontend is None:
+        parts["delay"] = delay_loss(taps["delay"], delay)
+        total = total + weights.delay * parts["delay"]
+    else:  # which has found it already
+        parts["delay"] = torch.zeros_like(total)
     parts["loss"] = total
     return total, torch.stack([parts[name].detach() for name in PARTS])

@@ -374,7 +374,8 @@ int localvqe_current_delay(uintptr_t ctx, float * confidence) {
             *confidence = delay[size_t(peak)];
         }
     });
-    return status == 0 ? tap->dim0 - 1 - peak : status; // stored oldest lag first
+    // Stored oldest lag first.
+    return status == 0 ? c.stream().frontend_offset() + tap->dim0 - 1 - peak : status;
 }
 
 int localvqe_tap_count(uintptr_t ctx) { return ctx == 0 ? kNull : int(handle<Context>(ctx)->stream().taps().size()); }

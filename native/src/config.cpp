@@ -19,6 +19,28 @@ int read_int(const GgufFile & file, const std::string & name, int64_t low, int64
     return int(value);
 }
 
+float read_float(const GgufFile & file, const std::string & name, float low, float high) {
+    const std::string key = "localvqe." + name;
+    const float value = file.f32(key);
+    if (!(value >= low && value <= high)) { // NaN as well
+        throw Error(key + " is " + std::to_string(value) + ", expected " + std::to_string(low) + ".." + std::to_string(high));
+    }
+    return value;
+}
+
+FrontendConfig read_frontend(const GgufFile & file) {
+    read_int(file, "frontend.version", 1, 1);
+    FrontendConfig f;
+    f.partitions = read_int(file, "frontend.partitions", 1, kMaxPartitions);
+    f.lags = read_int(file, "frontend.lags", 2, kMaxLags);
+    f.iterations = read_int(file, "frontend.iterations", 1, 4);
+    f.transition = read_float(file, "frontend.transition", 0.9f, 1.0f);
+    f.noise_smoothing = read_float(file, "frontend.noise_smoothing", 0.0f, 0.999f);
+    f.initial_variance = read_float(file, "frontend.initial_variance", 1e-6f, 1e3f);
+    f.process_floor = read_float(file, "frontend.process_floor", 0.0f, 1e3f);
+    return f;
+}
+
 template <size_t N> void read_widths(const GgufFile & file, const std::string & name, std::array<int, N> & out) {
     read_int(file, name + ".count", N, N);
     for (size_t i = 0; i < N; ++i) {
@@ -54,6 +76,10 @@ ModelConfig ModelConfig::from_gguf(const GgufFile & file) {
     }
     if (!file.boolean("localvqe.bn_folded")) {
         throw Error("localvqe.bn_folded is false: export the checkpoint again with BatchNorm folded");
+    }
+    c.has_frontend = file.any_key("localvqe.frontend.");
+    if (c.has_frontend) {
+        c.frontend = read_frontend(file);
     }
     return c;
 }

@@ -17,6 +17,20 @@ constexpr int kBins = 256;
 constexpr int kSampleRate = 16000;
 constexpr int kMaxKernel = 8;
 
+constexpr int kMaxPartitions = 64;
+constexpr int kMaxLags = 128;
+
+// The adaptive filter before the network; blocks/frontend.h.
+struct FrontendConfig {
+    int partitions = 0;
+    int lags = 0;
+    int iterations = 0;
+    float transition = 0.0f;
+    float noise_smoothing = 0.0f;
+    float initial_variance = 0.0f;
+    float process_floor = 0.0f;
+};
+
 struct ModelConfig {
     int version = 0; // 1: folded BatchNorm + ELU; 2: CausalGroupNorm + ReLU6; 3: CausalGroupNorm + SiLU
     std::array<int, kMicStages + 1> mic_channels{};
@@ -27,6 +41,8 @@ struct ModelConfig {
     int kernel_h = 0;
     int kernel_w = 0;
     float power_law_c = 0.0f;
+    bool has_frontend = false;
+    FrontendConfig frontend;
 
     bool has_norm() const { return version >= 2; }
     int freqs(int stage) const { return kBins >> stage; }

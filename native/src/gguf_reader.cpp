@@ -282,6 +282,11 @@ float GgufFile::f32(const std::string & key) const {
     return out;
 }
 
+bool GgufFile::any_key(const std::string & prefix) const {
+    const auto found = values_.lower_bound(prefix);
+    return found != values_.end() && found->first.compare(0, prefix.size(), prefix) == 0;
+}
+
 std::string GgufFile::string_or_empty(const std::string & key) const {
     const auto found = values_.find(key);
     return found == values_.end() ? std::string() : found->second.text;

@@ -28,6 +28,8 @@ public:
     float f32(const std::string & key) const;
     bool boolean(const std::string & key) const;
     const std::string & string(const std::string & key) const;
+    // Whether any key begins so.
+    bool any_key(const std::string & prefix) const;
     // Empty when absent or not a string.
     std::string string_or_empty(const std::string & key) const;
 

@@ -33,8 +33,13 @@ void Stream::build() {
 
     mic_samples_ = &b.make(1, kHop, 1, 0, 0);
     ref_samples_ = &b.make(1, kHop, 1, 0, 0);
-    Frames & mic_spectrum = model_->filterbank.build_analysis(b, "mic_spectrum", *mic_samples_);
-    Frames & ref_spectrum = model_->filterbank.build_analysis(b, "ref_spectrum", *ref_samples_);
+    FrontendOutput heard{mic_samples_, ref_samples_};
+    if (config.has_frontend) {
+        frontend_.reset(new FrontendState(config.frontend));
+        heard = build_frontend(b, *frontend_, *mic_samples_, *ref_samples_);
+    }
+    Frames & mic_spectrum = model_->filterbank.build_analysis(b, "mic_spectrum", *heard.error);
+    Frames & ref_spectrum = model_->filterbank.build_analysis(b, "ref_spectrum", *heard.echo);
     const SpectrumHistory history = build_history(b, mic_spectrum);
 
     Frames * mic[kMicStages + 1];
@@ -80,6 +85,9 @@ void Stream::process(const float * mic, const float * ref, float * out, size_t h
 void Stream::reset() {
     for (Frames & frames : storage_) {
         frames.clear();
+    }
+    if (frontend_) {
+        frontend_->reset();
     }
     s4d_state_.clear();
     overlap_tail_.clear();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "blocks/builder.h"
+#include "blocks/frontend.h"
 #include "model.h"
 
 #include <deque>
@@ -23,6 +24,8 @@ public:
 
     const Model & model() const { return *model_; }
     Graph & graph() { return graph_; }
+    // Hops by which the front-end delays the reference; 0 without one.
+    int frontend_offset() const { return frontend_ ? frontend_->offset() : 0; }
     const std::deque<Tap> & taps() const { return taps_; }
     // Copies the block output of the latest hop in (dim0, dim1) order.
     void read_tap(const Tap & tap, float * out) const;
@@ -37,6 +40,7 @@ private:
     Graph graph_;
     std::deque<Frames> storage_;
     std::deque<Tap> taps_;
+    std::unique_ptr<FrontendState> frontend_;
     AlignedFloats s4d_state_;
     AlignedFloats overlap_tail_;
     Frames * mic_samples_ = nullptr;

@@ -265,7 +265,8 @@ def test_bad_models_are_refused_with_a_reason(lib, model, name, tmp_path) -> Non
 def test_unusual_models_run(lib, model, name, tmp_path) -> None:
     path = write_variant(name, model, tmp_path)
     mic, ref = signals(0.25)
-    np.testing.assert_array_equal(Enhancer(path).enhance(mic, ref), Enhancer(model).enhance(mic, ref))
+    same = np.array_equal(Enhancer(path).enhance(mic, ref), Enhancer(model).enhance(mic, ref))
+    assert same == (name != "front-end")
 
 
 @pytest.mark.parametrize("path", ["", "/", "/no/such/model.gguf", "\x01"])

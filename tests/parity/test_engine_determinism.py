@@ -11,13 +11,20 @@ from engine_runs import by_clip, by_hop, signals
 from make_model import narrow_config, random_gguf
 
 from localvqe_cli import Enhancer
-from localvqe_cli.config import ModelConfig
+from localvqe_cli.config import FrontendConfig, ModelConfig
+
+CONFIGS = {
+    "version 1": ModelConfig(version=1),
+    "version 2": ModelConfig(version=2),
+    "version 3": ModelConfig(version=3),
+    "front-end": ModelConfig(version=3, dmax=8, frontend=FrontendConfig()),
+}
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3])
+@pytest.fixture(scope="module", params=CONFIGS)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.gguf"
-    random_gguf(path, ModelConfig(version=request.param), seed=request.param)
+    random_gguf(path, CONFIGS[request.param], seed=1)
     return path
 
 

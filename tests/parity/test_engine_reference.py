@@ -10,7 +10,7 @@ from engine_runs import by_clip, by_hop, signals, usable_kernels
 from make_model import V13, narrow_config, random_gguf, random_state
 
 from localvqe_cli import Enhancer, export, gguf_file
-from localvqe_cli.config import ModelConfig
+from localvqe_cli.config import FrontendConfig, ModelConfig
 
 torch = pytest.importorskip("torch")
 
@@ -30,6 +30,11 @@ GEOMETRIES = {
     "other kernel": {"kernel_size_h": 2, "kernel_size_w": 3},
     "pointwise kernel": {"kernel_size_h": 1, "kernel_size_w": 1},
     "large kernel": {"kernel_size_h": 8, "kernel_size_w": 8},
+    "front-end": {"frontend": FrontendConfig()},
+    "short front-end": {
+        "frontend": FrontendConfig(partitions=1, lags=2, iterations=1, transition=1.0, noise_smoothing=0.0)
+    },
+    "long front-end": {"frontend": FrontendConfig(partitions=23, lags=128, iterations=4, process_floor=1.0)},
 }
 
 
@@ -77,9 +82,24 @@ def test_odd_widths_agree_with_every_kernel_set(kernels, version, tmp_path, monk
     assert np.abs(engine.enhance(mic, ref) - _centred(model, mic, ref)).max() < 1e-4
 
 
+@pytest.mark.parametrize("kernels", usable_kernels())
+def test_the_front_end_follows_a_jumping_delay_like_the_reference(kernels, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
+    engine, model = _pair(narrow_config(3, frontend=FrontendConfig()), tmp_path)
+    pieces = [signals(3.0, seed=1, delay=700), signals(3.0, seed=1, delay=5000), signals(2.0, seed=2, delay=100)]
+    mic, ref = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    mic[-16000:] *= np.float32(1e-3)  # the loudspeaker is switched off, and the filter starts anew
+    want = _centred(model, mic, ref)
+    assert np.abs(engine.enhance(mic, ref) - want).max() < 1e-4
+    stream = engine.stream()
+    stream.process(mic[: 16000 * 6], ref[: 16000 * 6])
+    assert abs(stream.delay_ms()[0] - 5000 / 16) < 48
+
+
+@pytest.mark.parametrize("frontend", [None, FrontendConfig()])
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_taps_agree_hop_by_hop(version, tmp_path) -> None:
-    engine, model = _pair(narrow_config(version), tmp_path)
+def test_taps_agree_hop_by_hop(version, frontend, tmp_path) -> None:
+    engine, model = _pair(narrow_config(version, frontend=frontend), tmp_path)
     stream, streaming = engine.stream(), StreamingLocalVQE(model)
     mic, ref = signals(0.5)
     for i in range(0, mic.size, 256):

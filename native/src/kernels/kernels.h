@@ -86,6 +86,18 @@ struct Kernels {
 
     // x[i] = activation(x[i]); used by tests of the vector functions.
     void (*activate)(Activation kind, float * x, int n);
+
+    // Passes of the adaptive front-end over `n` bins (a multiple of 16) in split format; see frontend.inl.h.
+    void (*whiten)(const float * re, const float * im, float memory, float share, float floor, float * power, float * white_re,
+                   float * white_im, int n);
+    float (*agree)(const float * far_re, const float * far_im, const float * near_re, const float * near_im, float memory,
+                   float * sum_re, float * sum_im, int n);
+    void (*kalman_predict)(const float * w_re, const float * w_im, float keep, float floor, float * variance, int n);
+    void (*kalman_echo)(const float * const * far_re, const float * const * far_im, const float * w_re, const float * w_im,
+                        int partitions, float * out_re, float * out_im, int n);
+    void (*kalman_update)(const float * const * far_re, const float * const * far_im, const float * error_re, const float * error_im,
+                          const float * noise, float floor, float restraint, float limit, int partitions, float * w_re, float * w_im,
+                          float * variance, int n);
 };
 
 // The best set for this CPU, or the one named by the environment variable LOCALVQE_KERNELS (portable, wide, avx2,

@@ -12,12 +12,15 @@ namespace {
 
 #include "blocks.inl.h"
 
+#include "frontend.inl.h"
+
 } // namespace
 
 extern const Kernels LVQE_SET;
 const Kernels LVQE_SET = {
     LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, conv, norm_stats, norm_apply, power_law, similarity, dot,
     softmax, weighted_sum, s4d_step, mask, peak, activate,
+    whiten, agree, kalman_predict, kalman_echo, kalman_update,
 };
 
 } // namespace localvqe

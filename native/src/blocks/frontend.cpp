@@ -1,0 +1,249 @@
+#include "frontend.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace localvqe {
+namespace {
+
+// The same constants as in reference/frontend.py.
+constexpr int kSearchLow = 4;
+constexpr int kSearchHigh = 200;
+constexpr float kWhiteningMemory = 0.98f;
+constexpr float kSearchMemory = 0.9835f;
+constexpr float kWhiteningFloor = 1e-8f;
+constexpr float kProminence = 3.0f;
+constexpr float kDominance = 1.2f;
+constexpr int kPatience = 4;
+constexpr int kMargin = 1;
+constexpr int kInPlace = 3;
+constexpr float kRenewed = 0.3f;
+constexpr float kNoiseFloor = 1e-10f;
+constexpr float kRestraint = 0.3f;
+constexpr float kGainLimit = 1e3f;
+constexpr double kDiverged = 4.0;
+
+constexpr int kSpectrum = RealFft512::kBins;
+constexpr int kStride = (kSpectrum + 15) / 16 * 16;             // 257 bins, padded
+constexpr int kSearched = (kSearchHigh - kSearchLow + 15) / 16 * 16; // 196 bins, padded
+constexpr int kSearchedBins = kSearchHigh - kSearchLow;
+
+// The searched bins of what a Hann window would have given.
+void hann(const float * spectrum, float * out) {
+    for (int i = 0; i < kSearchedBins; ++i) {
+        const float * x = spectrum + kSearchLow + i;
+        out[i] = 0.5f * x[0] - 0.25f * (x[-1] + x[1]);
+    }
+}
+
+class FrontendOp : public Op {
+public:
+    FrontendOp(const std::string & block, const Kernels & kernels, FrontendState & state, const Frames & mic, const Frames & ref,
+               Frames & error, Frames & echo)
+        : Op(block), kernels_(kernels), state_(state), mic_(mic), ref_(ref), error_(error), echo_(echo) {}
+
+    bool shared(int) const override { return false; } // each hop needs the filter that the one before left
+
+    void run(int frames, int, int) override {
+        for (int t = 0; t < frames; ++t) {
+            state_.step(kernels_, mic_.row(t - 1), mic_.row(t), ref_.row(t - 1), ref_.row(t), error_.row(t), echo_.row(t));
+        }
+    }
+
+private:
+    const Kernels & kernels_;
+    FrontendState & state_;
+    const Frames & mic_;
+    const Frames & ref_;
+    Frames & error_;
+    Frames & echo_;
+};
+
+} // namespace
+
+FrontendState::FrontendState(const FrontendConfig & config)
+    : config_(config), spectra_(size_t(config.lags + config.partitions) * 2 * kStride), w_re_(size_t(config.partitions) * kStride),
+      w_im_(w_re_.size()), variance_(w_re_.size()), noise_(kStride), noise_before_(kStride),
+      white_(size_t(config.lags) * 2 * kSearched), mic_power_(kSearched), ref_power_(kSearched), agreement_(white_.size()),
+      flat_(2 * kSearched), moved_(w_re_.size()) {
+    reset();
+}
+
+void FrontendState::reset() {
+    for (AlignedFloats * x : {&spectra_, &noise_, &white_, &mic_power_, &ref_power_, &agreement_}) {
+        x->clear();
+    }
+    frames_ = 0;
+    offset_ = candidate_ = patience_ = 0;
+    forget();
+}
+
+void FrontendState::forget() {
+    w_re_.clear();
+    w_im_.clear();
+    std::fill_n(variance_.data(), variance_.size(), config_.initial_variance);
+}
+
+void FrontendState::step(const Kernels & k, const float * mic_before, const float * mic, const float * ref_before,
+                         const float * ref, float * error, float * echo) {
+    alignas(64) float joined[kFft];
+    alignas(64) float near_re[kStride], near_im[kStride];
+    std::memcpy(joined, mic_before, kHop * sizeof(float));
+    std::memcpy(joined + kHop, mic, kHop * sizeof(float));
+    fft_.forward(joined, near_re, near_im);
+
+    const int slots = config_.lags + config_.partitions;
+    float * far = spectra_.data() + size_t(frames_ % uint64_t(slots)) * 2 * kStride;
+    std::memcpy(joined, ref_before, kHop * sizeof(float));
+    std::memcpy(joined + kHop, ref, kHop * sizeof(float));
+    fft_.forward(joined, far, far + kStride);
+
+    search(k, near_re, near_im, far, far + kStride);
+    select_far();
+
+    const int n = config_.partitions;
+    for (int p = 0; p < n; ++p) {
+        const size_t at = size_t(p) * kStride;
+        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, config_.process_floor,
+                         variance_.data() + at, kStride);
+    }
+    double energy = subtract(k, mic, error, echo);
+    std::memcpy(noise_before_.data(), noise_.data(), kStride * sizeof(float));
+    const float share = frames_ == 0 ? 0.0f : config_.noise_smoothing;
+    for (int round = 0; round < config_.iterations; ++round) {
+        alignas(64) float error_re[kStride] = {}, error_im[kStride] = {};
+        std::memset(joined, 0, kHop * sizeof(float));
+        std::memcpy(joined + kHop, error, kHop * sizeof(float));
+        fft_.forward(joined, error_re, error_im);
+        for (int f = 0; f < kSpectrum; ++f) {
+            const float power = error_re[f] * error_re[f] + error_im[f] * error_im[f];
+            const float x = share * noise_before_[size_t(f)] + (1.0f - share) * power;
+            noise_[size_t(f)] = x < 1e-30f ? 0.0f : x;
+        }
+        k.kalman_update(far_re_, far_im_, error_re, error_im, noise_.data(), kNoiseFloor, kRestraint, kGainLimit, n, w_re_.data(),
+                        w_im_.data(), variance_.data(), kStride);
+        if (round == config_.iterations - 1) {
+            constrain(int(frames_ % uint64_t(n)));
+        }
+        energy = subtract(k, mic, error, echo);
+    }
+    double mic_energy = 0.0;
+    for (int i = 0; i < kHop; ++i) {
+        mic_energy += double(mic[i]) * double(mic[i]);
+    }
+    if (energy > kDiverged * mic_energy) {
+        forget();
+        std::memcpy(error, mic, kHop * sizeof(float));
+        std::memset(echo, 0, kHop * sizeof(float));
+    }
+    ++frames_;
+}
+
+void FrontendState::select_far() {
+    const int slots = config_.lags + config_.partitions;
+    for (int p = 0; p < config_.partitions; ++p) {
+        const uint64_t back = uint64_t(offset_ + p);
+        const float * frame = spectra_.data() + size_t((frames_ + uint64_t(slots) - back) % uint64_t(slots)) * 2 * kStride;
+        far_re_[p] = frame;
+        far_im_[p] = frame + kStride;
+    }
+}
+
+double FrontendState::subtract(const Kernels & k, const float * mic, float * error, float * echo) {
+    alignas(64) float re[kStride], im[kStride];
+    alignas(64) float samples[kFft];
+    k.kalman_echo(far_re_, far_im_, w_re_.data(), w_im_.data(), config_.partitions, re, im, kStride);
+    fft_.inverse(re, im, samples);
+    double energy = 0.0;
+    for (int i = 0; i < kHop; ++i) {
+        echo[i] = samples[kHop + i] * (1.0f / kFft);
+        error[i] = mic[i] - echo[i];
+        energy += double(error[i]) * double(error[i]);
+    }
+    return energy;
+}
+
+void FrontendState::constrain(int partition) {
+    alignas(64) float taps[kFft];
+    float * re = w_re_.data() + size_t(partition) * kStride;
+    float * im = w_im_.data() + size_t(partition) * kStride;
+    fft_.inverse(re, im, taps);
+    for (int i = 0; i < kHop; ++i) {
+        taps[i] *= 1.0f / kFft;
+    }
+    std::memset(taps + kHop, 0, kHop * sizeof(float));
+    fft_.forward(taps, re, im);
+}
+
+void FrontendState::search(const Kernels & k, const float * near_re, const float * near_im, const float * far_re,
+                           const float * far_im) {
+    alignas(64) float re[kSearched] = {}, im[kSearched] = {};
+    const float memory = frames_ == 0 ? 0.0f : kWhiteningMemory;
+    const float share = frames_ == 0 ? 1.0f : 1.0f - kWhiteningMemory;
+    const uint64_t lags = uint64_t(config_.lags);
+    float * white = white_.data() + size_t(frames_ % lags) * 2 * kSearched;
+    hann(far_re, re);
+    hann(far_im, im);
+    k.whiten(re, im, memory, share, kWhiteningFloor, ref_power_.data(), white, white + kSearched, kSearched);
+    hann(near_re, re);
+    hann(near_im, im);
+    k.whiten(re, im, memory, share, kWhiteningFloor, mic_power_.data(), flat_.data(), flat_.data() + kSearched, kSearched);
+
+    float score[kMaxLags], sorted[kMaxLags];
+    int best = 0;
+    for (int lag = 0; lag < config_.lags; ++lag) {
+        const float * then = white_.data() + size_t((frames_ + lags - uint64_t(lag)) % lags) * 2 * kSearched;
+        float * sum = agreement_.data() + size_t(lag) * 2 * kSearched;
+        score[lag] = k.agree(then, then + kSearched, flat_.data(), flat_.data() + kSearched, kSearchMemory, sum, sum + kSearched,
+                             kSearched) / float(kSearchedBins);
+        best = score[lag] > score[best] ? lag : best;
+    }
+    std::copy_n(score, config_.lags, sorted);
+    float * middle = sorted + (config_.lags - 1) / 2;
+    std::nth_element(sorted, middle, sorted + config_.lags);
+    float in_use = 0.0f;
+    for (int lag = offset_; lag < std::min(offset_ + kInPlace, config_.lags); ++lag) {
+        in_use = std::max(in_use, score[lag]);
+    }
+    const bool away = best < offset_ || best >= offset_ + kInPlace;
+    const bool believed = away && score[best] > kProminence * *middle && score[best] > kDominance * in_use;
+    patience_ = believed ? (best == candidate_ ? patience_ : 0) + 1 : 0;
+    candidate_ = best;
+    if (patience_ >= kPatience) {
+        move(std::max(0, best - kMargin));
+        patience_ = 0;
+    }
+}
+
+void FrontendState::move(int offset) {
+    const int by = offset - offset_;
+    const int n = config_.partitions;
+    for (AlignedFloats * x : {&w_re_, &w_im_, &variance_}) {
+        const bool is_variance = x == &variance_;
+        for (int p = 0; p < n; ++p) {
+            float * to = moved_.data() + size_t(p) * kStride;
+            if (p + by < 0 || p + by >= n) {
+                std::fill_n(to, kStride, is_variance ? config_.initial_variance : 0.0f);
+                continue;
+            }
+            std::memcpy(to, x->data() + size_t(p + by) * kStride, kStride * sizeof(float));
+            if (is_variance) {
+                for (int i = 0; i < kStride; ++i) {
+                    to[i] = std::max(to[i], kRenewed * config_.initial_variance);
+                }
+            }
+        }
+        std::swap(*x, moved_);
+    }
+    offset_ = offset;
+}
+
+FrontendOutput build_frontend(Builder & b, FrontendState & state, Frames & mic, Frames & ref) {
+    FrontendOutput out{&b.make(1, kHop, 1, 0, 0), &b.make(1, kHop, 1, 0, 0)};
+    b.add<FrontendOp>("frontend", state, mic, ref, *out.error, *out.echo);
+    b.taps.push_back({"frontend_error", out.error, 1, kHop, kHop, 1});
+    b.taps.push_back({"frontend_echo", out.echo, 1, kHop, kHop, 1});
+    return out;
+}
+
+} // namespace localvqe

@@ -1,0 +1,60 @@
+// The adaptive linear filter before the network: a partitioned-block frequency-domain Kalman filter with a delay
+// search. Twin of localvqe_cli/reference/frontend.py, where the method and its sources are described. Only models with
+// localvqe.frontend.* keys have one.
+#pragma once
+
+#include "builder.h"
+#include "../fft.h"
+
+namespace localvqe {
+
+// Everything between two hops of one stream.
+class FrontendState {
+public:
+    explicit FrontendState(const FrontendConfig & config);
+    void reset();
+
+    // Whole hops by which the reference is delayed at present.
+    int offset() const { return offset_; }
+
+    // One hop each, with the hop before it: (256) samples.
+    void step(const Kernels & k, const float * mic_before, const float * mic, const float * ref_before, const float * ref,
+              float * error, float * echo);
+
+private:
+    void search(const Kernels & k, const float * near_re, const float * near_im, const float * far_re, const float * far_im);
+    void move(int offset);
+    void constrain(int partition);
+    void forget();
+    // Points far_re_ and far_im_ at the delayed spectra.
+    void select_far();
+    // error = mic - echo of the present filter; returns the error's energy.
+    double subtract(const Kernels & k, const float * mic, float * error, float * echo);
+
+    FrontendConfig config_;
+    RealFft512 fft_;
+    uint64_t frames_ = 0;
+    int offset_ = 0;
+    int candidate_ = 0;
+    int patience_ = 0;
+    AlignedFloats spectra_;   // ring of lags + partitions frames, re and im
+    AlignedFloats w_re_, w_im_, variance_; // (partitions, bins)
+    AlignedFloats noise_, noise_before_;
+    AlignedFloats white_;     // ring of lags frames, re and im, searched bins
+    AlignedFloats mic_power_, ref_power_;
+    AlignedFloats agreement_; // (lags, re and im, searched bins)
+    AlignedFloats flat_;      // scratch: the whitened microphone
+    AlignedFloats moved_;     // scratch: one of w_re_, w_im_, variance_
+    const float * far_re_[kMaxPartitions];
+    const float * far_im_[kMaxPartitions];
+};
+
+struct FrontendOutput {
+    Frames * error; // the network's microphone, with one hop of history
+    Frames * echo;  // and its far end
+};
+
+// mic, ref: one hop per frame with one hop of history.
+FrontendOutput build_frontend(Builder & b, FrontendState & state, Frames & mic, Frames & ref);
+
+} // namespace localvqe

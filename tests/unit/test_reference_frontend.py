@@ -1,0 +1,150 @@
+"""The adaptive front-end: what it removes, what it leaves alone, and how it gets out of trouble."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from localvqe_cli.config import FRONTEND_PREFIX, FrontendConfig, ModelConfig
+from localvqe_cli.errors import ModelError
+
+torch = pytest.importorskip("torch")
+
+from localvqe_cli.reference.filterbank import split_hops  # noqa: E402
+from localvqe_cli.reference.frontend import KalmanFrontend  # noqa: E402
+from localvqe_cli.reference.history import History  # noqa: E402
+
+RATE = 16000
+
+
+def noise(seconds: float, seed: int, level: float = 0.1) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(int(seconds * RATE)) * level
+
+
+def room(delay: int, seed: int = 0, length: int = 1200) -> np.ndarray:
+    """A decaying random response of unit energy that starts after ``delay`` samples."""
+    tail = np.random.default_rng(seed).standard_normal(length) * np.exp(-np.arange(length) / 200.0)
+    return np.concatenate([np.zeros(delay), tail / np.linalg.norm(tail)])
+
+
+def echo_of(ref: np.ndarray, response: np.ndarray) -> np.ndarray:
+    return np.convolve(ref, response)[: len(ref)]
+
+
+def run(mic: np.ndarray, ref: np.ndarray, config: FrontendConfig | None = None) -> tuple[np.ndarray, np.ndarray]:
+    hops = [split_hops(torch.from_numpy(x.astype(np.float32))[None]) for x in (mic, ref)]
+    error, echo = KalmanFrontend(config or FrontendConfig())(*hops)
+    return error.flatten().numpy()[: len(mic)], echo.flatten().numpy()[: len(mic)]
+
+
+def level(x: np.ndarray) -> float:
+    return float(10 * np.log10(np.mean(np.square(x)) + 1e-20))
+
+
+@pytest.mark.parametrize("delay", [0, 300, 3000, 7500])
+def test_an_echo_disappears_whatever_its_delay(delay) -> None:
+    ref = noise(4.0, 1)
+    mic = echo_of(ref, room(delay))
+    error, echo = run(mic, ref)
+    last = slice(3 * RATE, None)
+    assert level(error[last]) < level(mic[last]) - 25.0
+    np.testing.assert_allclose(error + echo, mic, atol=1e-5)
+
+
+def test_doubletalk_keeps_the_near_end() -> None:
+    ref, near = noise(6.0, 1), noise(6.0, 2, 0.05)
+    near[: 2 * RATE] = 0.0
+    echo = echo_of(ref, room(2000))  # 6 dB above the near end
+    error, _ = run(echo + near, ref)
+    last = slice(4 * RATE, None)
+    assert level(error[last] - near[last]) < level(echo[last]) - 10.0
+
+
+def test_without_a_reference_the_microphone_passes_bit_by_bit() -> None:
+    mic = noise(1.0, 3).astype(np.float32)
+    error, echo = run(mic, np.zeros_like(mic))
+    np.testing.assert_array_equal(error, mic)
+    assert not echo.any()
+
+
+def test_a_strangers_reference_does_little_harm() -> None:
+    mic, ref = noise(5.0, 4), noise(5.0, 5)
+    error, _ = run(mic, ref)
+    last = slice(2 * RATE, None)
+    assert level(error[last] - mic[last]) < level(mic[last]) - 10.0
+
+
+def test_a_delay_that_jumps_is_found_again() -> None:
+    ref = noise(8.0, 1)
+    mic = echo_of(ref, room(500))
+    mic[4 * RATE :] = echo_of(ref, room(5500))[4 * RATE :]
+    error, _ = run(mic, ref)
+    for last in (slice(3 * RATE, 4 * RATE), slice(7 * RATE, None)):
+        assert level(error[last]) < level(mic[last]) - 20.0
+
+
+def test_an_echo_that_stops_is_not_made_up() -> None:
+    ref = noise(4.0, 1)
+    mic = echo_of(ref, room(500))
+    mic[2 * RATE :] = noise(2.0, 6, 1e-4)  # the loudspeaker is switched off
+    error, _ = run(mic, ref)
+    after = slice(2 * RATE + 512, None)
+    assert level(error[after]) < level(mic[after]) + 7.0
+
+
+def test_a_stream_is_the_clip() -> None:
+    ref = noise(1.5, 1)
+    hops = [split_hops(torch.from_numpy(x.astype(np.float32))[None]) for x in (echo_of(ref, room(4000)), ref)]
+    front = KalmanFrontend(FrontendConfig())
+    want = front(*hops)[0]
+    history = History()
+    pieces = [front(*(h[:, i : i + 7] for h in hops), history)[0] for i in range(0, hops[0].shape[1], 7)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), want, rtol=0, atol=0)
+    history.reset()
+    torch.testing.assert_close(front(*(h[:, :9] for h in hops), history)[0], want[:, :9], rtol=0, atol=0)
+
+
+def test_clips_of_a_batch_do_not_touch_each_other() -> None:
+    refs = [noise(1.5, 1), noise(1.5, 2)]
+    mics = [echo_of(refs[0], room(5000)), echo_of(refs[1], room(200))]
+    hops = [split_hops(torch.from_numpy(np.stack(x).astype(np.float32))) for x in (mics, refs)]
+    both = KalmanFrontend(FrontendConfig())(*hops)[0].flatten(1).numpy()
+    for row in range(2):
+        alone, _ = run(mics[row], refs[row])
+        np.testing.assert_allclose(both[row, : len(alone)], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("mic_level", [1e-9, 1e6])
+@pytest.mark.parametrize("ref_level", [1e-9, 1e6])
+def test_absurd_levels_stay_finite(mic_level, ref_level) -> None:
+    ref = noise(0.5, 1, 1.0)
+    mic = echo_of(ref, room(100))
+    mic = np.concatenate([mic * mic_level, mic * 0.1])
+    error, echo = run(mic, np.concatenate([ref * ref_level, ref * 0.1]))
+    assert np.isfinite(error).all()
+    assert np.isfinite(echo).all()
+    assert np.square(error).sum() <= 4.01 * np.square(mic).sum()
+
+
+def test_the_configuration_survives_a_checkpoint_and_a_file() -> None:
+    config = ModelConfig(frontend=FrontendConfig(partitions=7, lags=20, iterations=1, transition=0.99))
+    assert ModelConfig.from_mapping(config.to_mapping()) == config
+    assert ModelConfig.from_gguf_fields({key: value for key, _, value in config.gguf_fields()}) == config
+    assert config.visible_lags == 20
+    assert ModelConfig(dmax=9).visible_lags == 9
+    assert not any(key.startswith(FRONTEND_PREFIX) for key, _, _ in ModelConfig().gguf_fields())
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(FrontendConfig)])
+def test_each_value_has_a_range(name) -> None:
+    for wrong in (-1, 1e9, float("nan")):
+        with pytest.raises(ModelError, match=name.replace("_", "[_ ]")):
+            FrontendConfig(**{name: wrong})
+
+
+@pytest.mark.parametrize("frontend", [3, {"partitions": "many"}, {"partitions": 0}])
+def test_a_strange_front_end_in_a_checkpoint_is_refused(frontend) -> None:
+    with pytest.raises(ModelError, match="front"):
+        ModelConfig.from_mapping({"arch_version": 3, "frontend": frontend})
