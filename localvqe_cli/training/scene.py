@@ -47,6 +47,8 @@ class SceneOptions:
         level_db: active level of the microphone, dBFS; most clips lie in the middle.
         delay: of the echo behind the reference; most lie in the lower half.
         change_share: share of the clips with echo whose path changes or moves, and of those whose delay jumps.
+        noise_kept_db: level at which the target keeps the background noise; -inf for none. What is left of it covers
+            what is left of the echo, and a listener hears that the line is open.
     """
 
     seconds: float = 4.0
@@ -56,6 +58,7 @@ class SceneOptions:
     level_db: tuple[float, float] = (-45.0, -5.0)
     delay: tuple[float, float] = (0.0, 0.5)
     change_share: float = 0.2
+    noise_kept_db: float = -15.0
 
     @property
     def samples(self) -> int:
@@ -73,6 +76,7 @@ class SceneOptions:
             self.level_db,
             self.delay,
             0.0,
+            self.noise_kept_db,
         )
 
 
@@ -82,7 +86,8 @@ class Scene:
 
     Attributes:
         mic, ref: what the model hears.
-        target: what it should say: the near end with its early reflections, at its level in ``mic``.
+        target: what it should say: the near end with its early reflections, at its level in ``mic``, over a rest of
+            the noise.
         near, echo, noise: the parts of ``mic`` before clipping.
         scenario: one of SCENARIOS.
         delay: samples from reference to echo, one value per hop of 256 samples, (N // 256 + 1,) int32; -1 where there
@@ -158,6 +163,7 @@ class SceneMaker:
         if scenario != "silence" and rng.random() < 0.06:  # an overdriven microphone behind a gain
             limit = min(1.0, peak * float(rng.uniform(0.3, 0.8)))
         mic = np.clip(mic, -np.float32(limit), np.float32(limit))
+        target = target + noise * np.float32(10 ** (options.noise_kept_db / 20))
         target = np.clip(target, -1.0, 1.0).astype(np.float32)
         return Scene(mic, self._reference_level(rng, far), target, near, echo, noise, scenario, _per_hop(delay, echo))
 

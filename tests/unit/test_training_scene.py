@@ -70,7 +70,8 @@ def test_every_scenario_is_well_formed(draw: Draw) -> None:
                 assert signal.dtype == np.float32
                 assert np.isfinite(signal).all()
             assert max(np.abs(scene.mic).max(), np.abs(scene.ref).max(), np.abs(scene.target).max()) <= 1.0
-            assert bool(scene.target.any()) == (scenario in ("doubletalk", "nearend"))
+            speech = scene.target - 10 ** (SceneOptions().noise_kept_db / 20) * scene.noise
+            assert (np.abs(speech).max() > 1e-4) == (scenario in ("doubletalk", "nearend"))
             assert bool(scene.echo.any()) == (scenario in ("doubletalk", "farend"))
             assert scene.delay.shape == (2 * RATE // 256 + 1,)
             assert bool((scene.delay >= 0).any()) == bool(scene.echo.any())
