@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +25,7 @@ __all__ = ["export"]
 
 
 def export(
-    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="PyTorch checkpoint, for example ckpt.pt.")],
+    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="PyTorch checkpoint or registry name.")],
     output: OutputOption = None,
     arch: Annotated[
         int | None,
@@ -59,11 +60,15 @@ def export(
     """
     configure_console(quiet=quiet)
     from ..export import export as run
+    from ..models import named
 
     if output == "-":
         raise UsageError("a model cannot be written to stdout; name a file with -o")
     metadata = _metadata(name, licence, meta or [])
-    summary = run(checkpoint, output, dmax=dmax, arch=arch, metadata=metadata, force=force)
+    source = named(checkpoint)
+    if source != checkpoint and output is None:  # beside the user, not in the cache
+        output = f"{Path(source).stem}-f32.gguf"
+    summary = run(source, output, dmax=dmax, arch=arch, metadata=metadata, force=force)
     for text in summary.notes:
         note(text)
     config = summary.config

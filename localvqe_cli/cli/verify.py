@@ -22,8 +22,10 @@ _LISTED = 10
 
 
 def verify(
-    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="PyTorch checkpoint, for example ckpt.pt.")],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="GGUF file made from it.")],
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="PyTorch checkpoint or registry name: ckpt.pt, v1.1.pt.")
+    ],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="GGUF file or registry name of what was made from it.")],
     mic: Annotated[
         str | None, typer.Option("--mic", metavar="PATH", help="Microphone recording; default: a built-in signal.")
     ] = None,
@@ -44,10 +46,11 @@ def verify(
     """
     configure_console(quiet=quiet)
     from .. import verify as verification
+    from ..models import named
 
     microphone, reference = _signals(mic, ref)
     limit = verification.BLOCK_TOLERANCE if tolerance is None else tolerance
-    result = verification.verify(checkpoint, model, mic=microphone, ref=reference, tolerance=limit)
+    result = verification.verify(named(checkpoint), named(model), mic=microphone, ref=reference, tolerance=limit)
     for text in result.notes:
         note(text)
     if as_json:

@@ -19,7 +19,16 @@ from ..tensor_check import printable
 from . import cache
 from .registry import BASE_URL, DEFAULT_NAME, PUBLISHED, PublishedFile, find_published
 
-__all__ = ["BASE_URL", "DEFAULT_MODEL", "DEFAULT_NAME", "PUBLISHED", "PublishedFile", "find_published", "resolve"]
+__all__ = [
+    "BASE_URL",
+    "DEFAULT_MODEL",
+    "DEFAULT_NAME",
+    "PUBLISHED",
+    "PublishedFile",
+    "find_published",
+    "named",
+    "resolve",
+]
 
 #: The model inside the package.
 DEFAULT_MODEL = Path(__file__).parent.parent / "weights" / "default-f32.gguf"
@@ -54,6 +63,16 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
     if is_folder:
         raise ModelError(f"{model} is a directory, expected a model file")
     raise ModelError(f"{printable(text)}: no such model file, and no published model of that name")
+
+
+def named(model: str) -> str:
+    """The file behind a name, or ``model`` itself where it is none, so that whoever reads it can say what is wrong.
+
+    Raises:
+        ModelError: published but not in the cache, or damaged there.
+    """
+    is_name = model.lower() == DEFAULT_NAME or find_published(model) is not None
+    return str(resolve(model)) if is_name else model
 
 
 def _embedded() -> Path:

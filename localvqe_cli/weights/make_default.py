@@ -1,45 +1,56 @@
-"""Makes the embedded model: ``python -m localvqe_cli.weights.make_default [PATH]``. Needs torch.
+"""Makes the embedded model of the trained checkpoint beside it: ``python -m localvqe_cli.weights.make_default``.
 
-Until trained weights take its place it is an untrained version-2 model whose mask is the identity (report, 2.3): every
-block computes, and the microphone comes out unchanged to the accuracy of the STFT codec. Its name and description say
-so, and ``localvqe enhance`` prints the name.
+Needs torch, and a copy of the repository: the checkpoint is left out of installed packages.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
-from .. import export, gguf_file
-from ..config import ModelConfig
+from .. import checkpoint, export, gguf_file
 from ..models import DEFAULT_MODEL
 
-__all__ = ["METADATA", "make_default"]
+__all__ = ["CHECKPOINT", "make_default", "metadata"]
 
-SEED = 20260401
-METADATA: dict[str, gguf_file.MetadataValue] = {
-    "general.name": "localvqe-passthrough-v2",
-    "general.description": "Untrained: an identity mask that passes the microphone through. It enhances nothing; "
-    "choose a trained model with -m.",
-    "general.license": "apache-2.0",
-}
+CHECKPOINT = Path(__file__).parent / "default.pt"
 
 
-def make_default(path: str | os.PathLike[str]) -> None:
-    """Write the pass-through model as an F32 GGUF file, replacing an existing one; the same bytes on every run.
+def metadata(training: dict[str, Any]) -> dict[str, gguf_file.MetadataValue]:
+    """What the file says about itself, from the ``training`` entry of its checkpoint."""
+    figures = training["validation"]
+    return {
+        "general.name": training["name"],
+        "general.version": training["version"],
+        "general.license": "apache-2.0",
+        "general.description": "Echo, noise and reverberation removal behind an adaptive Kalman filter; "
+        "see docs/model-card.md.",
+        "localvqe.training.data": "LibriSpeech excerpts (CC BY 4.0), Picovoice benchmarks (Apache-2.0), Rhasspy voices "
+        "(CC0), Precise Community Data (public domain), ESC-10 (CC0, CC BY), Speech Commands noise (CC BY 4.0), "
+        "Blanket sounds (CC0, CC BY), Idiap device responses (CC BY 4.0); see weights/ATTRIBUTION.md",
+        "localvqe.training.recipe": training["summary"],
+        "localvqe.training.hours": float(training["hours"]),
+        "localvqe.training.validation": (
+            f"loss {figures['loss']:.4f}, far end {-figures['erle_farend']:.1f} dB, doubletalk SI-SDR "
+            f"{figures['sisdri_doubletalk']:+.1f} dB, near end level {figures['level_nearend']:+.1f} dB"
+        ),
+    }
+
+
+def make_default(path: str | os.PathLike[str], source: str | os.PathLike[str] = CHECKPOINT) -> None:
+    """Write the embedded model, replacing an existing file; the same bytes on every run.
 
     Raises:
+        CheckpointError: ``source`` is missing or no checkpoint.
         UsageError: ``path`` cannot be written.
     """
     import torch
 
-    from ..reference import LocalVQE
-
-    config = ModelConfig(version=2)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        model = LocalVQE(config)
-    gguf_file.write(path, config, export.fold(config, model.state_dict()), METADATA)
+    loaded = checkpoint.read(source)
+    training = torch.load(source, map_location="cpu", weights_only=True)["training"]
+    gguf_file.write(path, loaded.config, export.fold(loaded.config, loaded.state), metadata(training))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from localvqe_cli import gguf_file
 from localvqe_cli.cli import app
+from localvqe_cli.models import find_published
 
 CONFIG = narrow_config(2)
 
@@ -196,3 +197,20 @@ def test_an_export_that_is_killed_leaves_no_file_under_the_final_name(checkpoint
     assert not target.exists()
     assert run(checkpoint, "-o", target).exit_code == 0
     assert gguf_file.read(target).config == CONFIG
+
+
+def test_a_registry_name_is_taken_from_the_cache(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "localvqe models pull v1.1.pt" in refusal(run("v1.1.pt"), 4)
+    published = find_published("v1.1.pt")
+    assert published is not None
+    cached = tmp_path / "cache" / published.filename
+    cached.parent.mkdir()
+    cached.write_bytes(checkpoint.read_bytes())
+    monkeypatch.setattr("localvqe_cli.models.resolve", lambda name: cached if name == "v1.1.pt" else Path(name))
+    monkeypatch.chdir(tmp_path)
+    assert run("v1.1.pt").exit_code == 0
+    assert gguf_file.read(tmp_path / "localvqe-v1.1-1.3M-f32.gguf").config == CONFIG  # not in the cache
+    result = CliRunner().invoke(app, ["verify", "v1.1.pt", "localvqe-v1.1-1.3M-f32.gguf"])
+    assert result.exit_code == 0, result.output
