@@ -46,10 +46,10 @@ class LossWeights:
     """
 
     compressed: float = 1.0
-    natural: float = 0.5
+    natural: float = 1.0
     sdr: float = 0.3
     silence: float = 0.03
-    asymmetry: float = 1.0
+    asymmetry: float = 3.0
     delay: float = 0.1
     resolutions: tuple[int, ...] = (256, 512, 1024)
 
