@@ -76,9 +76,7 @@ def evaluate(
     align: Annotated[
         bool, typer.Option("--align/--no-align", help="Let models have references shifted as enhance does.")
     ] = True,
-    csv: Annotated[
-        str | None, typer.Option("--csv", metavar="[FILE]", help="Per-clip rows as CSV. [eval.csv]")
-    ] = None,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="[FILE]", help="Per-clip rows as CSV. [eval.csv]")] = None,
     markdown: Annotated[
         str | None, typer.Option("--markdown", metavar="[FILE]", help="Tables as Markdown. [eval.md]")
     ] = None,
@@ -155,7 +153,9 @@ def _groups(metrics: str | None) -> tuple[str, ...]:
     return tuple(name for name in GROUPS if name in chosen)
 
 
-def _clips(source: str | None, mic: str | None, ref: str | None, target: str | None, scenario: str | None) -> list[Clip]:
+def _clips(
+    source: str | None, mic: str | None, ref: str | None, target: str | None, scenario: str | None
+) -> list[Clip]:
     from dataclasses import replace
 
     from ..evaluation import clips_from_folders, read_source
@@ -206,9 +206,7 @@ def _settings(groups: tuple[str, ...], systems: list[SystemInfo], *, align: bool
     return Settings(groups, align, engine_identity() if runs else "", default_folder() if cache else None)
 
 
-def _outputs(
-    chosen: dict[str, str | None], clips: list[Clip], *, as_json: bool, force: bool
-) -> dict[str, str]:
+def _outputs(chosen: dict[str, str | None], clips: list[Clip], *, as_json: bool, force: bool) -> dict[str, str]:
     """The files to write, by kind; all of them writable."""
     from ..atomic import check_output
 

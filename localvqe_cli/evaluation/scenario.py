@@ -18,7 +18,9 @@ CHALLENGE = (
 )
 UNKNOWN = "unknown"
 
-_PATTERN = re.compile(r"(?:^|[-_. ])((?:doubletalk|farend[-_]singletalk|nearend[-_]singletalk)(?:[-_]with[-_]movement)?)")
+_PATTERN = re.compile(
+    r"(?:^|[-_. ])((?:doubletalk|farend[-_]singletalk|nearend[-_]singletalk)(?:[-_]with[-_]movement)?)"
+)
 _TALK = {"doubletalk": TalkType.DOUBLE, "farend": TalkType.FAR_END, "nearend": TalkType.NEAR_END}
 
 

@@ -80,9 +80,7 @@ def summarise(values: Sequence[float], undefined: int = 0) -> Summary:
     """The summary of ``values``."""
     if not values:
         return Summary(0, None, None, None, undefined)
-    return Summary(
-        len(values), float(np.mean(values)), float(np.median(values)), bootstrap_interval(values), undefined
-    )
+    return Summary(len(values), float(np.mean(values)), float(np.median(values)), bootstrap_interval(values), undefined)
 
 
 def summaries(evaluation: Evaluation, system: str, scenario: str) -> dict[str, Summary]:

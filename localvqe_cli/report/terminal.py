@@ -57,9 +57,7 @@ def _print_overall(report: Report, console: Any) -> None:
 def _print_undefined(report: Report, shown: list[Field], console: Any) -> None:
     for item in shown:
         for name in (info.name for info in report.systems):
-            lacking = sum(
-                found[name][item.key].undefined for found in report.table.values() if item.key in found[name]
-            )
+            lacking = sum(found[name][item.key].undefined for found in report.table.values() if item.key in found[name])
             if lacking:
                 console.print(f"{item.label}, {name}: undefined for {lacking} clips, not averaged", markup=False)
 
