@@ -4,7 +4,7 @@
     apt-get install libspeexdsp1          # SpeexDSP, loaded by ctypes
     python tools/baselines.py pairs.tsv OUT [--only aec3 --only speex]
 
-writes ``OUT/{aec3,aec3-ns,speex}/ID_enhanced.wav``, 16 kHz, 16 bit, for ``localvqe eval --enhanced aec3=OUT/aec3``. Every
+writes ``OUT/{aec3,aec3-ns,speex}/ID_enhanced.wav``, 16 kHz, 16 bit, for ``localvqe eval --enhanced OUT/aec3``. Every
 canceller gets what the models get: mic and reference at 16 kHz, one frame of both at a time, nothing about delays.
 docs/evaluation.md quotes the result.
 """
@@ -33,7 +33,6 @@ _AEC3_FRAME = MODEL_RATE // 100  # the module's own, 10 ms
 _SPEEX_FRAME = MODEL_RATE // 50
 _SPEEX_TAIL = MODEL_RATE // 4
 _SPEEX_ECHO_SET_RATE = 24
-_SPEEX_PREPROCESS_SET_DENOISE = 0
 _SPEEX_PREPROCESS_SET_ECHO_STATE = 24
 
 
@@ -56,14 +55,13 @@ def aec3(mic: Pcm, ref: Pcm, *, noise_suppression: bool) -> Pcm:
 
 
 def speex(mic: Pcm, ref: Pcm) -> Pcm:
-    """SpeexDSP's adaptive filter and its residual echo suppressor, noise suppression off; (n,) in and out."""
+    """SpeexDSP's adaptive filter and its suppressor of residual echo and noise, as they come; (n,) in and out."""
     lib = _speexdsp()
     echo = lib.speex_echo_state_init(_SPEEX_FRAME, _SPEEX_TAIL)
     after = lib.speex_preprocess_state_init(_SPEEX_FRAME, MODEL_RATE)
-    rate, off = ctypes.c_int(MODEL_RATE), ctypes.c_int(0)
+    rate = ctypes.c_int(MODEL_RATE)
     lib.speex_echo_ctl(echo, _SPEEX_ECHO_SET_RATE, ctypes.byref(rate))
     lib.speex_preprocess_ctl(after, _SPEEX_PREPROCESS_SET_ECHO_STATE, echo)
-    lib.speex_preprocess_ctl(after, _SPEEX_PREPROCESS_SET_DENOISE, ctypes.byref(off))
     out = []
     for mic_frame, ref_frame in _frames(mic, ref, _SPEEX_FRAME):
         frame = np.empty(_SPEEX_FRAME, np.int16)

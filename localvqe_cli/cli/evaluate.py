@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,9 +18,7 @@ from .common import (
     detail,
     emit_json,
     fail,
-    note,
     say,
-    warn,
 )
 from .progress import ProgressBar
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def plan(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) -> Plan:
             target = file_sha256(clip.target)
         except AudioError as exc:
             outcome.problems.append(Problem(str(exc), clip.id, metric="target"))
-    cache = ScoreCache(settings.cache)
+    known = ScoreCache(settings.cache)
     for system in systems:
         try:
             identity = _identity(clip, system, settings)
@@ -97,7 +97,7 @@ def plan(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) -> Plan:
             continue
         key = digest(_PATH_VERSION, talk and talk.value, mic, ref, target, identity)
         made.keys[system.name] = key
-        made.records[system.name] = record = cache.load(key)
+        made.records[system.name] = record = known.load(key)
         wanted = [_SIGNAL, *(g for g in settings.groups if target is not None or not GROUPS[g].needs_target)]
         made.todo[system.name] = [name for name in wanted if not _is_current(record.get(name), name)]
     if not any(made.todo.values()):
@@ -108,7 +108,7 @@ def plan(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) -> Plan:
 
 def finish(made: Plan, systems: Iterable[SystemInfo], settings: Settings) -> ClipOutcome:
     """Compute what :func:`plan` left open, keep it, and return the whole outcome. Raises nothing deliberate."""
-    cache = ScoreCache(settings.cache)
+    known = ScoreCache(settings.cache)
     clip, problems = made.clip, made.outcome.problems
     has_target = not any(problem.metric == "target" for problem in problems)
     audio = _ClipAudio(clip, clip.target if has_target else None, settings.align)
@@ -136,7 +136,7 @@ def finish(made: Plan, systems: Iterable[SystemInfo], settings: Settings) -> Cli
             else:
                 _compute(name, signals, record, clip, system, problems)
         if any(GROUPS[name].fields and name in record for name in todo if name in GROUPS) or _SIGNAL in todo:
-            cache.store(made.keys[system.name], record)
+            known.store(made.keys[system.name], record)
     _fill(made, settings)
     return made.outcome
 
@@ -206,7 +206,7 @@ class _ClipAudio:
         return out, seconds * MODEL_RATE / self.mic.size
 
 
-@lru_cache(maxsize=None)
+@cache
 def _model(path: str) -> Any:
     from ..engine import Enhancer
 

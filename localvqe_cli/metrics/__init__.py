@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -127,7 +127,7 @@ def field(key: str) -> Field:
     raise KeyError(key)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _version(name: str, packages: tuple[str, ...]) -> str:
     parts = [str(importlib.import_module(f".{name}", __name__).VERSION)]
     for package in packages:
