@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +24,7 @@ from .common import (
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
-    from ..evaluation import Clip, Settings, SystemInfo
+    from ..evaluation import Clip, ClipOutcome, Settings, SystemInfo
     from ..report import Report
 
 __all__ = ["EvalCommand", "evaluate"]
@@ -223,16 +224,52 @@ def _outputs(chosen: dict[str, str | None], clips: list[Clip], *, as_json: bool,
 def _render(
     report: Report, files: dict[str, str], clips: list[Clip], settings: Settings, *, audio: int, as_json: bool
 ) -> None:
-    from ..report import json as json_report
+    """Write the files asked for, and one report to stdout."""
+    from ..report.csv import to_csv
+    from ..report.markdown import to_markdown
 
+    made = {"csv": lambda: to_csv(report), "markdown": lambda: to_markdown(report)}
+    for kind, path in files.items():
+        _write(path, _page(report, clips, settings, audio) if kind == "html" else made[kind]())
     if as_json:
-        emit_json(json_report.to_document(report))
+        from ..report.json import to_document
+
+        emit_json(to_document(report))
     elif _STDOUT not in files.values():
         from rich.console import Console
 
         from ..report.terminal import print_report
 
         print_report(report, Console(highlight=False))
+
+
+def _page(report: Report, clips: list[Clip], settings: Settings, count: int) -> str:
+    from ..evaluation.scoring import signals_of
+    from ..report.html import chosen_clips, to_html
+
+    by_id = {clip.id: clip for clip in clips}
+    chosen = chosen_clips(report, count)
+    with ProgressBar("writing the page") as progress:
+        loaded = 0
+
+        def load(outcome: ClipOutcome) -> Any:
+            nonlocal loaded
+            loaded += 1
+            progress(loaded, len(chosen))
+            return signals_of(by_id[outcome.id], report.systems, settings)
+
+        return to_html(report, chosen, load, title="LocalVQE evaluation")
+
+
+def _write(path: str, text: str) -> None:
+    from ..atomic import atomic_output
+
+    if path == _STDOUT:
+        sys.stdout.write(text)
+        return
+    with atomic_output(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    say(f"{path}: written")
 
 
 def _conclude(report: Report) -> None:

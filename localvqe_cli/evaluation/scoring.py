@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from .inputs import Clip
 from .result import ClipOutcome, ClipScores, Problem, SystemInfo
 from .scenario import talk_type
 
-__all__ = ["Plan", "Settings", "enhance_samples", "finish", "plan"]
+__all__ = ["Plan", "Settings", "enhance_samples", "finish", "plan", "signals_of"]
 
 # Bump when the way from files to signals changes: it is part of every record's name.
 _PATH_VERSION = 1
@@ -172,6 +173,21 @@ def enhance_samples(
     if not np.isfinite(out).all():
         raise LocalVQEError("the model's output is not finite; the model file may be damaged")
     return out, seconds
+
+
+def signals_of(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) -> dict[str, FloatArray]:
+    """What can be heard of a clip, by name: mic, ref, target, every system's output; without what cannot be had."""
+    audio = _ClipAudio(clip, clip.target, settings.align)
+    found: dict[str, FloatArray] = {}
+    with suppress(LocalVQEError):
+        found = {"mic": audio.mic, "ref": audio.ref}
+        if audio.target is not None:
+            found["target"] = audio.target
+    for system in systems:
+        if system.name not in found and (system.kind == "model" or system.name in clip.outputs):
+            with suppress(LocalVQEError):
+                found[system.name] = audio.output_of(system, ReadStats())[0]
+    return found
 
 
 class _ClipAudio:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..audio.resample import MODEL_RATE
 from ..errors import MissingExtraError
 from .sessions import one_thread_session
@@ -53,5 +55,13 @@ def _scorer() -> Any:
     primary, p808 = str(models / "sig_bak_ovr.onnx"), str(models / "model_v8.onnx")
     scorer = package.DNSMOS(primary, p808)
     scorer.onnx_sess = one_thread_session(primary)
-    scorer.p808_onnx_sess = one_thread_session(p808)
+    scorer.p808_onnx_sess = _NoP808()
+    scorer.audio_melspec = lambda audio: np.zeros((1, 1), np.float32)
     return scorer
+
+
+class _NoP808:
+    """Stands in for the network of the other standard, P.808, which is not reported and takes half of the time."""
+
+    def run(self, _outputs: object, _inputs: object) -> list[list[list[float]]]:
+        return [[[0.0]]]
