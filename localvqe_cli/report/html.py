@@ -65,7 +65,7 @@ def to_html(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOutcom
         legend="".join(f'<span><i style="background:{_colour(report, n)}"></i>{escape(n)}</span>' for n in names),
         errors=_errors(report),
         scores=_scores(report),
-        overall=_overall(report),
+        overall=_overall(report) + _notes(report),
         differences=_differences(report),
         plots=_plots(report),
         listening=_listening(report, clips, load),
@@ -131,33 +131,47 @@ def _overall(report: Report) -> str:
     return f"<p>Mean of AECMOS echo and deg over the challenge's scenarios: {', '.join(known)}.</p>"
 
 
+def _notes(report: Report) -> str:
+    return "".join(f"<p>{escape(note)}</p>" for note in report.notes)
+
+
 def _differences(report: Report) -> str:
-    rows = [row for row in report.differences if row.metric in HEADLINE]
-    told = [row for row in rows if row.significant]
+    """One row per scenario and pair of systems, one column per headline metric."""
+    columns = [item for item in report.fields if item.key in HEADLINE]
+    rows: dict[tuple[str, str, str], dict[str, Difference]] = {}
+    for row in report.differences:
+        if row.metric in HEADLINE:
+            rows.setdefault((row.scenario, row.system, row.against), {})[row.metric] = row
     if not rows:
-        return "<p>There is one system only.</p>"
-    text = (
-        f"<p>Of {len(rows)} comparisons {len(told)} can be told: the 95&nbsp;% bootstrap interval of the paired "
-        "difference leaves out zero. With few clips intervals are too narrow, so take n into account.</p>"
-    )
-    if not told:
-        return text
-    body = "".join(_difference_row(row) for row in told)
-    head = '<th>scenario</th><th class="text">metric</th><th class="text">systems</th><th>n</th><th>difference</th>'
-    return f'{text}<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _difference_row(row: Difference) -> str:
-    item = field(row.metric)
-    kind = "better" if row.mean * item.better > 0 else "worse"
-    sign = "+" if row.mean > 0 else ""
-    ci = row.ci or (row.mean, row.mean)
+        return "<p>No clip has scores of two systems.</p>"
+    body = []
+    scenario = None
+    for (place, system, against), found in rows.items():
+        if place != scenario:
+            body.append(f'<tr class="scenario"><td colspan="{len(columns) + 2}">{escape(place)}</td></tr>')
+            scenario = place
+        cells = "".join(_difference_cell(found.get(item.key), item) for item in columns)
+        n = max(row.n for row in found.values())
+        body.append(f"<tr><td>{escape(system)} against {escape(against)}</td><td>{n}</td>{cells}</tr>")
+    head = "".join(f"<th>{escape(item.label)}</th>" for item in columns)
     return (
-        f'<tr><td>{escape(row.scenario)}</td><td class="text">{escape(item.label)}</td>'
-        f'<td class="text">{escape(row.system)} against {escape(row.against)}</td><td>{row.n}</td>'
-        f'<td class="{kind}">{sign}{fixed(row.mean, item)}'
-        f"<small>{fixed(ci[0], item)} to {fixed(ci[1], item)}</small></td></tr>"
+        "<p>Coloured where the 95&nbsp;% bootstrap interval of the paired difference, in small print, leaves out zero. "
+        "With few clips intervals are too narrow, so take n into account.</p>"
+        f'<div class="wide"><table><thead><tr><th>systems</th><th>n</th>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def _difference_cell(row: Difference | None, item: Field) -> str:
+    if row is None:
+        return f"<td>{MISSING}</td>"
+    text = fixed(row.mean, item)
+    visible = float(text) != 0.0
+    kind = "unclear"
+    if row.significant and visible:
+        kind = "better" if row.mean * item.better > 0 else "worse"
+    small = f"<small>{fixed(row.ci[0], item)} to {fixed(row.ci[1], item)}</small>" if row.ci else ""
+    return f'<td class="{kind}">{"+" if row.mean > 0 and visible else ""}{text}{small}</td>'
 
 
 def _plots(report: Report) -> str:
@@ -173,7 +187,9 @@ def _listening(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOut
     blocks: list[str] = []
     for clip in clips:
         signals = load(clip)
-        tracks = "".join(_track(name, samples, clip) for name, samples in signals.items())
+        # The end, where cancellers have adapted and the challenge rates them.
+        start = max(0, round(clip.seconds * MODEL_RATE) - LISTEN_SECONDS * MODEL_RATE)
+        tracks = "".join(_track(name, samples[start:], clip) for name, samples in signals.items())
         if tracks:
             what = f"<span>{escape(clip.scenario)}, {clip.seconds:.1f} s</span>"
             is_open = "" if blocks else " open"
@@ -185,7 +201,7 @@ def _listening(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOut
         return ""
     return (
         '<section id="listening"><h2>To hear and see</h2>'
-        f"<p>{len(blocks)} clips, those with the lowest AECMOS of each scenario, up to {LISTEN_SECONDS} s of each. "
+        f"<p>{len(blocks)} clips, those with the lowest AECMOS of each scenario, the last {LISTEN_SECONDS} s of longer ones. "
         "Spectrograms: 0 to 8 kHz, the same colours for the same level. Starting another player of a clip goes on "
         f"where the last one was.</p>{''.join(blocks)}</section>"
     )
@@ -216,7 +232,7 @@ def _encoded(samples: FloatArray) -> tuple[str, str]:
     clipped = np.clip(samples, -1.0, 1.0)
     buffer = io.BytesIO()
     if "MP3" in soundfile.available_formats():
-        soundfile.write(buffer, clipped, MODEL_RATE, format="MP3", subtype="MPEG_LAYER_III")
+        soundfile.write(buffer, clipped, MODEL_RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=0.8)
         kind = "audio/mpeg"
     else:
         soundfile.write(buffer, clipped, MODEL_RATE, format="WAV", subtype="PCM_16")

@@ -16,6 +16,7 @@ def to_document(report: Report) -> dict[str, Any]:
     document: dict[str, Any] = {
         "systems": {info.name: _system(report, info.name) for info in report.systems},
         "differences": [_difference(item) for item in report.differences],
+        "notes": report.notes,
         "errors": [problem.to_dict() for problem in report.problems],
     }
     if report.falls is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..metrics import field
-from .model import Report
+from .model import HEADLINE, Report
 from .numbers import MISSING, fixed, interval
 
 __all__ = ["to_markdown"]
@@ -14,7 +14,9 @@ __all__ = ["to_markdown"]
 def to_markdown(report: Report) -> str:
     """Means per scenario and system, the differences that can be told, and what went wrong."""
     parts = ["## Scores", "", *_scores(report), "", *_overall(report)]
-    told = [row for row in report.differences if row.significant]
+    for text in report.notes:
+        parts += [_text(f"{text}."), ""]
+    told = [row for row in report.differences if row.significant and row.metric in HEADLINE]
     if told:
         parts += ["## Differences on the same clips", "", "95 % bootstrap interval beside zero.", ""]
         rows = []

@@ -22,6 +22,9 @@ HEADLINE = (
     "si_sdr_improvement_db",
 )
 
+# Median delay of an output beyond which comparing it with the target sample by sample is void.
+_LATE_MS = 1.0
+
 
 @dataclass
 class Report:
@@ -60,6 +63,21 @@ class Report:
     @property
     def problems(self) -> list[Problem]:
         return self.evaluation.problems
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader must know before trusting a number."""
+        notes = []
+        for info in self.systems:
+            scores = [clip.systems[info.name] for clip in self.evaluation.clips if info.name in clip.systems]
+            delays = sorted(found.values["delay_ms"] for found in scores if "delay_ms" in found.values)
+            late = delays[len(delays) // 2] if delays else 0.0
+            if abs(late) >= _LATE_MS:
+                notes.append(
+                    f"{info.name} is {abs(late):.1f} ms {'late' if late > 0 else 'early'}: SI-SDR, which compares "
+                    "samples, means nothing for it, and the other scores suffer a little"
+                )
+        return notes
 
     def count(self, scenario: str, system: str) -> int:
         """Clips of the scenario that the system was scored on."""

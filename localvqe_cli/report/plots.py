@@ -18,6 +18,7 @@ COLOURS = ("#8a8f98", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#5
 _HEIGHT, _TOP, _BOTTOM, _LEFT = 220, 12, 40, 44
 _STRIP = 26
 _GAP = 22
+_LABEL = 106
 _DOTS = 120
 _TICKS = 4
 
@@ -40,15 +41,17 @@ def distribution_svg(report: Report, item: Field) -> str | None:
     def y(value: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1.0 - (value - low) / (high - low))
 
-    width = _LEFT + len(groups) * (len(report.systems) * _STRIP + _GAP) + 8
+    # A group is at least as wide as its scenario's name.
+    group = max(len(report.systems) * _STRIP + _GAP, _LABEL)
+    width = _LEFT + len(groups) * group + 8
     parts = []
     for index in range(round((high - low) / step) + 1):
         value = low + index * step
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{width}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{_tick(value, step)}</text>')
-    x = float(_LEFT + _GAP / 2)
-    for scenario, strips in groups:
-        middle = x + len(strips) * _STRIP / 2
+    for place, (scenario, strips) in enumerate(groups):
+        middle = _LEFT + (place + 0.5) * group
+        x = middle - len(strips) * _STRIP / 2
         lines = _wrapped(scenario)
         for row, line in enumerate(lines):
             at = _HEIGHT - _BOTTOM + 14 + 11 * row
@@ -58,12 +61,11 @@ def distribution_svg(report: Report, item: Field) -> str | None:
             ci = summary.ci if summary else None
             colour = COLOURS[number % len(COLOURS)]
             parts += _strip(strip, ci, x + number * _STRIP + _STRIP / 2, y, colour, report.systems[number].name, item)
-        x += len(strips) * _STRIP + _GAP
     body = "".join(parts)
     label = escape(f"{item.label} by scenario and system")
     return (
         f'<svg class="plot" role="img" aria-label="{label}" viewBox="0 0 {width} {_HEIGHT}" '
-        f'width="{width}" height="{_HEIGHT}">{body}</svg>'
+        f'style="max-width: {width * 1.4:.0f}px">{body}</svg>'
     )
 
 

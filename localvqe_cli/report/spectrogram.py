@@ -14,7 +14,7 @@ from ..audio.resample import FloatArray
 __all__ = ["HEIGHT", "spectrogram_png"]
 
 HEIGHT = 128
-_WIDTH = 420
+_WIDTH = 360
 _FFT = 512
 _HOP = 256
 #: Levels shown, dB relative to a full-scale sine: the same for every picture, so that they can be compared.
@@ -26,7 +26,7 @@ _COLOURS = ((8, 8, 24), (50, 20, 90), (130, 35, 110), (215, 70, 70), (250, 150, 
 
 
 def spectrogram_png(samples: FloatArray) -> bytes:
-    """A PNG of ``samples`` (n,) at 16 kHz, 128 pixels high and at most 420 wide."""
+    """A PNG of ``samples`` (n,) at 16 kHz, 128 pixels high and at most 360 wide."""
     levels = _levels_db(samples)
     low, high = _RANGE_DB
     share = np.clip((levels - low) / (high - low), 0.0, 1.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..evaluation.statistics import Difference
-from ..metrics import Field
+from ..metrics import Field, field
 from .model import HEADLINE, Report
-from .numbers import fixed
+from .numbers import fixed, interval
 
-__all__ = ["print_report"]
+__all__ = ["print_report", "problem_lines"]
 
 _HEADINGS = {
     "aecmos_echo": "AECMOS\necho",
@@ -39,10 +39,12 @@ def print_report(report: Report, console: Any) -> None:
         for name, found in systems.items():
             count = report.count(scenario, name)
             if count:
-                cells = [_cell(found[item.key].mean if item.key in found else None, item) for item in shown]
+                cells = [fixed(found[item.key].mean if item.key in found else None, item) for item in shown]
                 table.add_row(f"  {_escape(name)}", str(count), *cells)
     console.print(table)
     _print_overall(report, console)
+    for text in report.notes:
+        console.print(text, markup=False)
     _print_undefined(report, shown, console)
     _print_differences(report, console)
 
@@ -69,7 +71,7 @@ def _print_differences(report: Report, console: Any) -> None:
     rows = [row for row in report.differences if row.against == against and row.metric in _COMPARED]
     if against != names[0]:
         rows = [row for row in rows if row.system != names[0]]
-    told = [row for row in rows if row.significant]
+    told = [row for row in rows if row.significant and _visible(row)]
     if not rows:
         return
     console.print(f"\ndifferences to {against} on the same clips, 95 % interval beside zero:", markup=False)
@@ -77,17 +79,21 @@ def _print_differences(report: Report, console: Any) -> None:
         console.print(f"  {_difference(row)}", markup=False)
     unclear = len(rows) - len(told)
     if unclear:
-        console.print(f"  {unclear} of {len(rows)} comparisons cannot tell: the interval holds zero, or n is 1")
+        console.print(
+            f"  {unclear} of {len(rows)} comparisons tell nothing: no visible difference, or the interval holds zero"
+        )
+
+
+def _visible(row: Difference) -> bool:
+    return float(fixed(row.mean, field(row.metric))) != 0.0
 
 
 def _difference(row: Difference) -> str:
-    from ..metrics import field
-
     item = field(row.metric)
-    low, high = row.ci or (float("nan"), float("nan"))
-    values = " ".join(f"{value:+.{item.decimals}f}" for value in (row.mean,))
-    span = f"[{low:+.{item.decimals}f}, {high:+.{item.decimals}f}]"
-    return f"{row.scenario}: {row.system} {item.label} {values} {span}, n {row.n}"
+    sign = "+" if row.mean > 0 else ""
+    return (
+        f"{row.scenario}: {row.system} {item.label} {sign}{fixed(row.mean, item)} [{interval(row.ci, item)}], n {row.n}"
+    )
 
 
 def problem_lines(report: Report) -> list[str]:
@@ -95,10 +101,6 @@ def problem_lines(report: Report) -> list[str]:
     lines = [str(problem) for problem in report.problems[:_PROBLEMS]]
     more = len(report.problems) - len(lines)
     return [*lines, f"and {more} more; --json lists all"] if more > 0 else lines
-
-
-def _cell(value: float | None, item: Field) -> str:
-    return fixed(value, item)
 
 
 def _escape(text: str) -> str:
