@@ -201,8 +201,8 @@ def _listening(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOut
         return ""
     return (
         '<section id="listening"><h2>To hear and see</h2>'
-        f"<p>{len(blocks)} clips, those with the lowest AECMOS of each scenario, the last {LISTEN_SECONDS} s of longer ones. "
-        "Spectrograms: 0 to 8 kHz, the same colours for the same level. Starting another player of a clip goes on "
+        f"<p>{len(blocks)} clips, those with the lowest AECMOS of each scenario, the last {LISTEN_SECONDS} s of longer "
+        "ones. Spectrograms: 0 to 8 kHz, the same colours for the same level. Another player of a clip goes on "
         f"where the last one was.</p>{''.join(blocks)}</section>"
     )
 
