@@ -155,6 +155,7 @@ class Enhancer:
         self.path = resolve(model)
         lib = _library()
         described = gguf_file.read(self.path)
+        self._free = lib.localvqe_model_free  # the module may be gone when the last model is
         self._handle = lib.localvqe_model_load(os.fsencode(self.path))
         if not self._handle:
             raise ModelError(_creation_error(lib))
@@ -167,7 +168,7 @@ class Enhancer:
 
     def __del__(self) -> None:
         if getattr(self, "_handle", 0):
-            _library().localvqe_model_free(self._handle)
+            self._free(self._handle)
 
     def __repr__(self) -> str:
         return f"Enhancer({self.name!r}, version={self.config.version}, threads={self.threads})"

@@ -116,7 +116,8 @@ def evaluate(
     groups = _groups(metrics)
     clips = _clips(source, mic, ref, target, scenario)
     clips, systems = _systems(clips, model or [], enhanced or [])
-    files = _outputs({"csv": csv, "markdown": markdown, "html": html}, clips, as_json=as_json, force=force)
+    lists = [path for path in (source, baseline) if path is not None]
+    files = _outputs({"csv": csv, "markdown": markdown, "html": html}, clips, lists, as_json=as_json, force=force)
     settings = _settings(groups, systems, align=align, cache=cache)
     for system in systems:
         if system.kind == "model":
@@ -204,20 +205,26 @@ def _settings(groups: tuple[str, ...], systems: list[SystemInfo], *, align: bool
     return Settings(groups, align, engine_identity() if runs else "", default_folder() if cache else None)
 
 
-def _outputs(chosen: dict[str, str | None], clips: list[Clip], *, as_json: bool, force: bool) -> dict[str, str]:
-    """The files to write, by kind; all of them writable."""
+def _outputs(
+    chosen: dict[str, str | None], clips: list[Clip], others: list[str], *, as_json: bool, force: bool
+) -> dict[str, str]:
+    """The files to write, by kind: all of them writable, none of them an input (``others`` beside the clips')."""
     from ..atomic import check_output
 
     files = {kind: path for kind, path in chosen.items() if path is not None}
     on_stdout = [kind for kind, path in files.items() if path == _STDOUT]
     if len(on_stdout) + as_json > 1:
         raise UsageError("stdout takes one report only; give the others a file")
-    inputs = [path for clip in clips for path in (clip.mic, clip.ref, clip.target) if path]
+    paths = [path for clip in clips for path in (clip.mic, clip.ref, clip.target, *clip.outputs.values()) if path]
+    inputs = {os.path.realpath(path) for path in [*paths, *others]}
     for path in files.values():
-        if path != _STDOUT:
-            check_output(path, force=force, inputs=inputs[:1])
-            if list(files.values()).count(path) > 1:
-                raise UsageError(f"{path} cannot hold two reports; choose another name")
+        if path == _STDOUT:
+            continue
+        check_output(path, force=force)
+        if os.path.realpath(path) in inputs:
+            raise UsageError(f"cannot write {path}: it is an input; choose another name")
+        if list(files.values()).count(path) > 1:
+            raise UsageError(f"{path} cannot hold two reports; choose another name")
     return files
 
 

@@ -107,9 +107,13 @@ def test_csv_and_markdown(data: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "eval.md").read_text() == table
 
 
-def test_reports_that_cannot_both_have_stdout(data: Path, tmp_path: Path) -> None:
+def test_reports_that_have_no_place_to_go(data: Path, tmp_path: Path) -> None:
     assert "stdout takes one report" in run(data / "pairs.tsv", "--json", "--csv", "-", code=2).stderr
     both = tmp_path / "both"
+    manifest = data / "pairs.tsv"
+    for path in (manifest, data / "a_mic.wav", data / "half" / "a_enhanced.wav"):
+        args = (manifest, "--enhanced", data / "half", "--csv", path, "--force")
+        assert "it is an input" in run(*args, code=2).stderr
     assert "cannot hold two reports" in run(data / "pairs.tsv", "--csv", both, "--html", both, *FAST, code=2).stderr
 
 
@@ -198,7 +202,7 @@ def test_baseline_decides_the_exit_code(data: Path, tmp_path: Path) -> None:
     ],
 )
 def test_requests_that_make_no_sense(data: Path, args: tuple[str, ...], message: str) -> None:
-    assert message in run(*(arg.replace("DATA/pairs.tsv", str(data)) for arg in args), code=2).stderr
+    assert message in run(*(arg.replace("DATA", str(data)) for arg in args), code=2).stderr
 
 
 def test_a_bad_model_is_said_before_any_work(data: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_it_opens_without_complaint(browser: Page) -> None:
     assert browser.console == []
     assert browser.run("document.querySelectorAll('#means tbody tr').length") == 3 + 3 * 3
     assert browser.run("document.querySelectorAll('svg.plot circle').length") > 0
-    assert browser.run("document.querySelectorAll('img').length") == 3 * 4 + 2  # mic, ref, two systems; two targets
+    assert browser.run("document.querySelectorAll('img').length") == 3 * 4 + 1  # mic, ref, two systems; a target
     assert browser.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert "no such file" in browser.run("document.getElementById('errors').textContent")
 
