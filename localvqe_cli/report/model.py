@@ -75,7 +75,7 @@ class Report:
             if abs(late) >= _LATE_MS:
                 notes.append(
                     f"{info.name} is {abs(late):.1f} ms {'late' if late > 0 else 'early'}: SI-SDR, which compares "
-                    "samples, means nothing for it, and the other scores suffer a little"
+                    "samples, means nothing for it, and the other scores move a little"
                 )
         return notes
 
