@@ -65,7 +65,7 @@ def distribution_svg(report: Report, item: Field) -> str | None:
     label = escape(f"{item.label} by scenario and system")
     return (
         f'<svg class="plot" role="img" aria-label="{label}" viewBox="0 0 {width} {_HEIGHT}" '
-        f'style="max-width: {width * 1.4:.0f}px">{body}</svg>'
+        f'style="min-width: {width * 0.75:.0f}px; max-width: {width * 1.4:.0f}px">{body}</svg>'
     )
 
 

@@ -371,3 +371,14 @@ def test_parallel_and_serial_runs_agree(tmp_path: Path) -> None:
     assert [(c.id, c.systems) for c in serial.clips] == [(c.id, c.systems) for c in parallel.clips]
     assert serial.problems == parallel.problems
     assert "no such file" in str(serial.problems[0])
+
+
+def test_the_unprocessed_recordings_score_as_published(eval_dev: Path) -> None:
+    """The row "mic" of docs/evaluation.md; every scenario, 48 kHz files and short references among them."""
+    pytest.importorskip("speechmos", reason="the extra eval is not installed")
+    found = evaluate(read_source(str(eval_dev / "pairs.tsv")), [MIC], Settings(("aecmos",)))
+    assert found.problems == []
+    assert aecmos_mean(found, "mic") == pytest.approx(3.890, abs=2e-3)
+    means = {scenario: summaries(found, "mic", scenario) for scenario in found.scenarios}
+    assert [round(row["aecmos_echo"].mean or 0, 2) for row in means.values()] == [2.48, 2.50, 1.77, 4.65, 5.00, 2.56]
+    assert [round(row["aecmos_deg"].mean or 0, 2) for row in means.values()] == [4.11, 4.07, 5.00, 5.00, 4.33, 4.10]
