@@ -63,5 +63,6 @@ def write_outputs(data: Path, folder: Path, gain: float, names: Sequence[str] = 
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         samples, rate = sf.read(data / f"{name}_mic.wav", dtype="float32")
-        sf.write(folder / f"{name}_enhanced.wav", gain * samples, rate, subtype="FLOAT")
+        # Not FLOAT: libsndfile stamps such files with the time, so that no two are alike.
+        sf.write(folder / f"{name}_enhanced.wav", gain * samples, rate, subtype="PCM_24")
     return folder
