@@ -21,7 +21,7 @@ from .errors import AudioError, EngineError, ModelError, UsageError
 if TYPE_CHECKING:
     from .config import ModelConfig
 
-__all__ = ["Enhancer", "Stream", "get_include", "get_library_dir", "kernels", "measure_peak"]
+__all__ = ["Enhancer", "Stream", "get_include", "get_library_dir", "kernels", "library_path", "measure_peak"]
 
 Samples = NDArray[np.float32]
 
@@ -62,7 +62,8 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
-def _library_path() -> Path:
+def library_path() -> Path:
+    """The compiled engine: ``LOCALVQE_LIBRARY``, else the one inside the package."""
     override = os.environ.get("LOCALVQE_LIBRARY")
     if override:
         return Path(override)
@@ -78,7 +79,7 @@ def _library_path() -> Path:
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL:
-    path = _library_path()
+    path = library_path()
     try:
         lib = ctypes.CDLL(str(path))
         for name, (result, arguments) in _SIGNATURES.items():
@@ -94,12 +95,12 @@ def _library() -> ctypes.CDLL:
 
 def get_include() -> str:
     """Folder of ``localvqe_api.h``, for compiling C programs against the engine."""
-    return str(_library_path().parent.parent / "include")
+    return str(library_path().parent.parent / "include")
 
 
 def get_library_dir() -> str:
     """Folder of ``liblocalvqe``, for linking and for the loader's search path."""
-    return str(_library_path().parent)
+    return str(library_path().parent)
 
 
 def kernels() -> str:
@@ -154,6 +155,7 @@ class Enhancer:
         self.path = resolve(model)
         lib = _library()
         described = gguf_file.read(self.path)
+        self._free = lib.localvqe_model_free  # the module may be gone when the last model is
         self._handle = lib.localvqe_model_load(os.fsencode(self.path))
         if not self._handle:
             raise ModelError(_creation_error(lib))
@@ -166,7 +168,7 @@ class Enhancer:
 
     def __del__(self) -> None:
         if getattr(self, "_handle", 0):
-            _library().localvqe_model_free(self._handle)
+            self._free(self._handle)
 
     def __repr__(self) -> str:
         return f"Enhancer({self.name!r}, version={self.config.version}, threads={self.threads})"

@@ -146,10 +146,13 @@ def _at_model_rate(
     yield resampler.finish()
 
 
-def read_at_model_rate(path: str, max_seconds: int | None = None) -> FloatArray:
-    """A recording, or its first ``max_seconds``, as mono samples at 16 kHz, (n,). Raises AudioError as AudioInput."""
+def read_at_model_rate(path: str, max_seconds: int | None = None, stats: ReadStats | None = None) -> FloatArray:
+    """A recording, or its first ``max_seconds``, as mono samples at 16 kHz, (n,). Raises AudioError as AudioInput.
+
+    ``stats`` is filled while reading.
+    """
     with AudioInput(path) as source:
-        samples = _at_model_rate(source, ReadStats())
+        samples = _at_model_rate(source, ReadStats() if stats is None else stats)
         if max_seconds is not None:
             return SampleQueue(samples).take(max_seconds * MODEL_RATE)
         return np.concatenate(list(samples))

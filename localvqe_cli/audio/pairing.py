@@ -11,7 +11,17 @@ from ..atomic import check_output
 from ..errors import UsageError
 from .reader import STDIO
 
-__all__ = ["Job", "jobs_from_directories", "jobs_from_manifest", "prepare_outputs", "single_job"]
+__all__ = [
+    "Job",
+    "audio_files",
+    "beside",
+    "file_stem",
+    "jobs_from_directories",
+    "jobs_from_manifest",
+    "prepare_outputs",
+    "read_rows",
+    "single_job",
+]
 
 OUTPUT_SUFFIX = "_enhanced"
 
@@ -64,14 +74,19 @@ def jobs_from_manifest(path: str, output_dir: str | None, *, use_ref: bool = Tru
     """
     base = os.path.dirname(path)
     jobs: dict[str, Job] = {}
-    for line, row in _read_rows(path, ("id", "mic", "ref") if use_ref else ("id", "mic")):
+    columns = ("id", "mic", "ref") if use_ref else ("id", "mic")
+    for line, row in read_rows(path, columns):
+        for column in columns:
+            if not row[column]:
+                hint = "; use --no-ref for silence" if column == "ref" else ""
+                raise UsageError(f"{path} line {line}: the column {column} is empty{hint}")
         name = row["id"]
         if not _is_plain_name(name):
             raise UsageError(f"{path} line {line}: the id {name!r} is not a plain file name")
         if name in jobs:
             raise UsageError(f"{path} line {line}: the id {name!r} appears twice")
-        mic = _beside(base, row["mic"])
-        ref = _beside(base, row["ref"]) if use_ref else None
+        mic = beside(base, row["mic"])
+        ref = beside(base, row["ref"]) if use_ref else None
         folder = os.path.dirname(mic) if output_dir is None else output_dir
         jobs[name] = Job(name, mic, ref, _output_in(folder, name))
     if not jobs:
@@ -94,7 +109,7 @@ def jobs_from_directories(
     mics = _microphones(mic_dir)
     if not mics:
         raise UsageError(f"{mic_dir}: holds no microphone recordings (files named *{_MIC_SUFFIX}, or any audio)")
-    stems = [_stem(mic) for mic in mics]
+    stems = [file_stem(mic) for mic in mics]
     for stem in stems:
         if stems.count(stem) > 1:
             raise UsageError(f"{mic_dir}: {stem} exists in two formats; keep one")
@@ -139,8 +154,14 @@ def prepare_outputs(jobs: Iterable[Job], *, force: bool, output_dir: str | None 
 # -- manifests --------------------------------------------------------------------------------
 
 
-def _read_rows(path: str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """(line number, row) of every non-empty row, with the named columns present and filled."""
+def read_rows(path: str, columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> list[tuple[int, dict[str, str]]]:
+    """(line number, row) of every row of a TSV or CSV with a header, without those that are empty throughout.
+
+    A row has the named columns and the optional ones; a cell that is not there is the empty string.
+
+    Raises:
+        UsageError: the file cannot be read, or lacks one of ``columns``.
+    """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             head = file.readline(_MAX_CELL)
@@ -155,24 +176,16 @@ def _read_rows(path: str, columns: tuple[str, ...]) -> list[tuple[int, dict[str,
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise UsageError(f"{path}: cannot be read as a list of pairs ({reason})") from exc
-    out = []
-    for line, row in rows:
-        values = {name: (row[name] or "").strip() for name in columns}
-        if not any(values.values()):
-            continue
-        for name in columns:
-            if not values[name]:
-                hint = "; use --no-ref for silence" if name == "ref" else ""
-                raise UsageError(f"{path} line {line}: the column {name} is empty{hint}")
-        out.append((line, values))
-    return out
+    cells = [(line, {name: (row.get(name) or "").strip() for name in (*columns, *optional)}) for line, row in rows]
+    return [(line, values) for line, values in cells if any(values[name] for name in columns)]
 
 
 def _is_plain_name(name: str) -> bool:
     return not (name in (".", "..") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name))
 
 
-def _beside(base: str, cell: str) -> str:
+def beside(base: str, cell: str) -> str:
+    """The path in a manifest's cell, relative to the manifest's folder ``base``."""
     path = os.path.join(base, cell)
     return os.path.join(".", path) if path == STDIO else path  # a file of that name, not stdin
 
@@ -184,30 +197,36 @@ def _output_in(folder: str, name: str) -> str:
 # -- directories ------------------------------------------------------------------------------
 
 
-def _stem(path: str) -> str:
+def file_stem(path: str) -> str:
+    """File name without folder and extension."""
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def _audio_files(folder: str) -> list[str]:
+def audio_files(folder: str, *, outputs: bool = False) -> list[str]:
+    """Paths of the audio files in a folder by name; ``outputs`` keeps those named like our own outputs.
+
+    Raises:
+        UsageError: the folder cannot be listed.
+    """
     try:
         names = sorted(os.listdir(folder))
     except OSError as exc:
         raise UsageError(f"{folder}: cannot be listed ({exc.strerror or exc})") from exc
     audio = [name for name in names if os.path.splitext(name)[1].lower() in _EXTENSIONS and not name.startswith(".")]
-    return [os.path.join(folder, name) for name in audio if not _stem(name).endswith(OUTPUT_SUFFIX)]
+    return [os.path.join(folder, name) for name in audio if outputs or not file_stem(name).endswith(OUTPUT_SUFFIX)]
 
 
 def _microphones(folder: str) -> list[str]:
-    files = _audio_files(folder)
-    named = [path for path in files if _stem(path).endswith(_MIC_SUFFIX)]
-    return named or [path for path in files if not _stem(path).endswith(_REF_SUFFIXES)]
+    files = audio_files(folder)
+    named = [path for path in files if file_stem(path).endswith(_MIC_SUFFIX)]
+    return named or [path for path in files if not file_stem(path).endswith(_REF_SUFFIXES)]
 
 
 def _reference_table(folder: str) -> dict[str, list[str]]:
     """Files by stem, and by ``X*`` for a challenge name ``X_lpb`` or ``X_ref``."""
     table: dict[str, list[str]] = {}
-    for path in _audio_files(folder):
-        stem = _stem(path)
+    for path in audio_files(folder):
+        stem = file_stem(path)
         table.setdefault(stem, []).append(path)
         for suffix in _REF_SUFFIXES:
             if stem.endswith(suffix):

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import LocalVQEError
-from . import bench, enhance, export, inspect, models, train, verify
+from . import bench, enhance, evaluate, export, inspect, models, train, verify
 from .common import fail
 
 __all__ = ["app", "main"]
@@ -82,6 +82,8 @@ for _verb, _summary in (
     (train.train, "Train a model from recordings."),
 ):
     app.command(_verb.__name__, short_help=_summary)(_verb)
+# "eval" is Python's; the function has another name.
+app.command("eval", cls=evaluate.EvalCommand, short_help="Score models and outputs.")(evaluate.evaluate)
 app.add_typer(models.app, name="models", short_help="List, download and check models.")
 
 

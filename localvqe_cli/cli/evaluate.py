@@ -1,0 +1,291 @@
+"""``localvqe eval``: how good systems are, scenario by scenario."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import UsageError
+from .common import (
+    ForceOption,
+    JsonOption,
+    QuietOption,
+    VerboseOption,
+    configure_console,
+    detail,
+    emit_json,
+    fail,
+    say,
+)
+from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..evaluation import Clip, ClipOutcome, Settings, SystemInfo
+    from ..report import Report
+
+__all__ = ["EvalCommand", "evaluate"]
+
+MAX_JOBS = 256
+_STDOUT = "-"
+#: Options that may stand without a value, and what they mean then.
+_DEFAULT_FILES = {"--html": "eval.html", "--csv": "eval.csv", "--markdown": "eval.md"}
+
+
+class EvalCommand(TyperCommand):
+    """Lets the options of ``_DEFAULT_FILES`` stand alone: last, or before another option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given: list[str] = []
+        for index, arg in enumerate(args):
+            given.append(arg)
+            follower = args[index + 1] if index + 1 < len(args) else "--"
+            if arg in _DEFAULT_FILES and follower.startswith("-") and follower != _STDOUT:
+                given.append(_DEFAULT_FILES[arg])
+        return super().parse_args(ctx, given)
+
+
+def evaluate(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE", help="TSV or CSV with id, scenario, mic, ref; or a folder of *_mic, *_lpb."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="[NAME=]MODEL", help="Model to run and score; repeat for several."),
+    ] = None,
+    enhanced: Annotated[
+        list[str] | None,
+        typer.Option("--enhanced", metavar="[NAME=]DIR", help="Folder of outputs to score; repeat for several."),
+    ] = None,
+    mic: Annotated[str | None, typer.Option("--mic", metavar="DIR", help="Folder of mics, instead of SOURCE.")] = None,
+    ref: Annotated[str | None, typer.Option("--ref", metavar="DIR", help="Folder of references.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="DIR", help="Folder of clean speech.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", metavar="NAME", help="Of the clips that name none.")
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="LIST", help="aecmos, erle, dnsmos, sisdr, pesq, stoi, delay, clipping."),
+    ] = None,
+    align: Annotated[
+        bool, typer.Option("--align/--no-align", help="Let models have references shifted as enhance does.")
+    ] = True,
+    csv: Annotated[str | None, typer.Option("--csv", metavar="[FILE]", help="Per-clip rows as CSV. [eval.csv]")] = None,
+    markdown: Annotated[
+        str | None, typer.Option("--markdown", metavar="[FILE]", help="Tables as Markdown. [eval.md]")
+    ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="[FILE]", help="A page with tables, plots and sound. [eval.html]")
+    ] = None,
+    audio: Annotated[int, typer.Option("--audio", min=0, max=1000, metavar="N", help="Clips to hear in it.")] = 20,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="FILE", help="An earlier --json; exit 1 if a mean fell.")
+    ] = None,
+    max_drop: Annotated[
+        list[str] | None,
+        typer.Option("--max-drop", metavar="METRIC=X", help="How far it may fall, for example aecmos_echo=0.05."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=MAX_JOBS, metavar="N", help="Processes. [all cores]")
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep scores, and use those kept, found by content.")
+    ] = True,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Score models and outputs, scenario by scenario.
+
+    Runs each MODEL on the clips (the embedded one if nothing is named), takes the outputs in each DIR as they are, and
+    puts both beside the unprocessed mic. A clip that cannot be scored is named, the rest goes on, the exit code is 1.
+    """
+    configure_console(quiet=quiet, verbose=verbose)
+    from ..evaluation import baseline as earlier
+    from ..evaluation import evaluate as run
+
+    limits = earlier.parse_limits(max_drop or [])
+    if (baseline is None) != (not limits):
+        raise UsageError("--baseline and --max-drop belong together, for example --max-drop aecmos_echo=0.05")
+    means = earlier.load_baseline(baseline) if baseline is not None else {}
+    groups = _groups(metrics)
+    clips = _clips(source, mic, ref, target, scenario)
+    clips, systems = _systems(clips, model or [], enhanced or [])
+    lists = [path for path in (source, baseline) if path is not None]
+    files = _outputs({"csv": csv, "markdown": markdown, "html": html}, clips, lists, as_json=as_json, force=force)
+    settings = _settings(groups, systems, align=align, cache=cache)
+    for system in systems:
+        if system.kind == "model":
+            say(f"model: {system.name} ({system.model})")
+    with ProgressBar("scoring") as progress:
+        evaluation = run(clips, systems, settings, jobs=jobs or _cores(), progress=progress)
+    detail(f"{sum(clip.cached for clip in evaluation.clips)} of {len(evaluation.clips)} clips were in the cache")
+
+    from ..report import Report
+
+    falls = None if baseline is None else earlier.compare(evaluation, means, limits)
+    report = Report(evaluation, falls, baseline)
+    _render(report, files, clips, settings, audio=audio, as_json=as_json)
+    _conclude(report)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _groups(metrics: str | None) -> tuple[str, ...]:
+    from ..metrics import DEFAULT_GROUPS, GROUPS
+
+    if metrics is None:
+        return tuple(name for name in DEFAULT_GROUPS if GROUPS[name].installed or not GROUPS[name].optional)
+    chosen = [name.strip().lower() for name in metrics.split(",") if name.strip()]
+    for name in chosen:
+        if name not in GROUPS:
+            raise UsageError(f"--metrics {name}: no such metric; choose from {', '.join(GROUPS)}")
+    if not chosen:
+        raise UsageError(f"--metrics is empty; choose from {', '.join(GROUPS)}")
+    return tuple(name for name in GROUPS if name in chosen)
+
+
+def _clips(
+    source: str | None, mic: str | None, ref: str | None, target: str | None, scenario: str | None
+) -> list[Clip]:
+    from dataclasses import replace
+
+    from ..evaluation import clips_from_folders, read_source
+    from ..evaluation.scenario import UNKNOWN, normalised
+
+    if source is not None:
+        if mic is not None or ref is not None or target is not None:
+            raise UsageError("SOURCE lists mics, references and targets itself; drop --mic, --ref and --target")
+        return read_source(source, scenario=scenario)
+    if mic is None or ref is None:
+        raise UsageError("nothing to score: name a manifest or a folder, or --mic DIR --ref DIR")
+    clips = clips_from_folders(mic, ref, target)
+    if scenario is None:
+        return clips
+    return [replace(c, scenario=normalised(scenario)) if c.scenario == UNKNOWN else c for c in clips]
+
+
+def _systems(clips: list[Clip], models: list[str], folders: list[str]) -> tuple[list[Clip], list[SystemInfo]]:
+    from ..evaluation import SystemInfo, attach_outputs
+    from ..evaluation.systems import MIC, model_system, named, output_systems
+
+    places: dict[str, str] = {}
+    for text in folders:
+        name, folder = named(text)
+        name = name or os.path.basename(os.path.normpath(folder))
+        if name in places:
+            raise UsageError(f"two folders of outputs are called {name}; name one with --enhanced NAME=DIR")
+        places[name] = folder
+    clips = attach_outputs(clips, places)
+    outputs = output_systems(clips, places)
+    ran = [model_system(text) for text in models]
+    if not ran and not outputs:
+        ran = [model_system(None)]
+    systems = [SystemInfo(MIC, "unprocessed"), *ran, *outputs]
+    names = [system.name for system in systems]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two systems are called {name}; name one with NAME=...")
+    return clips, systems
+
+
+def _settings(groups: tuple[str, ...], systems: list[SystemInfo], *, align: bool, cache: bool) -> Settings:
+    from ..evaluation import Settings
+    from ..evaluation.cache import default_folder
+    from ..evaluation.systems import engine_identity
+
+    runs = any(system.kind == "model" for system in systems)
+    return Settings(groups, align, engine_identity() if runs else "", default_folder() if cache else None)
+
+
+def _outputs(
+    chosen: dict[str, str | None], clips: list[Clip], others: list[str], *, as_json: bool, force: bool
+) -> dict[str, str]:
+    """The files to write, by kind: all of them writable, none of them an input (``others`` beside the clips')."""
+    from ..atomic import check_output
+
+    files = {kind: path for kind, path in chosen.items() if path is not None}
+    on_stdout = [kind for kind, path in files.items() if path == _STDOUT]
+    if len(on_stdout) + as_json > 1:
+        raise UsageError("stdout takes one report only; give the others a file")
+    paths = [path for clip in clips for path in (clip.mic, clip.ref, clip.target, *clip.outputs.values()) if path]
+    inputs = {os.path.realpath(path) for path in [*paths, *others]}
+    for path in files.values():
+        if path == _STDOUT:
+            continue
+        check_output(path, force=force)
+        if os.path.realpath(path) in inputs:
+            raise UsageError(f"cannot write {path}: it is an input; choose another name")
+        if list(files.values()).count(path) > 1:
+            raise UsageError(f"{path} cannot hold two reports; choose another name")
+    return files
+
+
+def _render(
+    report: Report, files: dict[str, str], clips: list[Clip], settings: Settings, *, audio: int, as_json: bool
+) -> None:
+    """Write the files asked for, and one report to stdout."""
+    from ..report.csv import to_csv
+    from ..report.markdown import to_markdown
+
+    made = {"csv": lambda: to_csv(report), "markdown": lambda: to_markdown(report)}
+    for kind, path in files.items():
+        _write(path, _page(report, clips, settings, audio) if kind == "html" else made[kind]())
+    if as_json:
+        from ..report.json import to_document
+
+        emit_json(to_document(report))
+    elif _STDOUT not in files.values():
+        from rich.console import Console
+
+        from ..report.terminal import print_report
+
+        print_report(report, Console(highlight=False))
+
+
+def _page(report: Report, clips: list[Clip], settings: Settings, count: int) -> str:
+    from ..evaluation.scoring import signals_of
+    from ..report.html import chosen_clips, to_html
+
+    by_id = {clip.id: clip for clip in clips}
+    chosen = chosen_clips(report, count)
+    with ProgressBar("writing the page") as progress:
+        loaded = 0
+
+        def load(outcome: ClipOutcome) -> Any:
+            nonlocal loaded
+            loaded += 1
+            progress(loaded, len(chosen))
+            return signals_of(by_id[outcome.id], report.systems, settings)
+
+        return to_html(report, chosen, load, title="LocalVQE evaluation")
+
+
+def _write(path: str, text: str) -> None:
+    from ..atomic import atomic_output
+
+    if path == _STDOUT:
+        sys.stdout.write(text)
+        return
+    with atomic_output(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    say(f"{path}: written")
+
+
+def _conclude(report: Report) -> None:
+    """Say what went wrong or fell; exit code 1 if anything did."""
+    from ..report.terminal import problem_lines
+
+    for line in problem_lines(report):
+        fail(line)
+    for fall in report.falls or []:
+        fail(f"fell below the baseline: {fall}")
+    if report.problems or report.falls:
+        raise typer.Exit(1)

@@ -1,0 +1,50 @@
+"""The AEC challenge's scenarios and how names are read."""
+
+from __future__ import annotations
+
+import re
+
+from ..metrics import TalkType
+
+__all__ = ["CHALLENGE", "UNKNOWN", "from_name", "normalised", "sort_key", "talk_type"]
+
+#: The challenge's own, in the order of its tables.
+CHALLENGE = (
+    "doubletalk",
+    "doubletalk-with-movement",
+    "farend-singletalk",
+    "farend-singletalk-with-movement",
+    "nearend-singletalk",
+)
+UNKNOWN = "unknown"
+
+_PATTERN = re.compile(
+    r"(?:^|[-_. ])((?:doubletalk|farend[-_]singletalk|nearend[-_]singletalk)(?:[-_]with[-_]movement)?)"
+)
+_TALK = {"doubletalk": TalkType.DOUBLE, "farend": TalkType.FAR_END, "nearend": TalkType.NEAR_END}
+
+
+def normalised(name: str) -> str:
+    """``Farend_Singletalk`` -> ``farend-singletalk``; other names keep their words."""
+    return re.sub(r"[\s_]+", "-", name.strip().lower()) or UNKNOWN
+
+
+def from_name(stem: str) -> str:
+    """The scenario inside a file's name, ``unknown`` where there is none."""
+    found = _PATTERN.search(stem.lower())
+    return normalised(found.group(1)) if found else UNKNOWN
+
+
+def talk_type(scenario: str) -> TalkType | None:
+    """Who speaks in a (normalised) scenario; None where the name does not say.
+
+    A prefix such as ``synthetic-`` changes nothing.
+    """
+    found = _PATTERN.search(scenario)
+    return _TALK[re.split("[-_]", found.group(1))[0]] if found else None
+
+
+def sort_key(scenario: str) -> tuple[int, str]:
+    """The challenge's scenarios first, the others by name."""
+    known = CHALLENGE.index(scenario) if scenario in CHALLENGE else len(CHALLENGE)
+    return known, scenario

@@ -1,0 +1,62 @@
+"""What is compared: the unprocessed mic, models, and outputs that others computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import UsageError
+from .cache import file_sha256
+from .inputs import ENHANCED, Clip
+from .result import SystemInfo
+
+__all__ = ["MIC", "engine_identity", "model_system", "named", "output_systems"]
+
+#: Name of the unprocessed microphone, which is always among the systems.
+MIC = "mic"
+_DEFAULT = "default"
+
+
+def named(text: str) -> tuple[str | None, str]:
+    """``NAME=PATH`` taken apart; the name is None where there is none. A path that exists as written wins."""
+    name, equals, path = text.partition("=")
+    if not equals or os.path.exists(text) or os.sep in name:
+        return None, text
+    if not name or not path:
+        raise UsageError(f"{text}: expected NAME=PATH")
+    return name, path
+
+
+def model_system(text: str | None) -> SystemInfo:
+    """The system for ``-m TEXT``; loads the model once, so that a bad one fails before any work.
+
+    Raises:
+        ModelError: no such model, or it cannot be used.
+        EngineError: the engine cannot be loaded.
+    """
+    from ..engine import Enhancer
+    from ..models import resolve
+
+    name, model = (None, None) if text is None else named(text)
+    path = resolve(model)
+    enhancer = Enhancer(path)
+    if name is None:
+        # A file is called by its stem, a registry name by itself, so that reports of two releases can be compared.
+        name = _DEFAULT if model is None else Path(model).name.removesuffix(".gguf")
+    return SystemInfo(name, "model", str(path), enhancer.name, file_sha256(str(path)))
+
+
+def output_systems(clips: Sequence[Clip], folders: dict[str, str]) -> list[SystemInfo]:
+    """The systems whose outputs ``clips`` carry: ``folders`` by name, and those of the manifest itself."""
+    found = dict.fromkeys(name for clip in clips for name in clip.outputs)
+    return [SystemInfo(name, "files", folders.get(name, f"column or folder {ENHANCED!r}")) for name in found]
+
+
+@lru_cache(maxsize=1)
+def engine_identity() -> str:
+    """Changes whenever the engine may compute something else: part of the name of every score of a model."""
+    from ..engine import kernels, library_path
+
+    return f"{kernels()} {file_sha256(str(library_path()))}"

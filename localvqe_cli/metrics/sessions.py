@@ -1,0 +1,18 @@
+"""One-thread sessions of onnxruntime: many clips run in parallel processes, which must not each take every core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["one_thread_session"]
+
+
+def one_thread_session(path: str) -> Any:
+    """An ``InferenceSession`` that computes in the calling thread only."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

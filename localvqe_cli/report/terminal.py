@@ -1,0 +1,109 @@
+"""The table a person reads first: scenarios as sections, systems as rows, means as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..evaluation.statistics import Difference
+from ..metrics import Field, field
+from .model import HEADLINE, Report
+from .numbers import fixed, interval
+
+__all__ = ["print_report", "problem_lines"]
+
+_HEADINGS = {
+    "aecmos_echo": "AECMOS\necho",
+    "aecmos_deg": "AECMOS\ndeg",
+    "blind_erle_db": "blind\nERLE",
+    "erle_db": "\nERLE",
+    "dnsmos_ovrl": "DNSMOS\nOVRL",
+    "si_sdr_improvement_db": "SI-SDR\ngain",
+}
+_PROBLEMS = 20
+#: What the comparison of systems shows; the files have all of it.
+_COMPARED = ("aecmos_echo", "aecmos_deg", "erle_db", "dnsmos_ovrl", "si_sdr_improvement_db")
+
+
+def print_report(report: Report, console: Any) -> None:
+    """Print tables to a ``rich`` console."""
+    from rich.table import Table
+
+    shown = [item for item in report.fields if item.key in HEADLINE] or report.fields[:6]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("\nsystem", overflow="fold")
+    table.add_column("\nn", justify="right", no_wrap=True)
+    for item in shown:
+        table.add_column(_HEADINGS.get(item.key, item.label), justify="right", no_wrap=True)
+    for scenario, systems in report.table.items():
+        table.add_row(f"[bold]{_escape(scenario)}[/bold]")
+        for name, found in systems.items():
+            count = report.count(scenario, name)
+            if count:
+                cells = [fixed(found[item.key].mean if item.key in found else None, item) for item in shown]
+                table.add_row(f"  {_escape(name)}", str(count), *cells)
+    console.print(table)
+    _print_overall(report, console)
+    for text in report.notes:
+        console.print(text, markup=False)
+    _print_undefined(report, shown, console)
+    _print_differences(report, console)
+
+
+def _print_overall(report: Report, console: Any) -> None:
+    known = {name: value for name, value in report.overall.items() if value is not None}
+    if known:
+        text = ", ".join(f"{name} {value:.2f}" for name, value in known.items())
+        console.print(f"mean of AECMOS echo and deg over the challenge's scenarios: {text}", markup=False)
+
+
+def _print_undefined(report: Report, shown: list[Field], console: Any) -> None:
+    for item in shown:
+        for name in (info.name for info in report.systems):
+            lacking = sum(found[name][item.key].undefined for found in report.table.values() if item.key in found[name])
+            if lacking:
+                console.print(f"{item.label}, {name}: undefined for {lacking} clips, not averaged", markup=False)
+
+
+def _print_differences(report: Report, console: Any) -> None:
+    """Of the systems against the first of them, or against the mic where there is only one."""
+    names = [info.name for info in report.systems]
+    against = names[1] if len(names) > 2 else names[0]
+    rows = [row for row in report.differences if row.against == against and row.metric in _COMPARED]
+    if against != names[0]:
+        rows = [row for row in rows if row.system != names[0]]
+    told = [row for row in rows if row.significant and _visible(row)]
+    if not rows:
+        return
+    console.print(f"\ndifferences to {against} on the same clips, 95 % interval beside zero:", markup=False)
+    for row in told:
+        console.print(f"  {_difference(row)}", markup=False)
+    unclear = len(rows) - len(told)
+    if unclear:
+        console.print(
+            f"  {unclear} of {len(rows)} comparisons tell nothing: no visible difference, or the interval holds zero"
+        )
+
+
+def _visible(row: Difference) -> bool:
+    return float(fixed(row.mean, field(row.metric))) != 0.0
+
+
+def _difference(row: Difference) -> str:
+    item = field(row.metric)
+    sign = "+" if row.mean > 0 else ""
+    return (
+        f"{row.scenario}: {row.system} {item.label} {sign}{fixed(row.mean, item)} [{interval(row.ci, item)}], n {row.n}"
+    )
+
+
+def problem_lines(report: Report) -> list[str]:
+    """One line for each problem, the first twenty; then how many more there are."""
+    lines = [str(problem) for problem in report.problems[:_PROBLEMS]]
+    more = len(report.problems) - len(lines)
+    return [*lines, f"and {more} more; --json lists all"] if more > 0 else lines
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,222 @@
+"""Every metric against an independent computation or a published value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from localvqe_cli.metrics import FIELDS, GROUPS, ClipSignals, Failure, TalkType, Undefined
+from localvqe_cli.metrics import aecmos as aecmos_metric
+from localvqe_cli.metrics.erle import blind_erle_db, erle_db
+from localvqe_cli.metrics.sisdr import si_sdr_db
+
+RATE = 16000
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def noise(seconds: float, seed: int, level: float = 0.1) -> np.ndarray:
+    return (level * np.random.default_rng(seed).standard_normal(int(seconds * RATE))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """mic, ref and target of the repository's own sample."""
+    read = [sf.read(EXAMPLES / name, dtype="float32")[0] for name in ("sample_mic.wav", "sample_ref.wav")]
+    target, _ = sf.read(EXAMPLES / "sample_target.flac", dtype="float32")
+    return read[0], read[1], target
+
+
+def score(group: str, **signals: object) -> dict[str, object]:
+    return dict(GROUPS[group].compute(ClipSignals(**signals)))  # type: ignore[arg-type]
+
+
+# -- ERLE -------------------------------------------------------------------------------------
+
+
+def written_out_blind_erle(mic: np.ndarray, ref: np.ndarray, out: np.ndarray) -> float:
+    """The report's formula, frame by frame, with nothing shared with the implementation."""
+    count = min(len(mic), len(ref), len(out))
+    mic_rms, ref_rms, mic_energy, out_energy = [], [], [], []
+    start = 0
+    while start + 512 <= count:
+        x, r, y = (np.asarray(s[start : start + 512], np.float64) for s in (mic, ref, out))
+        mic_rms.append(np.sqrt(np.mean(x**2)))
+        ref_rms.append(np.sqrt(np.mean(r**2)))
+        mic_energy.append(np.sum(x**2))
+        out_energy.append(np.sum(y**2))
+        start += 256
+    p75 = np.percentile(ref_rms, 75)
+    chosen = [f for f in range(len(ref_rms)) if ref_rms[f] > p75 and mic_rms[f] < 2.0 * ref_rms[f]]
+    return float(10 * np.log10(sum(mic_energy[f] for f in chosen) / sum(out_energy[f] for f in chosen)))
+
+
+@pytest.mark.parametrize("lengths", [(40000, 40000, 40000), (40100, 39000, 39999)])
+def test_blind_erle_is_the_reports_formula(lengths: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(3)
+    loudness = np.repeat(rng.uniform(0.01, 1.0, 200), 256)[:40960].astype(np.float32)
+    ref = (noise(2.56, 1) * loudness)[: lengths[1]]
+    mic = noise(2.56, 2, 0.12)[: lengths[0]]
+    out = (mic * np.repeat(rng.uniform(0.05, 0.9, 200), 256)[: len(mic)]).astype(np.float32)[: lengths[2]]
+    assert blind_erle_db(mic, ref, out) == pytest.approx(written_out_blind_erle(mic, ref, out), abs=1e-9)
+
+
+def test_blind_erle_leaves_out_near_end_speech_and_quiet_far_end() -> None:
+    ref = noise(4.0, 1)
+    ref[: 2 * RATE] *= 0.01  # the far end is quiet in the first half
+    echo = 0.5 * ref
+    mic, out = echo.copy(), 0.1 * echo
+    mic[3 * RATE :] += noise(1.0, 2, 1.0)  # near-end speech, 20 dB above the reference, which is kept
+    out[3 * RATE :] = mic[3 * RATE :]
+    assert blind_erle_db(mic, ref, out.astype(np.float32)) == pytest.approx(20.0, abs=0.2)
+    assert erle_db(mic, out.astype(np.float32)) == pytest.approx(0.0, abs=0.1)
+
+
+def test_plain_erle_is_the_model_cards_ratio() -> None:
+    mic, out = noise(1.0, 1), noise(1.5, 2, 0.01)
+    wanted = 10 * np.log10(np.mean(mic.astype(float) ** 2) / np.mean(out[:RATE].astype(float) ** 2))
+    assert erle_db(mic, out) == pytest.approx(wanted)
+    assert erle_db(mic, (0.1 * mic).astype(np.float32)) == pytest.approx(20.0, abs=1e-4)
+
+
+def test_erle_without_a_value_says_why() -> None:
+    mic, silence = noise(1.0, 1), np.zeros(RATE, np.float32)
+    assert erle_db(mic, silence) == Undefined("the output is silent, so the ratio is infinite")
+    assert erle_db(silence, mic) == Undefined("the mic is silent")
+    # A silent or constant reference is nowhere above its own percentile.
+    assert isinstance(blind_erle_db(mic, silence, mic), Undefined)
+    assert isinstance(blind_erle_db(mic, np.full(RATE, 0.5, np.float32), mic), Undefined)
+    assert isinstance(blind_erle_db(mic[:511], mic[:511], mic[:511]), Undefined)
+
+
+# -- opinion scores ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("talk", "seconds", "rated"),
+    [
+        (TalkType.FAR_END, 10, (5, 10)),
+        (TalkType.FAR_END, 40, (20, 40)),
+        (TalkType.NEAR_END, 40, (0, 40)),
+        (TalkType.DOUBLE, 15, (0, 15)),
+        (TalkType.DOUBLE, 35, (25, 35)),
+        (TalkType.DOUBLE, 17, (16, 17)),
+    ],
+)
+def test_the_rated_part(talk: TalkType, seconds: int, rated: tuple[int, int]) -> None:
+    part = aecmos_metric.rated_part(talk, seconds * RATE)
+    assert (part.start, part.stop) == (rated[0] * RATE, rated[1] * RATE)
+
+
+def test_aecmos_equals_a_direct_call(pair: tuple[np.ndarray, ...]) -> None:
+    speechmos = pytest.importorskip("speechmos.aecmos", reason="the extra eval is not installed")
+    mic, ref, _ = pair
+    ref = ref[:-777]  # cut to the shortest, not padded
+    out = (0.5 * mic).astype(np.float32)
+    for talk, start in ((TalkType.DOUBLE, 0), (TalkType.FAR_END, len(ref) // 2), (TalkType.NEAR_END, 0)):
+        part = slice(start, len(ref))
+        wanted = speechmos.run({"lpb": ref[part], "mic": mic[part], "enh": out[part]}, sr=RATE, talk_type=talk.value)
+        found = score("aecmos", mic=mic, ref=ref, enhanced=out, talk=talk)
+        assert found["aecmos_echo"] == pytest.approx(wanted["echo_mos"], abs=1e-3)
+        assert found["aecmos_deg"] == pytest.approx(wanted["deg_mos"], abs=1e-3)
+
+
+def test_dnsmos_equals_a_direct_call(pair: tuple[np.ndarray, ...]) -> None:
+    speechmos = pytest.importorskip("speechmos.dnsmos", reason="the extra eval is not installed")
+    mic, ref, _ = pair
+    long = np.tile(mic, 3)[: 11 * RATE]
+    wanted = speechmos.run(long, RATE)
+    found = score("dnsmos", mic=long, ref=ref, enhanced=long)
+    for key, theirs in (("dnsmos_sig", "sig_mos"), ("dnsmos_bak", "bak_mos"), ("dnsmos_ovrl", "ovrl_mos")):
+        assert found[key] == pytest.approx(wanted[theirs], abs=1e-3)
+
+
+def test_opinion_scores_with_reservations(pair: tuple[np.ndarray, ...]) -> None:
+    speechmos = pytest.importorskip("speechmos.dnsmos", reason="the extra eval is not installed")
+    mic, ref, _ = pair
+    short = mic[: 3 * RATE]
+    ovrl = score("dnsmos", mic=short, ref=ref, enhanced=short)["dnsmos_ovrl"]
+    assert isinstance(ovrl, Failure)
+    assert "shorter than DNSMOS' window" in ovrl.reason
+    assert ovrl.value == pytest.approx(speechmos.run(short, RATE)["ovrl_mos"], abs=1e-3)
+    silence = np.zeros_like(mic)
+    assert isinstance(score("dnsmos", mic=mic, ref=ref, enhanced=silence)["dnsmos_sig"], Undefined)
+    # speechmos itself would give a silent output a score, since it scales each spectrum to its own maximum.
+    silent = score("aecmos", mic=mic, ref=ref, enhanced=silence, talk=TalkType.DOUBLE)
+    assert isinstance(silent["aecmos_echo"], Undefined)
+    assert isinstance(score("aecmos", mic=mic, ref=ref, enhanced=mic)["aecmos_echo"], Failure)
+    tiny = score("aecmos", mic=mic[:1000], ref=ref, enhanced=mic, talk=TalkType.FAR_END)["aecmos_deg"]
+    assert isinstance(tiny, Failure)
+    assert "shorter than AECMOS' window" in tiny.reason
+    # Beyond full scale speechmos refuses; the samples are flattened instead.
+    loud = score("aecmos", mic=mic, ref=ref, enhanced=(20 * mic).astype(np.float32), talk=TalkType.DOUBLE)
+    assert isinstance(loud["aecmos_echo"], float)
+
+
+# -- with a clean target ----------------------------------------------------------------------
+
+
+def test_si_sdr_by_its_geometry() -> None:
+    target = np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE).astype(np.float32)
+    other = np.cos(2 * np.pi * 200 * np.arange(RATE) / RATE).astype(np.float32)  # orthogonal, same power
+    mixture = (target + 0.1 * other).astype(np.float32)
+    assert si_sdr_db(mixture, target) == pytest.approx(20.0, abs=1e-3)
+    assert si_sdr_db((-7.0 * mixture + 0.5).astype(np.float32), target) == pytest.approx(20.0, abs=1e-2)
+    found = score("sisdr", mic=(target + other).astype(np.float32), ref=other, enhanced=mixture, target=target)
+    assert found["si_sdr_improvement_db"] == pytest.approx(20.0, abs=1e-3)
+    assert si_sdr_db(target, target) == Undefined("the output is the target itself, so the ratio is infinite")
+    assert isinstance(si_sdr_db(np.zeros_like(target), target), Undefined)
+
+
+def test_pesq_of_the_target_itself_is_the_scales_end(pair: tuple[np.ndarray, ...]) -> None:
+    pytest.importorskip("pesq", reason="the extra pesq is not installed")
+    mic, ref, target = pair
+    clean = score("pesq", mic=mic, ref=ref, enhanced=target, target=target)["pesq"]
+    assert clean == pytest.approx(4.644, abs=1e-3)  # P.862.2's mapping of a raw 4.5
+    worse = score("pesq", mic=mic, ref=ref, enhanced=mic, target=target)["pesq"]
+    assert isinstance(worse, float)
+    assert 1.0 < worse < 3.0
+    short = score("pesq", mic=mic, ref=ref, enhanced=mic[:3000], target=target)["pesq"]
+    assert isinstance(short, Failure)
+
+
+def test_stoi_of_the_target_itself_is_one(pair: tuple[np.ndarray, ...]) -> None:
+    pytest.importorskip("pystoi", reason="the extra pesq is not installed")
+    mic, ref, target = pair
+    assert score("stoi", mic=mic, ref=ref, enhanced=target, target=target)["stoi"] == pytest.approx(1.0, abs=1e-6)
+    worse = score("stoi", mic=mic, ref=ref, enhanced=mic, target=target)["stoi"]
+    assert isinstance(worse, float)
+    assert 0.2 < worse < 0.99
+    speech = slice(40000, 43000)  # a fifth of a second
+    short = score("stoi", mic=mic, ref=ref, enhanced=mic[speech], target=target[speech])["stoi"]
+    assert isinstance(short, Failure)
+
+
+# -- of the output alone ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", [0, 160, -80])
+def test_delay_of_a_shifted_output(late: int) -> None:
+    mic = noise(4.0, 5)
+    out = np.roll(0.3 * mic, late)
+    assert score("delay", mic=mic, ref=mic, enhanced=out)["delay_ms"] == pytest.approx(1000 * late / RATE, abs=0.1)
+
+
+def test_delay_is_not_guessed() -> None:
+    assert isinstance(score("delay", mic=noise(4, 1), ref=noise(4, 2), enhanced=noise(4, 3))["delay_ms"], Undefined)
+
+
+def test_clipped_samples_are_counted() -> None:
+    out = np.array([0.5, 1.0, -1.0, -1.5, 0.9999, 32767 / 32768], np.float32)
+    assert score("clipping", mic=out, ref=out, enhanced=out)["clipped"] == 4.0
+
+
+def test_the_table_of_fields_is_what_the_groups_compute(pair: tuple[np.ndarray, ...]) -> None:
+    mic, ref, target = pair
+    for group in GROUPS.values():
+        if group.installed:
+            found = score(group.name, mic=mic, ref=ref, enhanced=mic, target=target, talk=TalkType.DOUBLE)
+            assert tuple(sorted(found)) == tuple(sorted(group.fields))
+    assert len({item.key for item in FIELDS}) == len(FIELDS)
