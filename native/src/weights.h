@@ -4,6 +4,7 @@
 #include "gguf_reader.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
+#include "tensor_table.h"
 
 #include <memory>
 #include <string>
@@ -15,8 +16,10 @@ namespace localvqe {
 struct Loader {
     const GgufFile & file;
     const Kernels & kernels;
+    const std::map<std::string, std::vector<uint64_t>> & shapes; // of the model's table
 
-    std::vector<float> read(const std::string & name) const { return file.read_f32(name); }
+    // Elements in PyTorch order, whatever the tensor is stored as.
+    std::vector<float> read(const std::string & name) const;
 };
 
 } // namespace localvqe

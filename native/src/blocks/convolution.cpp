@@ -6,7 +6,7 @@ namespace localvqe {
 
 ConvOp::ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
                const Frames & in, const Frames * residual, Frames & out)
-    : Op(block), kernels_(kernels), conv_(weights.packed()), shape_(shape), in_(in), residual_(residual), out_(out) {
+    : Op(block), kernels_(kernels), tensor_(weights.tensor), conv_(weights.packed()), shape_(shape), in_(in), residual_(residual), out_(out) {
     const int channels = conv_.outputs / shape.groups;
     call_.step = shape.stride * in.channels();
     call_.activation = shape.activation;
@@ -55,12 +55,39 @@ void ConvOp::run(int frames, int thread, int n_threads) {
     }
 }
 
+void ConvOp::forget() {
+    squares_.assign(size_t(in_.channels()), 0.0);
+    observed_ = 0;
+}
+
+void ConvOp::observe(int frames) {
+    for (int t = 0; t < frames; ++t) {
+        const float * x = in_.row(t);
+        for (int f = 0; f < in_.bins(); ++f) {
+            for (size_t c = 0; c < squares_.size(); ++c, ++x) {
+                squares_[c] += double(*x) * double(*x);
+            }
+        }
+    }
+    observed_ += uint64_t(frames) * uint64_t(in_.bins());
+}
+
+std::vector<float> ConvOp::input_power(const std::string & tensor) const {
+    std::vector<float> power;
+    if (tensor == tensor_ && observed_ > 0) {
+        for (double sum : squares_) {
+            power.push_back(float(sum / double(observed_)));
+        }
+    }
+    return power;
+}
+
 std::unique_ptr<ConvWeights> load_conv(const Loader & loader, const std::string & name, int outputs, int inputs, int kh, int kw,
                                        const std::vector<float> & scale, const std::vector<float> & shift) {
     const std::vector<float> weight = loader.read(name + ".weight");
     const std::vector<float> bias = loader.read(name + ".bias");
     const auto gain = [&](int o) { return scale.empty() ? 1.0f : scale[size_t(o) % scale.size()]; };
-    return std::unique_ptr<ConvWeights>(new ConvWeights(
+    std::unique_ptr<ConvWeights> packed(new ConvWeights(
         loader.kernels, outputs, kh, kw * inputs, false,
         [&](int o, int row, int tap) {
             // A channel-last window holds bin 0's channels, then bin 1's.
@@ -73,6 +100,8 @@ std::unique_ptr<ConvWeights> load_conv(const Loader & loader, const std::string 
             const float b = bias[size_t(o)] * gain(o);
             return shift.empty() ? b : b + shift[size_t(o) % shift.size()];
         }));
+    packed->tensor = name + ".weight";
+    return packed;
 }
 
 } // namespace localvqe

@@ -22,15 +22,21 @@ public:
            const Frames & in, const Frames * residual, Frames & out);
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override;
+    void observe(int frames) override;
+    std::vector<float> input_power(const std::string & tensor) const override;
+    void forget() override;
 
 private:
     const Kernels & kernels_;
+    std::string tensor_;
     PackedConv conv_;
     ConvShape shape_;
     const Frames & in_;
     const Frames * residual_;
     Frames & out_;
     ConvCall call_;
+    std::vector<double> squares_; // per input channel, over the observed frames
+    uint64_t observed_ = 0;       // values per channel
 };
 
 // Weights of `name`.{weight,bias} in (O, I, kh, kw) order, packed; scale/shift (may be empty) are applied to output

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace localvqe {
@@ -21,6 +22,8 @@ public:
     ConvWeights & operator=(const ConvWeights &) = delete;
 
     const PackedConv & packed() const { return packed_; }
+
+    std::string tensor; // whose weights these are; empty for the codec
 
 private:
     std::vector<Panel> panels_;
