@@ -19,6 +19,8 @@ __all__ = [
     "DEFAULT_DMAX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
+    "QUANTIZATION_PREFIX",
+    "SHAPE_PREFIX",
     "VERSION_NAMES",
     "ModelConfig",
     "block_name",
@@ -27,6 +29,10 @@ __all__ = [
 ARCHITECTURE = "localvqe"
 KEY_PREFIX = "localvqe."
 BN_FOLDED_KEY = "localvqe.bn_folded"
+#: Before a quantized tensor's name: the shape that its padded matrix stands for.
+SHAPE_PREFIX = "localvqe.shape."
+#: Before what is known about how a file was quantized.
+QUANTIZATION_PREFIX = "localvqe.quantization."
 
 #: Published model lines by architecture version, for messages.
 VERSION_NAMES = {1: "v1", 2: "v1.1", 3: "v1.2 and v1.3"}

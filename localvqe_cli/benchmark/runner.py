@@ -107,7 +107,7 @@ def run_bench(
         model=ModelFacts(
             name=enhancer.name,
             version=enhancer.config.version,
-            parameters=sum(info.elements for info in facts.tensors.values()),
+            parameters=sum(info.parameters for info in facts.tensors.values()),
             type="+".join(types),
             mmac_per_hop=macs / 1e6,
         ),
