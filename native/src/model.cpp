@@ -20,7 +20,7 @@ Model::Model(const GgufFile & file, const Kernels & kernels) : config_(ModelConf
     check_tensors(file, config_);
     name_ = file.string_or_empty("general.name");
     const auto shapes = tensor_shapes(config_);
-    const Loader loader{file, kernels, shapes};
+    const Loader loader{file, kernels, shapes, prefers_integers(kernels)};
     filterbank = Filterbank::load(loader, config_);
     for (const BlockShape & b : block_shapes(config_)) {
         if (b.decoder) {

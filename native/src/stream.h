@@ -36,6 +36,7 @@ private:
     int last_frames_ = 1;
     Graph graph_;
     std::deque<Frames> storage_;
+    std::deque<IntFrames> integers_;
     std::deque<Tap> taps_;
     AlignedFloats s4d_state_;
     AlignedFloats overlap_tail_;

@@ -316,8 +316,8 @@ void test_transforms() {
 
 int main() {
     test_transforms();
-    const Kernels * sets[4] = {};
-    const int n = available_kernels(sets, 4);
+    const Kernels * sets[kMaxKernelSets] = {};
+    const int n = available_kernels(sets, kMaxKernelSets);
     for (int i = 0; i < n; ++i) {
         std::printf("%s\n", sets[i]->name);
         test_activations(*sets[i]);

@@ -139,9 +139,9 @@ Frames & Align::build(Builder & b, Frames & mic, Frames & far) const {
     ConvShape one;
     one.positions = mic.bins();
     Frames & q = b.plain(mic.bins(), hidden);
-    b.add<ConvOp>("align", *pconv_mic, one, mic, nullptr, q);
+    add_conv(b, "align", *pconv_mic, one, mic, nullptr, q);
     Frames & k = b.make(far.bins(), hidden, dmax - 1, 0, 0);
-    b.add<ConvOp>("align", *pconv_ref, one, far, nullptr, k);
+    add_conv(b, "align", *pconv_ref, one, far, nullptr, k);
     Frames & v = b.make(dmax, hidden, kSmoothFrames - 1, 1, 1);
     b.add<SimilarityOp>("align", q, k, v);
     Frames & delay = b.plain(dmax, 1);

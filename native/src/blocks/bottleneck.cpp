@@ -84,12 +84,12 @@ Frames & Bottleneck::build(Builder & b, Frames & in, AlignedFloats & state) cons
     ConvShape linear;
     linear.positions = 1;
     Frames & v = b.plain(1, hidden);
-    b.add<ConvOp>("bottleneck", *input_proj, linear, in, nullptr, v);
+    add_conv(b, "bottleneck", *input_proj, linear, in, nullptr, v);
     Frames & y = b.plain(1, hidden);
     Frames & skipped = b.plain(in.bins(), in.channels());
     b.add<S4dOp>("bottleneck", *this, state, in, v, y, skipped);
     Frames & out = b.activation(in.bins(), in.channels());
-    b.add<ConvOp>("bottleneck", *output_proj, linear, y, &skipped, out);
+    add_conv(b, "bottleneck", *output_proj, linear, y, &skipped, out);
     b.tap("bottleneck", out);
     return out;
 }

@@ -15,11 +15,30 @@ struct ConvShape {
     bool planar = false;               // output as [channel][bin]
 };
 
+// Puts a convolution into the graph: out = activation(conv(in)) + residual. residual may be null; otherwise it is laid out
+// like out. `in` must be a window (conv_input) unless the weights are integers, which get a window of their own.
+void add_conv(Builder & b, const std::string & block, const ConvWeights & weights, const ConvShape & shape, Frames & in,
+              const Frames * residual, Frames & out);
+
+// Frames as integers, for an integer convolution.
+class ToIntegersOp : public Op {
+public:
+    ToIntegersOp(const std::string & block, const Kernels & kernels, const Frames & in, IntFrames & out)
+        : Op(block), kernels_(kernels), in_(in), out_(out) {}
+    void run(int frames, int thread, int n_threads) override;
+    bool shared(int frames) const override { return frames > 1; }
+
+private:
+    const Kernels & kernels_;
+    const Frames & in_;
+    IntFrames & out_;
+};
+
 class ConvOp : public Op {
 public:
-    // out = activation(conv(in)) + residual. residual may be null; otherwise it is laid out like out.
+    // integers: the input of integer weights, else null.
     ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
-           const Frames & in, const Frames * residual, Frames & out);
+           const Frames & in, const IntFrames * integers, const Frames * residual, Frames & out);
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override;
     void observe(int frames) override;
@@ -32,6 +51,7 @@ private:
     PackedConv conv_;
     ConvShape shape_;
     const Frames & in_;
+    const IntFrames * integers_;
     const Frames * residual_;
     Frames & out_;
     ConvCall call_;

@@ -103,7 +103,7 @@ Frames & Filterbank::build_analysis(Builder & b, const std::string & name, Frame
     } else {
         ConvShape shape;
         shape.positions = 1;
-        b.add<ConvOp>("analysis", *analysis, shape, samples, nullptr, spectrum);
+        add_conv(b, "analysis", *analysis, shape, samples, nullptr, spectrum);
     }
     b.taps.push_back({name, &spectrum, kBins, 2, 2, 1});
     return spectrum;
@@ -116,7 +116,7 @@ Frames & Filterbank::build_synthesis(Builder & b, Frames & enhanced, AlignedFloa
     } else {
         ConvShape shape;
         shape.positions = 1;
-        b.add<ConvOp>("synthesis", *synthesis, shape, enhanced, nullptr, frame);
+        add_conv(b, "synthesis", *synthesis, shape, enhanced, nullptr, frame);
     }
     Frames & out = b.plain(1, kHop);
     b.add<OverlapAddOp>("synthesis", overlap_gain, frame, tail, out);

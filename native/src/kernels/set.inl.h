@@ -1,7 +1,11 @@
-// Body of one kernel set. The including file defines LVQE_SET (its name), LVQE_LANES and LVQE_ACCUMULATORS, and is
+// Body of one kernel set. The including file defines LVQE_SET (its name), LVQE_LANES, LVQE_ACCUMULATORS and LVQE_INTEGER_IS_FASTER, and is
 // compiled with the flags of its instruction set.
 
 #include "kernels.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace localvqe {
 namespace {
@@ -10,13 +14,15 @@ namespace {
 
 #include "conv.inl.h"
 
+#include "int_conv.inl.h"
+
 #include "blocks.inl.h"
 
 } // namespace
 
 extern const Kernels LVQE_SET;
 const Kernels LVQE_SET = {
-    LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, conv, norm_stats, norm_apply, power_law, similarity, dot,
+    LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, LVQE_INTEGER_IS_FASTER, conv, int_conv, to_integers, norm_stats, norm_apply, power_law, similarity, dot,
     softmax, weighted_sum, s4d_step, mask, peak, activate,
 };
 
