@@ -62,6 +62,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "localvqe_profile_count": (ctypes.c_int, [_HANDLE]),
     "localvqe_profile_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
     "localvqe_profile_ns": (ctypes.c_double, [_HANDLE, ctypes.c_int]),
+    "localvqe_integer_layers": (ctypes.c_int, [_HANDLE]),
     "localvqe_set_observing": (ctypes.c_int, [_HANDLE, ctypes.c_int]),
     "localvqe_input_power": (ctypes.c_int, [_HANDLE, ctypes.c_char_p, _FLOATS, ctypes.c_int]),
     "localvqe_quantize_rows": (
@@ -124,7 +125,7 @@ def get_library_dir() -> str:
 
 
 def kernels() -> str:
-    """Instruction set of the kernels in use: avx512, avx2, neon, portable or wide."""
+    """Instruction set of the kernels in use: avx512vnni, avx512, avx2, neon, portable or wide."""
     return str(_library().localvqe_kernels().decode())
 
 
@@ -341,6 +342,10 @@ class Stream:
             self._lib.localvqe_profile_name(self._ctx, i).decode(): float(self._lib.localvqe_profile_ns(self._ctx, i))
             for i in range(self._lib.localvqe_profile_count(self._ctx))
         }
+
+    def integer_layers(self) -> int:
+        """How many convolutions run as integer products; 0 for an F32 model."""
+        return int(self._lib.localvqe_integer_layers(self._ctx))
 
     def set_observing(self, enabled: bool) -> None:
         """Start (anew) or stop the statistics that :meth:`input_power` reports."""

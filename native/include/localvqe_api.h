@@ -93,7 +93,7 @@ LOCALVQE_API void localvqe_print_profile(uintptr_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
 
-/* "0.1.0"; and the kernel set in use: avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
+/* "0.1.0"; and the kernel set in use: avx512vnni, avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
 LOCALVQE_API const char * localvqe_version(void);
 LOCALVQE_API const char * localvqe_kernels(void);
 
@@ -134,6 +134,11 @@ LOCALVQE_API double localvqe_measure_peak(double seconds);
 
 /* Switches profiling on (1) or off (0) and clears its counters. */
 LOCALVQE_API int localvqe_set_profiling(uintptr_t ctx, int enabled);
+
+/* How many convolutions of this model run as integer products: those stored as Q8_0 (with at least 8 input channels), where
+ * the kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
+ * or =f32 in the environment overrides that choice for models loaded afterwards. */
+LOCALVQE_API int localvqe_integer_layers(uintptr_t ctx);
 
 /* Calibration: after localvqe_set_observing(ctx, 1), everything processed by hop is added up; localvqe_input_power copies the
  * mean square of each channel that the layer of this weight tensor ("mic_enc2.conv.weight") has read, and returns how many

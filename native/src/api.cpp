@@ -467,6 +467,10 @@ double localvqe_measure_peak(double seconds) {
     }
 }
 
+int localvqe_integer_layers(uintptr_t ctx) {
+    return ctx == 0 ? kNull : handle<Context>(ctx)->stream().integer_layers();
+}
+
 int localvqe_set_observing(uintptr_t ctx, int enabled) {
     if (ctx == 0) {
         return kNull;

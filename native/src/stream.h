@@ -24,6 +24,8 @@ public:
     const Model & model() const { return *model_; }
     Graph & graph() { return graph_; }
     const std::deque<Tap> & taps() const { return taps_; }
+    // Convolutions that run as integer products.
+    int integer_layers() const { return int(integers_.size()); }
     // Copies the block output of the latest hop in (dim0, dim1) order.
     void read_tap(const Tap & tap, float * out) const;
 

@@ -113,14 +113,13 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
 using TileFunction = void (*)(const ConvCall &, const Panel &, int);
 
 // Positions one micro-kernel handles for a panel of V vectors.
-LVQE_INLINE int positions_per_tile(int vectors) {
-    const int p = LVQE_ACCUMULATORS / vectors;
-    return p < 1 ? 1 : p > 8 ? 8 : p;
+constexpr int positions_per_tile(int accumulators, int vectors) {
+    return accumulators / vectors < 1 ? 1 : accumulators / vectors > 8 ? 8 : accumulators / vectors;
 }
 
 // Every tile size of a kernel: Tiles::get<P, V>() is the function for P positions and V vectors.
 template <class Tiles, int V> static TileFunction tile_function(int p) {
-    constexpr int limit = LVQE_ACCUMULATORS / V < 1 ? 1 : LVQE_ACCUMULATORS / V > 8 ? 8 : LVQE_ACCUMULATORS / V;
+    constexpr int limit = positions_per_tile(Tiles::accumulators, V);
     switch (p) {
         case 8: return Tiles::template get<(limit >= 8 ? 8 : limit), V>();
         case 7: return Tiles::template get<(limit >= 7 ? 7 : limit), V>();
@@ -153,7 +152,7 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
     }
     for (int i = 0; i < c.conv->n_panels; ++i) {
         const Panel & panel = c.conv->panels[i];
-        const int most = positions_per_tile(panel.vectors);
+        const int most = positions_per_tile(Tiles::accumulators, panel.vectors);
         const int tiles = (count + most - 1) / most;
         int position = first;
         // Even tiles: 8 positions at most 6 wide are 4 + 4, not 6 + 2.
@@ -166,6 +165,7 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
 }
 
 struct FloatTiles {
+    static constexpr int accumulators = LVQE_ACCUMULATORS;
     template <int P, int V> static TileFunction get() { return conv_tile<P, V>; }
 };
 

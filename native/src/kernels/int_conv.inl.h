@@ -25,6 +25,13 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
     return pair - vint{};
 }
 
+// Where the product is an instruction of its own, it needs a register besides.
+#if defined(__AVX512VNNI__)
+#define LVQE_INT_ACCUMULATORS LVQE_ACCUMULATORS
+#else
+#define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
+#endif
+
 template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position) {
     vfloat acc[P][V];
     const PackedConv & conv = *c.conv;
@@ -89,6 +96,7 @@ template <int P, int V> static void int_conv_tile(const ConvCall & c, const Pane
 }
 
 struct IntTiles {
+    static constexpr int accumulators = LVQE_INT_ACCUMULATORS;
     template <int P, int V> static TileFunction get() { return int_conv_tile<P, V>; }
 };
 

@@ -64,11 +64,12 @@ ConvWeights::ConvWeights(const Kernels & kernels, int outputs, int rows, int tap
             column = end;
         }
     }
-    integers_.assign(bias_.size() * size_t(packed_.pairs) * 2, 0);
+    integers_ = AlignedFloats(bias_.size() * size_t(packed_.pairs));
+    int16_t * const integers = reinterpret_cast<int16_t *>(integers_.data());
     scales_ = AlignedFloats(bias_.size() * segments_.size());
     for (const Panel & panel : panels_) {
         const int width = panel.vectors * kernels.lanes;
-        int16_t * w = integers_.data() + size_t(panel.first) * size_t(packed_.pairs) * 2;
+        int16_t * w = integers + size_t(panel.first) * size_t(packed_.pairs) * 2;
         float * scales = scales_.data() + size_t(panel.first) * segments_.size();
         for (size_t s = 0; s < segments_.size(); ++s, scales += width) {
             for (int o = 0; o < width && panel.first + o < outputs; ++o) {
@@ -80,7 +81,7 @@ ConvWeights::ConvWeights(const Kernels & kernels, int outputs, int rows, int tap
             w += segments_[s].pairs * width * 2;
         }
     }
-    packed_.integers = integers_.data();
+    packed_.integers = integers;
     packed_.scales = scales_.data();
     packed_.segments = segments_.data();
     packed_.n_segments = int(segments_.size());

@@ -35,7 +35,7 @@ private:
 
     std::vector<Panel> panels_;
     std::vector<Segment> segments_;
-    std::vector<int16_t> integers_;
+    AlignedFloats integers_; // two integers each
     AlignedFloats scales_;
     AlignedFloats weights_;
     AlignedFloats bias_;
