@@ -101,7 +101,8 @@ def run_bench(
     per_stream = _rss_per_stream(enhancer, mic, ref)
     profile = _profile(first, mic, ref) if options.profile else None
     facts = scan(enhancer.path)
-    types = sorted({info.type.name for info in facts.tensors.values()})
+    # Norms and biases are F32 in every file; what it is named by is the rest.
+    types = sorted({info.type.name for info in facts.tensors.values()} - {"F32"}) or ["F32"]
     return BenchReport(
         machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * max(peaks) / 1e9),
         model=ModelFacts(
@@ -116,6 +117,7 @@ def run_bench(
         peak_rss_mb=peak_rss_mb(),
         engine_rss_mb=engine_rss,
         rss_per_stream_mb=per_stream,
+        integer_layers=first.integer_layers(),
         profile_us=profile,
     )
 

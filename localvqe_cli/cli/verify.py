@@ -46,8 +46,7 @@ def verify(
     from .. import verify as verification
 
     microphone, reference = _signals(mic, ref)
-    limit = verification.BLOCK_TOLERANCE if tolerance is None else tolerance
-    result = verification.verify(checkpoint, model, mic=microphone, ref=reference, tolerance=limit)
+    result = verification.verify(checkpoint, model, mic=microphone, ref=reference, tolerance=tolerance)
     for text in result.notes:
         note(text)
     if as_json:

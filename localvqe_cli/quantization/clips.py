@@ -91,9 +91,8 @@ def _read(name: str, mic_path: str, ref_path: str | None) -> Clip:
 
     mic = read_at_model_rate(mic_path, MAX_SECONDS)
     if mic.size < MIN_SECONDS * RATE:
-        raise AudioError(
-            f"{mic_path}: {mic.size / RATE:.2f} s, too short to calibrate with; it needs {MIN_SECONDS:g} s"
-        )
+        seconds = mic.size / RATE
+        raise AudioError(f"{mic_path}: {seconds:.2f} s, too short to calibrate with; it needs {MIN_SECONDS:g} s")
     if not np.isfinite(mic).all():
         raise AudioError(f"{mic_path}: holds samples that are not finite")
     if float(np.sqrt(np.mean(np.square(mic, dtype=np.float64)))) < 10 ** (SILENCE_DBFS / 20):

@@ -63,7 +63,8 @@ class Bench:
         """Noise over signal power of each clip, (clips,), with some tensors replaced."""
         found = self._run(self._tensors | dict(changed))
         errors = [np.sum(np.square(y - want, dtype=np.float64)) for y, want in zip(found, self._outputs, strict=True)]
-        return np.array(errors) / self._powers
+        result: Noise = np.array(errors) / self._powers
+        return result
 
     def excerpts(self, seconds: float) -> Bench:
         """The same model on the liveliest ``seconds`` of each clip."""

@@ -82,8 +82,8 @@ def search(
 ) -> Outcome:
     """Start with the coarsest types and raise tensors until every clip's SNR reaches ``bound`` dB.
 
-    Errors of different tensors hardly correlate, so their noise adds up: that predicts a plan, and ``measured`` (noise over
-    signal power of each clip with the whole plan in place) corrects the prediction. Each step takes the tensor
+    Errors of different tensors hardly correlate, so their noise adds up: that predicts a plan, and ``measured`` (noise
+    over signal power of each clip with the whole plan in place) corrects the prediction. Each step takes the tensor
     that lowers the noise of the clips below the bound most for each byte it costs.
 
     If the bound cannot be met without raising more than half of the weights to F32, the best plan found is returned.

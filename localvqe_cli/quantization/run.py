@@ -145,9 +145,8 @@ def quantize(
     model = gguf_file.read(source)
     already = sorted({info.type.name for info in model.tensors.values()} - {F32})
     if already:
-        raise ModelError(
-            f"{source} is quantized already ({', '.join(already)}); quantize the F32 file it was made from"
-        )
+        types = ", ".join(already)
+        raise ModelError(f"{source} is quantized already ({types}); quantize the F32 file it was made from")
     check_output(target, force=force, inputs=[source])
     work = _Work(model, kind, _kept(model, keep))
     outcome: Outcome | None = None
