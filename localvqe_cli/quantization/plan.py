@@ -18,6 +18,18 @@ __all__ = ["Candidate", "Outcome", "built_in_plan", "search"]
 Noise = NDArray[np.float64]
 Plan = dict[str, str]
 
+#: target -> start of a name -> type. From the calibrated plans of three models (docs/quantization.md): the stages next
+#: to input and output, which have most bins and least weights, need finer types; the deep ones hardly matter.
+BUILT_IN = {
+    "Q4_K": {
+        "mic_enc1.": "Q6_K",
+        "mic_enc2.": "Q6_K",
+        "far_enc1.": "Q6_K",
+        "far_enc2.": "Q6_K",
+        "mic_enc3.conv.": "Q5_K",
+        "dec1.": "Q6_K",
+    }
+}
 #: The part of all weights that may be raised back to F32; with more, a file would be quantized in name only.
 MAX_F32_SHARE = 0.5
 _MAX_ROUNDS = 12
@@ -58,20 +70,14 @@ class Outcome:
 
 def built_in_plan(shapes: Mapping[str, tuple[int, ...]], target: str) -> Plan:
     """Types without calibration: ``target``, but finer where it hurt on every model measured (docs/quantization.md)."""
+    finest_first = [F32, *QUANTIZED_TYPES]
     plan = {}
     for name, shape in shapes.items():
         wanted = next((kind for prefix, kind in BUILT_IN.get(target, {}).items() if name.startswith(prefix)), target)
-        finest_first = list(QUANTIZED_TYPES)
-        ladder = [kind for kind in choices(shape, target) if kind != F32]
-        # The coarsest that is no coarser than wanted.
-        plan[name] = next(
-            (kind for kind in ladder if finest_first.index(kind) <= finest_first.index(wanted)), ladder[-1]
-        )
+        # The smallest that is no coarser than wanted.
+        ladder = choices(shape, target)
+        plan[name] = next(kind for kind in ladder if finest_first.index(kind) <= finest_first.index(wanted))
     return plan
-
-
-#: target -> name prefix -> type.
-BUILT_IN: dict[str, dict[str, str]] = {"Q4_K": {}}
 
 
 def search(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import gguf_file
 from ..atomic import check_output
 from ..config import QUANTIZATION_PREFIX, SHAPE_PREFIX
-from ..errors import ModelError, UsageError
+from ..errors import EngineError, ModelError, UsageError
 from ..tensor_check import names as listed
 from ..tensors import quantizable_shapes
 from .formats import F32, TYPES, choices, pack, stored_bytes, unpacked, weight_error
@@ -216,18 +217,30 @@ class _Work:
     """The tensors of a model, and their quantized forms as far as they were needed."""
 
     def __init__(self, model: gguf_file.GGUFModel, kind: str, kept: set[str]) -> None:
+        self.path = model.path
         self.config = model.config
         self.kind = kind
         self.arrays: dict[str, Any] = {name: model.array(name) for name in model.tensors}
         self.all_shapes = quantizable_shapes(model.config)
-        self.shapes = {name: shape for name, shape in self.all_shapes.items() if name not in kept}
+        # Rows of a few weights would only grow by padding.
+        self.shapes = {
+            name: shape for name, shape in self.all_shapes.items() if name not in kept and choices(shape, kind) != [F32]
+        }
+        if not self.shapes:
+            raise ModelError(f"{self.path}: holds no tensor that {kind} would make smaller")
         self._importance: dict[str, Weight] = {}
         self._packed: dict[tuple[str, str], gguf_file.PackedTensor] = {}
         self._candidates: dict[str, Candidate] = {}
 
     def pack(self, name: str, kind: str) -> gguf_file.PackedTensor:
         if (name, kind) not in self._packed:
-            self._packed[name, kind] = pack(self.arrays[name], kind, self._importance.get(name))
+            try:
+                self._packed[name, kind] = pack(self.arrays[name], kind, self._importance.get(name))
+            except EngineError as exc:
+                raise ModelError(
+                    f"{self.path}: tensor {name} cannot be stored as {kind}: its weights are too large for "
+                    f"half-precision scales; leave it alone with --keep {name}"
+                ) from exc
         return self._packed[name, kind]
 
     def packed(self, plan: dict[str, str]) -> dict[str, gguf_file.PackedTensor]:
@@ -278,6 +291,17 @@ class _Work:
         return TensorSummary(name, kind, shape, stored_bytes(shape, kind), stored_bytes(shape, F32), alone)
 
 
+def _can_be_written(key: str, value: Any) -> bool:
+    """Is this key of somebody else's file one that ours can carry on?"""
+    if not re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*", key) or value in ("", []):
+        return False
+    if isinstance(value, list):
+        return all(isinstance(item, str) for item in value)
+    if isinstance(value, float):
+        return abs(value) < 3e38
+    return isinstance(value, str) or -(1 << 63) <= value < 1 << 63
+
+
 def _metadata(
     model: gguf_file.GGUFModel,
     work: _Work,
@@ -294,7 +318,9 @@ def _metadata(
     metadata: dict[str, gguf_file.MetadataValue] = {
         key: value
         for key, value in model.metadata.items()
-        if key not in contract and not key.startswith((SHAPE_PREFIX, QUANTIZATION_PREFIX)) and value not in ("", [])
+        if key not in contract
+        and not key.startswith((SHAPE_PREFIX, QUANTIZATION_PREFIX))
+        and _can_be_written(key, value)
     }
     kinds = [kind for kind in (*gguf_file.QUANTIZED_TYPES, F32) if kind in plan.values()]
     mix = ", ".join(f"{list(plan.values()).count(kind)} {kind}" for kind in kinds)
