@@ -339,7 +339,7 @@ def _metadata(
             "calibration_seconds": float(round(recordings.seconds, 1)),
             "calibration_sha256": recordings.sha256,
             "bound_db": float(bound),
-            "snr_db": float(np.median(outcome.snr)),
-            "worst_snr_db": float(outcome.snr.min()),
         }
+        if np.isfinite(outcome.snr).all():  # a model that ignores its weights loses nothing
+            facts |= {"snr_db": float(np.median(outcome.snr)), "worst_snr_db": float(outcome.snr.min())}
     return metadata | {QUANTIZATION_PREFIX + key: value for key, value in facts.items()}
