@@ -15,12 +15,14 @@ from .errors import ModelError
 
 __all__ = [
     "ARCHITECTURE",
+    "BASES_KEY",
     "BN_FOLDED_KEY",
     "DEFAULT_DMAX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
     "QUANTIZATION_PREFIX",
     "SHAPE_PREFIX",
+    "STANDARD_BASES",
     "VERSION_NAMES",
     "ModelConfig",
     "block_name",
@@ -29,6 +31,9 @@ __all__ = [
 ARCHITECTURE = "localvqe"
 KEY_PREFIX = "localvqe."
 BN_FOLDED_KEY = "localvqe.bn_folded"
+#: Present, with the value STANDARD_BASES, where a file leaves the codec's bases out.
+BASES_KEY = "localvqe.bases"
+STANDARD_BASES = "standard"
 #: Before a quantized tensor's name: the shape that its padded matrix stands for.
 SHAPE_PREFIX = "localvqe.shape."
 #: Before what is known about how a file was quantized.

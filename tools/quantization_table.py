@@ -154,7 +154,7 @@ def _aecmos(pairs: Path, recordings: CalibrationSet, outputs: list[Any]) -> dict
         scenarios = {row["id"]: row.get("scenario") or "" for row in csv.DictReader(stream, delimiter="\t")}
     scores: dict[str, list[float]] = {"echo_mos": [], "deg_mos": []}
     for clip, output in zip(recordings.clips, outputs, strict=True):
-        kind = next((t for word, t in TALK_TYPES.items() if scenarios.get(clip.id, "").startswith(word)), None)
+        kind = next((t for word, t in TALK_TYPES.items() if word in scenarios.get(clip.id, "")), None)
         if kind is None:
             return {}
         part = slice(_rated_from(kind, clip.mic.size), None)

@@ -51,6 +51,10 @@ def quantize(
         list[str] | None,
         typer.Option("--keep", metavar="NAME", help="A tensor or block that stays F32; may be repeated."),
     ] = None,
+    drop_bases: Annotated[
+        bool,
+        typer.Option("--drop-bases", help="Leave out the codec's constant bases, 2.1 MB; only this engine runs that."),
+    ] = False,
     threads: ThreadsOption = 1,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -83,6 +87,7 @@ def quantize(
             calibration=calibrate,
             min_snr=min_snr,
             keep=keep or (),
+            drop_bases=drop_bases,
             threads=threads,
             force=force,
             progress=bar,
@@ -111,7 +116,8 @@ def _tell(summary: QuantizeSummary) -> None:
     for name, snr in summary.clips.items():
         detail(f"{name}: {snr:.1f} dB")
     share = summary.nbytes / summary.f32_bytes
-    learned = (summary.nbytes - summary.bases_bytes) / (summary.f32_bytes - summary.bases_bytes)
+    bases = summary.bases_bytes
+    learned = (summary.nbytes - (bases if summary.has_bases else 0)) / (summary.f32_bytes - bases)
     say(
         f"wrote {summary.output}: {_mix(summary)}; {summary.nbytes:,} bytes, {share:.2f} of F32 "
         f"({learned:.2f} without the codec's constant bases)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ModelConfig
+from ..config import BASES_KEY, ModelConfig
 from ..errors import GGUFError
 from ..tensor_check import printable
 from .packed import unpack
@@ -89,7 +89,8 @@ class GGUFModel:
         return self.stated_config
 
     def array(self, name: str) -> NDArray[Any]:
-        """Elements of a tensor in PyTorch shape, read from the file now and unpacked if it is quantized.
+        """Elements of a tensor in PyTorch shape, read from the file now and unpacked if it is quantized. The codec's
+        bases are computed where the file leaves them out.
 
         Raises:
             KeyError: there is no such tensor.
@@ -97,6 +98,10 @@ class GGUFModel:
         """
         import numpy as np
 
+        if name not in self.tensors and BASES_KEY in self.metadata and self.stated_config is not None:
+            from ..codec import standard_bases
+
+            return standard_bases(self.stated_config)[name]
         info = self.tensors[name]
         if info.original is not None:
             return unpack(self.blocks(name), info.type, info.original)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
 
-from ..config import ARCHITECTURE, BN_FOLDED_KEY, SHAPE_PREFIX, ModelConfig
+from ..config import ARCHITECTURE, BASES_KEY, BN_FOLDED_KEY, SHAPE_PREFIX, STANDARD_BASES, ModelConfig
 from ..errors import GGUFError, ModelError
 from ..tensor_check import names, printable, shape_problems, shape_text
-from ..tensors import TEMPERATURE, gguf_shapes, matrix_shape, quantizable_shapes
+from ..tensors import DECODER_BASIS, ENCODER_BASIS, TEMPERATURE, gguf_shapes, matrix_shape, quantizable_shapes
 from .model import GGUFModel, TensorInfo
 from .packed import QUANTIZED_TYPES, has_finite_scales
 from .reader import scan
@@ -109,6 +109,11 @@ def _temperature_problems(model: GGUFModel) -> list[str]:
 
 def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
     expected = gguf_shapes(config)
+    if BASES_KEY in model.metadata:
+        if model.metadata[BASES_KEY] != STANDARD_BASES:
+            stated = printable(str(model.metadata[BASES_KEY]))
+            return [f"key {BASES_KEY} is {stated}, expected '{STANDARD_BASES}' or no such key"]
+        expected = {name: shape for name, shape in expected.items() if name not in (ENCODER_BASIS, DECODER_BASIS)}
     quantizable = quantizable_shapes(config)
     quantized = {
         name for name, info in model.tensors.items() if name in quantizable and info.type.name in QUANTIZED_TYPES

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..atomic import atomic_output
-from ..config import ARCHITECTURE, SHAPE_PREFIX, ModelConfig
+from ..config import ARCHITECTURE, BASES_KEY, SHAPE_PREFIX, STANDARD_BASES, ModelConfig
 from ..errors import GGUFError, UsageError
 from ..tensor_check import printable, shape_problems
-from ..tensors import gguf_shapes, matrix_shape, quantizable_shapes
+from ..tensors import DECODER_BASIS, ENCODER_BASIS, gguf_shapes, matrix_shape, quantizable_shapes
 from .packed import QUANTIZED_TYPES, PackedTensor, has_finite_scales
 from .reader import ALIGNMENT_KEY, MAX_KEY_BYTES
 from .validate import ARCHITECTURE_KEY
@@ -41,7 +41,8 @@ def write(
         path: the file.
         config: hyperparameters.
         tensors: float32 arrays in PyTorch shape, exactly those of ``tensors.gguf_shapes(config)``; those of
-            ``tensors.quantizable_shapes(config)`` may be packed, and then a key says what shape they have.
+            ``tensors.quantizable_shapes(config)`` may be packed, and then a key says what shape they have. Both of
+            the codec's bases may be left out where they are ``codec.standard_bases``; a key says so.
         metadata: further keys, written after the contract's, in the order given. An int is stored
             as u32 where it fits and else as i64, a float as f32.
 
@@ -60,7 +61,10 @@ def _check_tensors(
 ) -> None:
     import numpy as np
 
-    problems = shape_problems({name: tuple(array.shape) for name, array in tensors.items()}, gguf_shapes(config))
+    expected = gguf_shapes(config)
+    if not _has_bases(tensors):
+        expected = {name: shape for name, shape in expected.items() if name not in (ENCODER_BASIS, DECODER_BASIS)}
+    problems = shape_problems({name: tuple(array.shape) for name, array in tensors.items()}, expected)
     if not problems:
         arrays = {name: a for name, a in tensors.items() if not isinstance(a, PackedTensor)}
         problems += [
@@ -75,6 +79,10 @@ def _check_tensors(
                 problems.append(f"tensor {name} cannot be stored as {packed.type.name}")
     if problems:
         raise GGUFError(f"not writing {path}: {problems[0]}")
+
+
+def _has_bases(tensors: Mapping[str, Any]) -> bool:
+    return ENCODER_BASIS in tensors or DECODER_BASIS in tensors
 
 
 def _is_well_packed(packed: PackedTensor) -> bool:
@@ -92,7 +100,7 @@ def _check_metadata(config: ModelConfig, metadata: Mapping[str, MetadataValue]) 
     for key, value in metadata.items():
         if not _KEY.fullmatch(key) or len(key) > MAX_KEY_BYTES:
             raise UsageError(f"metadata key {printable(key)!r} is malformed; use lower-case words joined by dots")
-        if key in taken or key.startswith(SHAPE_PREFIX):
+        if key in taken or key == BASES_KEY or key.startswith(SHAPE_PREFIX):
             raise UsageError(f"metadata key {key} is set by the model itself and cannot be given")
         if value in ("", []):
             raise UsageError(f"metadata key {key} has no value")
@@ -135,7 +143,9 @@ def _write(
     try:
         for key, kind, value in [*config.gguf_fields(), *further]:
             add[kind](key, value)
-        for name, tensor in ((name, tensors[name]) for name in gguf_shapes(config)):
+        if not _has_bases(tensors):
+            writer.add_string(BASES_KEY, STANDARD_BASES)
+        for name, tensor in ((name, tensors[name]) for name in gguf_shapes(config) if name in tensors):
             if isinstance(tensor, PackedTensor):
                 # Not add_array, which would choose i32 for these numbers.
                 shape = [np.uint32(size) for size in tensor.shape]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import gguf_file
 from ..atomic import check_output
-from ..config import QUANTIZATION_PREFIX, SHAPE_PREFIX
+from ..config import BASES_KEY, QUANTIZATION_PREFIX, SHAPE_PREFIX
 from ..errors import EngineError, ModelError, UsageError
 from ..tensor_check import names as listed
-from ..tensors import quantizable_shapes
+from ..tensors import DECODER_BASIS, ENCODER_BASIS, quantizable_shapes
 from .formats import F32, TYPES, choices, pack, stored_bytes, unpacked, weight_error
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ __all__ = ["DEFAULT_BOUND", "TYPES", "QuantizeSummary", "TensorSummary", "defaul
 DEFAULT_BOUND = {"Q8_0": 40.0, "Q4_K": 25.0}
 #: Seconds of audio, over all clips, on which single tensors are tried.
 SENSITIVITY_SECONDS = 30.0
+
+_BASES = (ENCODER_BASIS, DECODER_BASIS)
+#: Published files have bases computed in single precision, up to 1e-5 from the exact ones: 100 dB below the signal.
+_BASES_TOLERANCE = 2e-5
 
 Progress = Callable[[float, float], None]
 
@@ -68,7 +72,8 @@ class QuantizeSummary:
         policy: ``calibrated`` or ``built-in``.
         tensors: those that may be quantized, in file order.
         nbytes, f32_bytes: sizes of the files.
-        bases_bytes: of both, the codec's bases, which are the same constants in every model of a version.
+        bases_bytes: of the F32 file, the codec's bases, which are the same constants in every model of a version.
+        has_bases: they are in the new file as well.
         clips: id -> SNR in dB against F32, measured with the new file; empty without calibration.
         bound: the SNR asked for in dB, or None.
         met: every clip reaches the bound; True where there is none.
@@ -83,6 +88,7 @@ class QuantizeSummary:
     nbytes: int
     f32_bytes: int
     bases_bytes: int
+    has_bases: bool
     clips: dict[str, float]
     bound: float | None
     met: bool
@@ -115,6 +121,7 @@ def quantize(
     calibration: str | os.PathLike[str] | None = None,
     min_snr: float | None = None,
     keep: Sequence[str] = (),
+    drop_bases: bool = False,
     threads: int = 1,
     force: bool = False,
     progress: Progress = lambda done, total: None,
@@ -128,6 +135,7 @@ def quantize(
         calibration: table or folder of recordings; None means the built-in policy and nothing measured.
         min_snr: dB that every clip must reach; None means :data:`DEFAULT_BOUND`, of which a miss is only noted.
         keep: tensors that stay F32, by name or by the start of a name (``dec1``).
+        drop_bases: leave the codec's constant bases out of the file, which then only this engine runs.
         threads: workers of the engine while calibrating.
         force: replace an existing file.
         progress: called with the share of work done, out of 1.
@@ -150,6 +158,8 @@ def quantize(
         raise ModelError(f"{source} is quantized already ({types}); quantize the F32 file it was made from")
     check_output(target, force=force, inputs=[source])
     work = _Work(model, kind, _kept(model, keep))
+    if drop_bases:
+        _check_bases(model)
     outcome: Outcome | None = None
     recordings: CalibrationSet | None = None
     bound = min_snr if min_snr is not None else DEFAULT_BOUND[kind] if calibration is not None else None
@@ -165,10 +175,10 @@ def quantize(
 
         plan = built_in_plan(work.shapes, kind)
     metadata = _metadata(model, work, plan, keep, recordings, outcome, bound)
-    gguf_file.write(target, model.config, work.arrays | work.packed(plan), metadata)
-    bases = sum(
-        info.nbytes for name, info in model.tensors.items() if name in ("encoder.conv.weight", "decoder.linear.weight")
-    )
+    tensors = work.arrays | work.packed(plan)
+    if drop_bases:
+        tensors = {name: tensor for name, tensor in tensors.items() if name not in _BASES}
+    gguf_file.write(target, model.config, tensors, metadata)
     notes = list(recordings.notes) if recordings is not None else []
     if outcome is not None and not outcome.met and min_snr is None:
         notes.append(f"the usual bound of {bound:g} dB is not met; the best found was written")
@@ -180,7 +190,8 @@ def quantize(
         tensors=work.summaries(plan),
         nbytes=target.stat().st_size,
         f32_bytes=model.nbytes,
-        bases_bytes=bases,
+        bases_bytes=sum(info.nbytes for name, info in model.tensors.items() if name in _BASES),
+        has_bases=any(name in tensors for name in _BASES),
         clips={}
         if outcome is None or recordings is None
         else {clip.id: float(snr) for clip, snr in zip(recordings.clips, outcome.snr, strict=True)},
@@ -194,6 +205,16 @@ def _check_type(kind: str) -> str:
     if kind.upper() not in TYPES:
         raise UsageError(f"{kind} is no type to quantize to; choose {' or '.join(TYPES)}")
     return kind.upper()
+
+
+def _check_bases(model: gguf_file.GGUFModel) -> None:
+    import numpy as np
+
+    from ..codec import standard_bases
+
+    for name, standard in standard_bases(model.config).items():
+        if not np.abs(model.array(name) - standard).max() <= _BASES_TOLERANCE:
+            raise ModelError(f"{model.path}: {name} is not the standard basis, so it cannot be left out")
 
 
 def _kept(model: gguf_file.GGUFModel, keep: Sequence[str]) -> set[str]:
@@ -319,6 +340,7 @@ def _metadata(
         key: value
         for key, value in model.metadata.items()
         if key not in contract
+        and key != BASES_KEY
         and not key.startswith((SHAPE_PREFIX, QUANTIZATION_PREFIX))
         and _can_be_written(key, value)
     }

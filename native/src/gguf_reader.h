@@ -28,6 +28,7 @@ public:
     float f32(const std::string & key) const;
     bool boolean(const std::string & key) const;
     const std::string & string(const std::string & key) const;
+    bool has(const std::string & key) const { return values_.count(key) != 0; }
     // Empty when absent or not a string.
     std::string string_or_empty(const std::string & key) const;
     // Elements of an array of u32, at most eight; empty when absent, longer or of another type.

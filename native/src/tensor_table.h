@@ -35,6 +35,9 @@ struct MatrixShape {
 // May this tensor be quantized? Convolutions and linear layers, but neither the codec's bases nor the smoothing.
 bool quantizable(const std::string & name, const std::vector<uint64_t> & ne);
 MatrixShape matrix_shape(const std::vector<uint64_t> & ne);
+// Are the codec's bases not in the file, since they are the standard ones of its version? Throws Error if the key that says
+// so says something else.
+bool leaves_out_bases(const GgufFile & file);
 // The key that states a quantized tensor's own shape.
 std::string shape_key(const std::string & tensor);
 

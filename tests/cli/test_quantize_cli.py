@@ -154,6 +154,28 @@ def test_what_is_to_be_kept_stays_f32(model: Path) -> None:
     assert file.metadata["localvqe.quantization.keep"] == ["dec1", "mic_enc2.conv.weight"]
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_bases_that_are_left_out_are_computed(tmp_path: Path, version: int) -> None:
+    config = narrow_config(version, mic_channels=(2, 12, 16, 9, 16, 8))
+    source, small, whole = tmp_path / "m.gguf", tmp_path / "small.gguf", tmp_path / "whole.gguf"
+    random_gguf(source, config)
+    assert run(source, whole, "Q8_0").exit_code == 0
+    result = run(source, small, "Q8_0", "--drop-bases", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["has_bases"] is False
+    assert whole.stat().st_size - small.stat().st_size == pytest.approx(2 * 512 * 512 * 4, abs=500)
+    file, before = gguf_file.read(small), gguf_file.read(source)
+    for name in ("encoder.conv.weight", "decoder.linear.weight"):
+        assert name not in file.tensors
+        np.testing.assert_allclose(file.array(name), before.array(name), atol=2e-6)
+    mic, ref = signals(0.5)
+    np.testing.assert_array_equal(Enhancer(small).enhance(mic, ref), Enhancer(whole).enhance(mic, ref))
+    tensors = {name: before.array(name) for name in before.tensors}
+    tensors["encoder.conv.weight"] = -tensors["encoder.conv.weight"]
+    gguf_file.write(source, config, tensors)
+    assert "not the standard basis" in refusal(run(source, "Q8_0", "--drop-bases"), 4)
+
+
 def test_names_and_licence_are_carried_over(tmp_path: Path) -> None:
     source = tmp_path / "m.gguf"
     random_gguf(source, CONFIG)

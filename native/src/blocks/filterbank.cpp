@@ -74,9 +74,13 @@ private:
 
 Filterbank Filterbank::load(const Loader & loader, const ModelConfig & config) {
     Filterbank f;
+    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
+    if (leaves_out_bases(loader.file)) {
+        f.transform = standard_transform(config.version);
+        return f;
+    }
     const std::vector<float> encoder = loader.read("encoder.conv.weight");
     const std::vector<float> decoder = loader.read("decoder.linear.weight");
-    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
     f.transform = find_transform(encoder, decoder);
     if (f.transform != nullptr) {
         return f;
