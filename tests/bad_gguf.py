@@ -452,7 +452,7 @@ def _quantized_vector(document: Document) -> None:
 _bad("bases left out without a word", "encoder.conv.weight")(lambda d: d.remove_tensor("encoder.conv.weight"))
 _bad("bases left out of an unknown kind", "localvqe.bases")(_further(STR, "wavelet", "localvqe.bases"))
 _bad("bases of the wrong type", "localvqe.bases")(_further(U32, 1, "localvqe.bases"))
-_bad("bases that are there all the same", "encoder.conv.weight")(_further(STR, "standard", "localvqe.bases"))
+_bad("bases that are there all the same", "decoder.linear.weight")(_further(STR, "standard", "localvqe.bases"))
 
 
 # -- unusual, and right -----------------------------------------------------------------------

@@ -4,14 +4,18 @@
 
 // Per lane: the sum of two 16-bit products, added to sum.
 LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
-#if defined(__AVX512VNNI__)
+#if LVQE_LANES == 16 && defined(__AVX512VNNI__)
     return (vint) _mm512_dpwssd_epi32((__m512i) sum, (__m512i) weights, (__m512i) values);
-#elif defined(__AVX512BW__)
+#elif LVQE_LANES == 16 && defined(__AVX512BW__)
     return sum + (vint) _mm512_madd_epi16((__m512i) weights, (__m512i) values);
 #elif LVQE_LANES == 8 && defined(__AVX2__)
     return sum + (vint) _mm256_madd_epi16((__m256i) weights, (__m256i) values);
 #elif LVQE_LANES == 4 && defined(__SSE2__)
     return sum + (vint) _mm_madd_epi16((__m128i) weights, (__m128i) values);
+#elif LVQE_LANES == 4 && defined(__aarch64__)
+    const int16x8_t w = (int16x8_t) weights, x = (int16x8_t) values;
+    const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x));
+    return sum + (vint) vpaddq_s32(low, vmull_high_s16(w, x)); // neighbouring products belong together
 #else
     const vint low = ((weights << 16) >> 16) * ((values << 16) >> 16);
     return sum + low + (weights >> 16) * (values >> 16);
