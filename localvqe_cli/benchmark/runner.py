@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..complexity import macs_per_hop
 from ..engine import CLIP_HOPS, HOP, Enhancer, Stream, kernels, measure_peak
 from ..errors import UsageError
-from ..gguf_file import scan
+from ..gguf_file import read
 from .machine import cpu_name, peak_rss_mb, rss_mb, usable_cpus
 from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts
 
@@ -100,7 +100,7 @@ def run_bench(
     engine_rss = rss_mb() - before
     per_stream = _rss_per_stream(enhancer, mic, ref)
     profile = _profile(first, mic, ref) if options.profile else None
-    facts = scan(enhancer.path)
+    facts = read(enhancer.path)
     # Norms and biases are F32 in every file; what it is named by is the rest.
     types = sorted({info.type.name for info in facts.tensors.values()} - {"F32"}) or ["F32"]
     return BenchReport(
