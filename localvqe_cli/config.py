@@ -15,11 +15,15 @@ from .errors import ModelError
 
 __all__ = [
     "ARCHITECTURE",
+    "BASES_KEY",
     "BN_FOLDED_KEY",
     "DEFAULT_DMAX",
     "FRONTEND_PREFIX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
+    "QUANTIZATION_PREFIX",
+    "SHAPE_PREFIX",
+    "STANDARD_BASES",
     "VERSION_NAMES",
     "FrontendConfig",
     "ModelConfig",
@@ -31,6 +35,13 @@ KEY_PREFIX = "localvqe."
 BN_FOLDED_KEY = "localvqe.bn_folded"
 #: A file with any key below this one has an adaptive filter before the network, and then all of them.
 FRONTEND_PREFIX = "localvqe.frontend."
+#: Present, with the value STANDARD_BASES, where a file leaves the codec's bases out.
+BASES_KEY = "localvqe.bases"
+STANDARD_BASES = "standard"
+#: Before a quantized tensor's name: the shape that its padded matrix stands for.
+SHAPE_PREFIX = "localvqe.shape."
+#: Before what is known about how a file was quantized.
+QUANTIZATION_PREFIX = "localvqe.quantization."
 
 #: Published model lines by architecture version, for messages.
 VERSION_NAMES = {1: "v1", 2: "v1.1", 3: "v1.2 and v1.3"}

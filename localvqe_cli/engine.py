@@ -21,12 +21,23 @@ from .errors import AudioError, EngineError, ModelError, UsageError
 if TYPE_CHECKING:
     from .config import ModelConfig
 
-__all__ = ["Enhancer", "Stream", "get_include", "get_library_dir", "kernels", "library_path", "measure_peak"]
+__all__ = [
+    "Enhancer",
+    "Stream",
+    "dequantize_rows",
+    "get_include",
+    "get_library_dir",
+    "kernels",
+    "library_path",
+    "measure_peak",
+    "quantize_rows",
+]
 
 Samples = NDArray[np.float32]
 
 HOP = 256
 MAX_THREADS = 32
+_MAX_CHANNELS = 1 << 14
 #: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
 CLIP_HOPS = 16
 
@@ -52,6 +63,18 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "localvqe_profile_count": (ctypes.c_int, [_HANDLE]),
     "localvqe_profile_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
     "localvqe_profile_ns": (ctypes.c_double, [_HANDLE, ctypes.c_int]),
+    "localvqe_integer_layers": (ctypes.c_int, [_HANDLE]),
+    "localvqe_set_observing": (ctypes.c_int, [_HANDLE, ctypes.c_int]),
+    "localvqe_input_power": (ctypes.c_int, [_HANDLE, ctypes.c_char_p, _FLOATS, ctypes.c_int]),
+    "localvqe_quantize_rows": (
+        ctypes.c_int,
+        [ctypes.c_int, _FLOATS, ctypes.c_uint64, ctypes.c_uint64, _FLOATS, ctypes.c_void_p, ctypes.c_uint64],
+    ),
+    "localvqe_dequantize_rows": (
+        ctypes.c_int,
+        [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, _FLOATS, ctypes.c_uint64],
+    ),
+    "localvqe_quantized_size": (ctypes.c_uint64, [ctypes.c_int, ctypes.c_uint64, ctypes.c_uint64]),
     "localvqe_tap_count": (ctypes.c_int, [_HANDLE]),
     "localvqe_tap_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
     "localvqe_tap_shape": (
@@ -104,13 +127,58 @@ def get_library_dir() -> str:
 
 
 def kernels() -> str:
-    """Instruction set of the kernels in use: avx512, avx2, neon, portable or wide."""
+    """Instruction set of the kernels in use: avx512vnni, avx512, avx2, neon, portable or wide."""
     return str(_library().localvqe_kernels().decode())
 
 
 def measure_peak(seconds: float = 0.2) -> float:
     """F32 multiply-adds per second that one core reaches with the kernel set in use, measured for ``seconds``."""
     return float(_library().localvqe_measure_peak(seconds))
+
+
+def quantize_rows(type_id: int, matrix: Any, importance: Any = None) -> NDArray[np.uint8]:
+    """ggml's blocks of a matrix, uint8 (rows, bytes of a row).
+
+    Args:
+        type_id: ggml's number of the block format, see ``gguf_file.QUANTIZED_TYPES``.
+        matrix: (rows, columns) weights; columns must fill whole blocks.
+        importance: (columns,) how much an error in each column matters, none negative; None for all alike.
+
+    Raises:
+        EngineError: the engine does not know the type, or columns, weights or importance are unsuitable.
+    """
+    lib = _library()
+    matrix = np.ascontiguousarray(matrix, np.float32)
+    rows, columns = matrix.shape
+    size = int(lib.localvqe_quantized_size(type_id, rows, columns))
+    out = np.zeros(size, np.uint8)
+    weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
+    if weights is not None and weights.shape != (columns,):
+        raise EngineError(f"an importance of shape {weights.shape} for {columns} columns")
+    status = lib.localvqe_quantize_rows(
+        type_id, _pointer(matrix), rows, columns, None if weights is None else _pointer(weights), out.ctypes.data, size
+    )
+    if status != 0:
+        raise EngineError(f"the engine cannot quantize a {rows} x {columns} matrix to type {type_id} ({status})")
+    return out.reshape(rows, -1)
+
+
+def dequantize_rows(type_id: int, blocks: NDArray[np.uint8], columns: int) -> Samples:
+    """The weights in ``blocks`` (rows, bytes of a row), (rows, columns).
+
+    Raises:
+        EngineError: the engine does not know the type, the sizes do not fit, or a scale is not finite.
+    """
+    lib = _library()
+    blocks = np.ascontiguousarray(blocks, np.uint8)
+    rows = blocks.shape[0]
+    if blocks.size == 0 or int(lib.localvqe_quantized_size(type_id, rows, columns)) != blocks.size:
+        raise EngineError(f"{blocks.size} bytes are no {rows} x {columns} matrix of type {type_id}")
+    out = np.empty((rows, columns), np.float32)
+    status = lib.localvqe_dequantize_rows(type_id, blocks.ctypes.data, rows, columns, _pointer(out), out.size)
+    if status != 0:
+        raise EngineError(f"the engine cannot unpack a {rows} x {columns} matrix of type {type_id} ({status})")
+    return out
 
 
 def _pointer(samples: Samples) -> Any:
@@ -277,6 +345,26 @@ class Stream:
             self._lib.localvqe_profile_name(self._ctx, i).decode(): float(self._lib.localvqe_profile_ns(self._ctx, i))
             for i in range(self._lib.localvqe_profile_count(self._ctx))
         }
+
+    def integer_layers(self) -> int:
+        """How many convolutions run as integer products; 0 for an F32 model."""
+        return int(self._lib.localvqe_integer_layers(self._ctx))
+
+    def set_observing(self, enabled: bool) -> None:
+        """Start (anew) or stop the statistics that :meth:`input_power` reports."""
+        self._lib.localvqe_set_observing(self._ctx, int(enabled))
+
+    def input_power(self, tensor: str) -> Samples:
+        """Mean square of each channel that the layer of this weight tensor has read since observing began, (channels,).
+
+        Raises:
+            EngineError: there is no such layer, or nothing was processed.
+        """
+        out = np.empty(_MAX_CHANNELS, np.float32)
+        count = self._lib.localvqe_input_power(self._ctx, tensor.encode(), _pointer(out), out.size)
+        if count < 0:
+            raise EngineError(f"the engine has no statistics of {tensor} ({count})")
+        return out[:count]
 
     def raw_call(self, mic: Samples, ref: Samples, out: Samples) -> RawCall:
         """A function ``(hop, n)`` for timing: it processes ``n`` hops of ``mic`` and ``ref`` from ``hop`` on into the

@@ -35,9 +35,11 @@ __all__ = [
     "fold_batch_norm",
     "fold_temperature",
     "polar_to_cartesian",
+    "with_folded_weights",
 ]
 
 BATCH_NORM_EPS = 1e-5
+_NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 #: Smallest decay rate, so that a pole stays inside the unit circle by a margin (report, eq. 12).
 MIN_DECAY_RATE = 0.01
 
@@ -78,6 +80,29 @@ def fold(config: ModelConfig, state: Mapping[str, Any]) -> dict[str, NDArray[np.
         if not np.isfinite(folded[name]).all():
             raise CheckpointError(f"tensor {name} holds NaN, infinite values or more than float32 can after folding")
     return folded
+
+
+def with_folded_weights(
+    config: ModelConfig, state: Mapping[str, Any], folded: Mapping[str, NDArray[Any]]
+) -> dict[str, NDArray[np.float64]]:
+    """A state dict whose folding gives these weights, all else as in ``state``: what a quantized file computes with.
+
+    Args:
+        config, state: as for :func:`fold`.
+        folded: name -> weight as a GGUF file holds it, of ``tensors.quantizable_shapes(config)``.
+    """
+    import numpy as np
+
+    out: State = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
+    norms = dict(_folded_norms(config)) if config.version == 1 else {}
+    for name, weight in folded.items():
+        value = np.asarray(weight, dtype=np.float64)
+        if bn := norms.get(name.removesuffix(".weight")):
+            scale, _ = _affine(out, bn)
+            # A channel whose norm is zero is zero whatever its weights.
+            value = value / np.where(scale == 0, 1.0, scale).reshape(-1, *(1,) * (value.ndim - 1))
+        out[name] = value
+    return out
 
 
 def fold_batch_norm(
@@ -131,21 +156,30 @@ def polar_to_cartesian(log_rate: Array, theta: Array) -> tuple[Array, Array]:
     return magnitude * np.cos(theta), magnitude * np.sin(theta)
 
 
+def _norm(arrays: State, name: str) -> tuple[Array, Array, Array, Array]:
+    return tuple(arrays[f"{name}.{part}"] for part in _NORM_PARTS)  # type: ignore[return-value]
+
+
+def _affine(arrays: State, name: str) -> tuple[Array, Array]:
+    return batch_norm_affine(*_norm(arrays, name))
+
+
+def _folded_norms(config: ModelConfig) -> list[tuple[str, str]]:
+    """(convolution, norm that follows it) of version 1."""
+    pairs = [(f"{b.name}.resblock.conv", f"{b.name}.resblock.bn") for b in blocks(config)]
+    return pairs + [(f"{b.name}.conv", f"{b.name}.bn") for b in blocks(config) if not b.decoder]
+
+
 def _fold_batch_norms(config: ModelConfig, arrays: State) -> State:
     """Version 1: every norm into the conv before it; decN.bn, which follows the pixel shuffle, becomes an affine."""
     out = dict(arrays)
 
-    def norm(name: str) -> tuple[Array, Array, Array, Array]:
-        return tuple(arrays[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var"))  # type: ignore[return-value]
-
-    pairs = [(f"{b.name}.resblock.conv", f"{b.name}.resblock.bn") for b in blocks(config)]
-    pairs += [(f"{b.name}.conv", f"{b.name}.bn") for b in blocks(config) if not b.decoder]
-    for conv, bn in pairs:
+    for conv, bn in _folded_norms(config):
         out[f"{conv}.weight"], out[f"{conv}.bias"] = fold_batch_norm(
-            arrays[f"{conv}.weight"], arrays[f"{conv}.bias"], *norm(bn)
+            arrays[f"{conv}.weight"], arrays[f"{conv}.bias"], *_norm(arrays, bn)
         )
     for bn, _ in decoder_output_norms(config):
-        out[f"{bn}.scale"], out[f"{bn}.bias"] = batch_norm_affine(*norm(bn))
+        out[f"{bn}.scale"], out[f"{bn}.bias"] = _affine(arrays, bn)
     return out
 
 

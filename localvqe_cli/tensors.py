@@ -7,11 +7,20 @@ after folding. Both are ordered the way files are written. The C++ twin of this 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .config import MASK_CHANNELS, MIC_STAGES, ModelConfig
 
-__all__ = ["ConvBlock", "blocks", "decoder_output_norms", "gguf_shapes", "state_dict_shapes"]
+__all__ = [
+    "ConvBlock",
+    "blocks",
+    "decoder_output_norms",
+    "gguf_shapes",
+    "matrix_shape",
+    "quantizable_shapes",
+    "state_dict_shapes",
+]
 
 Shape = tuple[int, ...]
 
@@ -167,3 +176,16 @@ def gguf_shapes(config: ModelConfig) -> dict[str, Shape]:
     hidden = config.bottleneck_hidden
     shapes |= {"bottleneck.a_real": (hidden,), "bottleneck.a_imag": (hidden,)}
     return shapes | _basis(config) | _body(config, folded=True)
+
+
+def quantizable_shapes(config: ModelConfig) -> dict[str, Shape]:
+    """Name -> PyTorch shape of every tensor that may be quantized, in file order: the weights of convolutions and
+    linear layers, without the codec's bases and the attention's smoothing."""
+    kept = {ENCODER_BASIS, DECODER_BASIS, f"{ALIGN_SMOOTH}.weight"}
+    return {name: shape for name, shape in gguf_shapes(config).items() if len(shape) > 1 and name not in kept}
+
+
+def matrix_shape(shape: Shape, block: int = 1) -> tuple[int, int]:
+    """(rows, columns) of the matrix that a quantized weight of this PyTorch shape is stored as: a row per output
+    channel, padded to a multiple of ``block``."""
+    return shape[0], -(-math.prod(shape[1:]) // block) * block

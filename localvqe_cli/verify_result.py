@@ -40,7 +40,8 @@ class BlockResult:
         max_abs: largest absolute difference.
         peak: largest absolute value in the reference.
         snr_db: energy of the reference over energy of the difference; infinite if there is none.
-        passed: the difference is finite and at most the tolerance, times the peak where that is above one.
+        passed: the difference is finite and at most the tolerance, times the peak where that is above one;
+            or the SNR is enough, where the engine runs on integers.
     """
 
     name: str

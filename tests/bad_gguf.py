@@ -403,6 +403,94 @@ def _quantized_basis(document: Document) -> None:
     tensor.data = bytes(512 * 512 // 256 * 144)
 
 
+def _as_q8_0(document: Document, name: str, shape: list[int] | None) -> Tensor:
+    """Stores an F32 tensor as padded Q8_0 rows of zeros with scale one, and states ``shape``."""
+    tensor = document.tensor(name)
+    columns = -(-int(np.prod(tensor.ne[:-1])) // 32) * 32
+    rows = tensor.ne[-1]
+    if shape is not None:
+        document.keys.append(Key(f"localvqe.shape.{name}", ARR, (U32, shape)))
+    tensor.ne, tensor.type = [columns, rows], TYPE_Q8_0
+    tensor.data = (np.float16(1).tobytes() + bytes(32)) * (rows * columns // 32)
+    return tensor
+
+
+KERNEL_SHAPE = [4, 3, 4, 4]  # of the narrow models
+
+
+@_bad("quantized without its shape", f"localvqe.shape.{KERNEL}")
+def _quantized_without_shape(document: Document) -> None:
+    _as_q8_0(document, KERNEL, None)
+
+
+for _label, _shape in (
+    ("reversed", KERNEL_SHAPE[::-1]),
+    ("flat", [4, 48]),
+    ("of another size", [4, 3, 4, 3]),
+    ("empty", []),
+    ("too long", [*KERNEL_SHAPE, *[1] * 8]),
+):
+
+    @_bad(f"quantized with a shape {_label}", f"localvqe.shape.{KERNEL}")
+    def _quantized_with_another_shape(document: Document, shape: list[int] = _shape) -> None:
+        _as_q8_0(document, KERNEL, shape)
+
+
+@_bad("quantized with a shape in words", f"localvqe.shape.{KERNEL}")
+def _quantized_with_a_text(document: Document) -> None:
+    _as_q8_0(document, KERNEL, None)
+    document.keys.append(Key(f"localvqe.shape.{KERNEL}", STR, "4 3 4 4"))
+
+
+for _label, _scale in (("NaN", 0x7E00), ("infinite", 0x7C00), ("negative infinite", 0xFC00)):
+
+    @_bad(f"quantized with a {_label} scale", KERNEL)
+    def _quantized_with_a_bad_scale(document: Document, scale: int = _scale) -> None:
+        tensor = _as_q8_0(document, KERNEL, KERNEL_SHAPE)
+        # A finite weight times zero would hide an infinite scale, so the block's integers are not zero.
+        tensor.data = tensor.data[:-34] + struct.pack("<H", scale) + b"\x01" * 32
+
+
+@_bad("quantized in rows that are too long", KERNEL)
+def _quantized_rows_too_long(document: Document) -> None:
+    tensor = _as_q8_0(document, KERNEL, KERNEL_SHAPE)
+    tensor.ne = [96, 4]
+    tensor.data = (np.float16(1).tobytes() + bytes(32)) * 12
+
+
+@_bad("quantized with a row too few", KERNEL)
+def _quantized_row_missing(document: Document) -> None:
+    tensor = _as_q8_0(document, KERNEL, KERNEL_SHAPE)
+    tensor.ne = [64, 3]
+    tensor.data = tensor.data[: 3 * 2 * 34]
+
+
+@_bad("quantized to a type the engine does not run", KERNEL)
+def _quantized_to_q4_0(document: Document) -> None:
+    tensor = _as_q8_0(document, KERNEL, KERNEL_SHAPE)
+    tensor.type = 2
+    tensor.data = (np.float16(1).tobytes() + bytes(16)) * 8
+
+
+@_bad("a quantized smoothing", SMOOTH)
+def _quantized_smoothing(document: Document) -> None:
+    _as_q8_0(document, SMOOTH, [1, 3, 5, 3])
+
+
+@_bad("a quantized bias", "bottleneck.D")
+def _quantized_vector(document: Document) -> None:
+    tensor = document.tensor("bottleneck.D")
+    tensor.type = TYPE_Q8_0
+    tensor.ne = [64]
+    tensor.data = (np.float16(1).tobytes() + bytes(32)) * 2
+
+
+_bad("bases left out without a word", "encoder.conv.weight")(lambda d: d.remove_tensor("encoder.conv.weight"))
+_bad("bases left out of an unknown kind", "localvqe.bases")(_further(STR, "wavelet", "localvqe.bases"))
+_bad("bases of the wrong type", "localvqe.bases")(_further(U32, 1, "localvqe.bases"))
+_bad("bases that are there all the same", "decoder.linear.weight")(_further(STR, "standard", "localvqe.bases"))
+
+
 # -- unusual, and right -----------------------------------------------------------------------
 
 

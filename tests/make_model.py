@@ -64,6 +64,20 @@ def random_gguf(path: str | os.PathLike[str], config: ModelConfig, seed: int = 0
     return state
 
 
+def random_quantized_gguf(
+    path: str | os.PathLike[str], config: ModelConfig, kind: str, seed: int = 0
+) -> dict[str, Array]:
+    """The same with every tensor that may be quantized stored as ``kind``; needs the engine, for its formats."""
+    from localvqe_cli.quantization.formats import pack
+    from localvqe_cli.tensors import quantizable_shapes
+
+    state = random_state(config, seed)
+    tensors = export.fold(config, state)
+    packed = {name: pack(tensors[name], kind) for name in quantizable_shapes(config)}
+    gguf_file.write(path, config, {**tensors, **packed})
+    return state
+
+
 def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Array], config: ModelConfig | None = None) -> None:
     """Write a state dict the way training does (needs torch); without ``config``, no ``model_config``."""
     import torch

@@ -33,7 +33,8 @@ class Machine:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What ran; ``type`` is the storage type of its weights, ``mmac_per_hop`` millions of multiply-adds."""
+    """What ran; ``type`` is the storage type of its weights (several as ``Q4_K+Q8_0``), ``mmac_per_hop`` millions of
+    multiply-adds."""
 
     name: str
     version: int
@@ -120,6 +121,7 @@ class BenchReport:
         peak_rss_mb: peak resident memory of the whole process.
         engine_rss_mb: growth of resident memory from before the model was loaded to after the runs.
         rss_per_stream_mb: growth per additional stream.
+        integer_layers: convolutions that ran as integer products; the rest of a quantized model is unpacked to F32.
         profile_us: block -> microseconds per hop, where asked for.
     """
 
@@ -130,6 +132,7 @@ class BenchReport:
     peak_rss_mb: float
     engine_rss_mb: float
     rss_per_stream_mb: float
+    integer_layers: int = 0
     profile_us: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..complexity import macs_per_hop
 from ..engine import CLIP_HOPS, HOP, Enhancer, Stream, kernels, measure_peak
 from ..errors import UsageError
-from ..gguf_file import scan
+from ..gguf_file import read
 from .machine import cpu_name, peak_rss_mb, rss_mb, usable_cpus
 from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts
 
@@ -100,14 +100,15 @@ def run_bench(
     engine_rss = rss_mb() - before
     per_stream = _rss_per_stream(enhancer, mic, ref)
     profile = _profile(first, mic, ref) if options.profile else None
-    facts = scan(enhancer.path)
-    types = sorted({info.type.name for info in facts.tensors.values()})
+    facts = read(enhancer.path)
+    # Norms and biases are F32 in every file; what it is named by is the rest.
+    types = sorted({info.type.name for info in facts.tensors.values()} - {"F32"}) or ["F32"]
     return BenchReport(
         machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * max(peaks) / 1e9),
         model=ModelFacts(
             name=enhancer.name,
             version=enhancer.config.version,
-            parameters=sum(info.elements for info in facts.tensors.values()),
+            parameters=sum(info.parameters for info in facts.tensors.values()),
             type="+".join(types),
             mmac_per_hop=macs / 1e6,
         ),
@@ -116,6 +117,7 @@ def run_bench(
         peak_rss_mb=peak_rss_mb(),
         engine_rss_mb=engine_rss,
         rss_per_stream_mb=per_stream,
+        integer_layers=first.integer_layers(),
         profile_us=profile,
     )
 

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import LocalVQEError
-from . import bench, enhance, evaluate, export, inspect, models, train, verify
+from . import bench, enhance, evaluate, export, inspect, models, quantize, train, verify
 from .common import fail
 
 __all__ = ["app", "main"]
@@ -78,6 +78,7 @@ for _verb, _summary in (
     (export.export, "Convert a checkpoint to GGUF."),
     (inspect.inspect, "Show what a model file holds."),
     (verify.verify, "Compare a model with its checkpoint."),
+    (quantize.quantize, "Make a model file smaller."),
     (bench.bench, "Measure the engine on this machine."),
     (train.train, "Train a model from recordings."),
 ):

@@ -123,6 +123,8 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         f"{model.name}: version {model.version}, {model.parameters:,} parameters, {model.type}, "
         f"{model.mmac_per_hop:.1f} M multiply-adds per hop"
     )
+    if model.type != "F32":
+        console.print(f"{report.integer_layers} convolutions as integer products, the rest unpacked to F32 at load")
     table = Table(box=None, pad_edge=False)
     console.print("ms per hop, by threads (T) and live streams (N):")
     table.add_column("mode", no_wrap=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import VERSION_NAMES
+from ..config import SHAPE_PREFIX, VERSION_NAMES
 from ..errors import GGUFError
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
@@ -72,6 +72,8 @@ def _print(report: dict[str, Any]) -> None:
         for heading in ("key", "type", "value"):
             table.add_column(heading, overflow="fold")
         for key, entry in report["metadata"].items():
+            if report.get("tensors") and key.startswith(SHAPE_PREFIX):
+                continue  # the table below has the shapes
             table.add_row(printable(key), entry["type"], printable(_value(entry["value"]), _MAX_VALUE))
         console.print(table)
     elif report["config"]:
@@ -89,6 +91,8 @@ def _print(report: dict[str, Any]) -> None:
             table.add_column(heading, justify="right")
         for row in report["tensors"]:
             shape = " x ".join(map(str, row["shape"])) or "scalar"
+            if row.get("stored_shape", row["shape"]) != row["shape"]:
+                shape += f" (as {' x '.join(map(str, row['stored_shape']))})"
             numbers = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("min", "max", "rms"))
             table.add_row(printable(row["name"]), row["type"], shape, f"{row['bytes']:,}", *numbers)
         console.print(table)

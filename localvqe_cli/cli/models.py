@@ -32,9 +32,10 @@ NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="For ex
 @app.command("list", short_help="List the models one can name.")
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that -m can name, and where they are."""
-    from ..models import cache, describe, registry
+    from ..models import DEFAULT_NAME, DEFAULT_Q8_NAME, cache, default_q8_model, describe, registry
 
-    rows = [describe.embedded_facts(), *map(describe.facts, registry.PUBLISHED)]
+    embedded = [DEFAULT_NAME, *([DEFAULT_Q8_NAME] if default_q8_model().is_file() else [])]
+    rows = [*map(describe.embedded_facts, embedded), *map(describe.facts, registry.PUBLISHED)]
     if as_json:
         emit_json({"folder": str(cache.cache_folder()), "models": rows})
         return
@@ -48,10 +49,13 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is known of a model, and what is in it if it is here."""
-    from ..models import describe
+    from ..models import DEFAULT_NAME, DEFAULT_Q8_NAME, describe
 
-    published = _find(name)
-    known = describe.embedded_facts() if published is None else describe.facts(published)
+    published = None if name.lower() == DEFAULT_Q8_NAME else _find(name)
+    if published is None:
+        known = describe.embedded_facts(name.lower() if name.lower() == DEFAULT_Q8_NAME else DEFAULT_NAME)
+    else:
+        known = describe.facts(published)
     known["contents"] = describe.contents(known)
     if as_json:
         emit_json(known)

@@ -49,8 +49,7 @@ def verify(
     from ..models import named
 
     microphone, reference = _signals(mic, ref)
-    limit = verification.BLOCK_TOLERANCE if tolerance is None else tolerance
-    result = verification.verify(named(checkpoint), named(model), mic=microphone, ref=reference, tolerance=limit)
+    result = verification.verify(named(checkpoint), named(model), mic=microphone, ref=reference, tolerance=tolerance)
     for text in result.notes:
         note(text)
     if as_json:

@@ -12,22 +12,28 @@ from __future__ import annotations
 
 from .describe import describe, statistics
 from .model import GGUFModel, TensorInfo
+from .packed import QUANTIZED_TYPES, PackedTensor, from_matrix, to_matrix, unpack
 from .reader import scan
 from .types import TENSOR_TYPES, TensorType
 from .validate import check, read, validate
 from .writer import MetadataValue, write
 
 __all__ = [
+    "QUANTIZED_TYPES",
     "TENSOR_TYPES",
     "GGUFModel",
     "MetadataValue",
+    "PackedTensor",
     "TensorInfo",
     "TensorType",
     "check",
     "describe",
+    "from_matrix",
     "read",
     "scan",
     "statistics",
+    "to_matrix",
+    "unpack",
     "validate",
     "write",
 ]

@@ -47,7 +47,7 @@ def describe(model: GGUFModel, *, tensors: bool = True) -> dict[str, Any]:
         },
         "totals": {
             "tensors": len(infos),
-            "parameters": sum(info.elements for info in infos),
+            "parameters": sum(info.parameters for info in infos),
             "tensor_bytes": sum(info.nbytes for info in infos),
             "types": by_type,
         },
@@ -71,12 +71,13 @@ def _describe_tensor(model: GGUFModel, info: TensorInfo) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": info.name,
         "type": info.type.name,
-        "shape": list(info.shape),
+        "shape": list(info.original or info.shape),
+        "stored_shape": list(info.shape),
         "bytes": info.nbytes,
         "offset": info.offset,
     }
     unknown: dict[str, float | None] = {"min": None, "max": None, "rms": None}
-    if info.nbytes > _MAX_STATISTICS_BYTES or not info.type.numpy:
+    if info.nbytes > _MAX_STATISTICS_BYTES or not (info.type.numpy or info.original):
         return row | unknown
     try:
         return row | statistics(model.array(info.name))

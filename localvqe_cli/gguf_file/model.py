@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import ModelConfig
+from ..config import BASES_KEY, ModelConfig
 from ..errors import GGUFError
 from ..tensor_check import printable
+from .packed import unpack
 from .types import TensorType
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ class TensorInfo:
     Attributes:
         name: tensor name.
         type: storage type.
-        shape: PyTorch shape, slowest axis first; the file lists the same numbers reversed.
+        shape: PyTorch shape, slowest axis first; the file lists the same numbers reversed. Of a quantized tensor, the
+            shape of its padded matrix.
         offset: absolute byte offset in the file, checked to lie inside it.
         nbytes: stored size in bytes.
+        original: PyTorch shape of the weight in a quantized tensor, once :func:`check` has found it in
+            order; else None.
     """
 
     name: str
@@ -38,11 +42,17 @@ class TensorInfo:
     shape: tuple[int, ...]
     offset: int
     nbytes: int
+    original: tuple[int, ...] | None = None
 
     @property
     def elements(self) -> int:
-        """Number of elements, 1 for a scalar."""
+        """Number of stored elements, 1 for a scalar; padding counts."""
         return math.prod(self.shape)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, without padding."""
+        return self.elements if self.original is None else math.prod(self.original)
 
 
 @dataclass
@@ -79,23 +89,47 @@ class GGUFModel:
         return self.stated_config
 
     def array(self, name: str) -> NDArray[Any]:
-        """Elements of a tensor in PyTorch shape, read from the file now.
+        """Elements of a tensor in PyTorch shape, read from the file now and unpacked if it is quantized. The codec's
+        bases are computed where the file leaves them out.
 
         Raises:
             KeyError: there is no such tensor.
-            GGUFError: its storage type needs unpacking, or the file has changed meanwhile.
+            GGUFError: its storage type is none that a model may have, or the file has changed meanwhile.
+        """
+        import numpy as np
+
+        if name not in self.tensors and BASES_KEY in self.metadata and self.stated_config is not None:
+            from ..codec import standard_bases
+
+            return standard_bases(self.stated_config)[name]
+        info = self.tensors[name]
+        if info.original is not None:
+            return unpack(self.blocks(name), info.type, info.original)
+        if not info.type.numpy:
+            raise GGUFError(f"{self.path}: tensor {printable(name)} is {info.type.name}, which has no plain elements")
+        return self._read(name, np.dtype(info.type.numpy), info.elements).reshape(info.shape)
+
+    def blocks(self, name: str) -> NDArray[Any]:
+        """Bytes of a tensor of :data:`QUANTIZED_TYPES`, uint8 (rows, bytes of a row), as they are in the file now.
+
+        Raises:
+            KeyError: there is no such tensor.
+            GGUFError: the file has changed meanwhile.
         """
         import numpy as np
 
         info = self.tensors[name]
-        if not info.type.numpy:
-            raise GGUFError(f"{self.path}: tensor {printable(name)} is {info.type.name}, which has no plain elements")
-        dtype: np.dtype[Any] = np.dtype(info.type.numpy)
+        row_bytes = (info.shape[-1] if info.shape else 1) // info.type.block * info.type.nbytes
+        return self._read(name, np.dtype(np.uint8), info.nbytes).reshape(-1, row_bytes)
+
+    def _read(self, name: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        import numpy as np
+
         try:
             # Not a memory map: a file truncated by someone else would kill the process with SIGBUS.
-            flat = np.fromfile(self.path, dtype=dtype, count=info.elements, offset=info.offset)
+            flat = np.fromfile(self.path, dtype=dtype, count=count, offset=self.tensors[name].offset)
         except OSError as exc:
             raise GGUFError(f"{self.path}: cannot be read: {exc.strerror or exc}") from exc
-        if flat.size != info.elements:
+        if flat.size != count:
             raise GGUFError(f"{self.path}: is truncated, tensor {printable(name)} ends outside the file")
-        return flat.reshape(info.shape)
+        return flat

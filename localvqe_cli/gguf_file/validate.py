@@ -7,19 +7,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
 
-from ..config import ARCHITECTURE, BN_FOLDED_KEY, FRONTEND_PREFIX, FrontendConfig, ModelConfig
+from ..config import (
+    ARCHITECTURE,
+    BASES_KEY,
+    BN_FOLDED_KEY,
+    FRONTEND_PREFIX,
+    SHAPE_PREFIX,
+    STANDARD_BASES,
+    FrontendConfig,
+    ModelConfig,
+)
 from ..errors import GGUFError, ModelError
-from ..tensor_check import names, printable, shape_problems
-from ..tensors import TEMPERATURE, gguf_shapes
-from .model import GGUFModel
+from ..tensor_check import names, printable, shape_problems, shape_text
+from ..tensors import DECODER_BASIS, ENCODER_BASIS, TEMPERATURE, gguf_shapes, matrix_shape, quantizable_shapes
+from .model import GGUFModel, TensorInfo
+from .packed import QUANTIZED_TYPES, has_finite_scales
 from .reader import scan
 
 __all__ = ["check", "read", "validate"]
 
 ARCHITECTURE_KEY = "general.architecture"
 
-#: Tensor storage types that the engine computes with.
-USABLE_TYPES = frozenset({"F32"})
+#: Tensor storage types that the engine computes with; all but F32 only where tensors.quantizable_shapes says so.
+USABLE_TYPES = ("F32", *QUANTIZED_TYPES)
 
 
 def read(path: str | os.PathLike[str]) -> GGUFModel:
@@ -110,20 +120,50 @@ def _temperature_problems(model: GGUFModel) -> list[str]:
 
 def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
     expected = gguf_shapes(config)
-    _restore_leading_ones(model, expected)
+    if BASES_KEY in model.metadata:
+        if model.metadata[BASES_KEY] != STANDARD_BASES:
+            stated = printable(str(model.metadata[BASES_KEY]))
+            return [f"key {BASES_KEY} is {stated}, expected '{STANDARD_BASES}' or no such key"]
+        expected = {name: shape for name, shape in expected.items() if name not in (ENCODER_BASIS, DECODER_BASIS)}
+    quantizable = quantizable_shapes(config)
+    quantized = {
+        name for name, info in model.tensors.items() if name in quantizable and info.type.name in QUANTIZED_TYPES
+    }
+    _restore_leading_ones(model, {name: shape for name, shape in expected.items() if name not in quantized})
     found = {name: info.shape for name, info in model.tensors.items() if name != TEMPERATURE}
-    problems = shape_problems(found, expected)
+    problems = shape_problems(found, expected | {name: found[name] for name in quantized})
     for name in expected:
         info = model.tensors.get(name)
         if info is None:
             continue
-        if info.type.name not in USABLE_TYPES:
-            problems.append(
-                f"tensor {name} is stored as {info.type.name}, expected {' or '.join(sorted(USABLE_TYPES))}"
-            )
+        if name in quantized:
+            problems += _quantized_problems(model, info, expected[name])
+        elif info.type.name != "F32":
+            usable = f"one of {', '.join(USABLE_TYPES)}" if name in quantizable else "F32"
+            problems.append(f"tensor {name} is stored as {info.type.name}, expected {usable}")
         elif info.shape == expected[name] and not _is_finite(model, name):
             problems.append(f"tensor {name} holds NaN or infinite values")
     return problems
+
+
+def _quantized_problems(model: GGUFModel, info: TensorInfo, shape: tuple[int, ...]) -> list[str]:
+    """What is wrong with a quantized tensor; fills in its original shape if nothing is."""
+    matrix = matrix_shape(shape, info.type.block)
+    if info.shape != matrix and info.shape != _without_leading_ones(matrix):
+        return [
+            f"tensor {info.name} has the shape {shape_text(info.shape)} in {info.type.name}, expected "
+            f"{matrix} for weights of {shape}"
+        ]
+    key = SHAPE_PREFIX + info.name
+    if key not in model.metadata:
+        return [f"missing key {key}, which a quantized tensor needs"]
+    if model.metadata_types[key] != "arr[u32]" or model.metadata[key] != list(shape):
+        stated = printable(str(model.metadata[key]))
+        return [f"key {key} is {stated} ({model.metadata_types[key]}), expected {list(shape)} (arr[u32])"]
+    model.tensors[info.name] = replace(info, shape=matrix, original=shape)
+    if not has_finite_scales(model.blocks(info.name), info.type):
+        return [f"tensor {info.name} has a block whose scale is NaN or infinite"]
+    return []
 
 
 def _restore_leading_ones(model: GGUFModel, expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..atomic import atomic_output
-from ..config import ARCHITECTURE, ModelConfig
+from ..config import ARCHITECTURE, BASES_KEY, SHAPE_PREFIX, STANDARD_BASES, ModelConfig
 from ..errors import GGUFError, UsageError
 from ..tensor_check import printable, shape_problems
-from ..tensors import gguf_shapes
+from ..tensors import DECODER_BASIS, ENCODER_BASIS, gguf_shapes, matrix_shape, quantizable_shapes
+from .packed import QUANTIZED_TYPES, PackedTensor, has_finite_scales
 from .reader import ALIGNMENT_KEY, MAX_KEY_BYTES
 from .validate import ARCHITECTURE_KEY
 
@@ -28,10 +29,10 @@ _KEY = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 def write(
     path: str | os.PathLike[str],
     config: ModelConfig,
-    tensors: Mapping[str, NDArray[Any]],
+    tensors: Mapping[str, NDArray[Any] | PackedTensor],
     metadata: Mapping[str, MetadataValue] | None = None,
 ) -> None:
-    """Write an F32 model file, whole or not at all; an existing file is replaced.
+    """Write a model file, whole or not at all; an existing file is replaced.
 
     Keys and tensors stand in the order of docs/gguf-format.md, which is also the order of the
     published files, whatever the order of ``tensors``.
@@ -39,12 +40,14 @@ def write(
     Args:
         path: the file.
         config: hyperparameters.
-        tensors: float32 arrays in PyTorch shape, exactly those of ``tensors.gguf_shapes(config)``.
+        tensors: float32 arrays in PyTorch shape, exactly those of ``tensors.gguf_shapes(config)``; those of
+            ``tensors.quantizable_shapes(config)`` may be packed, and then a key says what shape they have. Both of
+            the codec's bases may be left out where they are ``codec.standard_bases``; a key says so.
         metadata: further keys, written after the contract's, in the order given. An int is stored
             as u32 where it fits and else as i64, a float as f32.
 
     Raises:
-        GGUFError: a tensor is missing, unknown, misshapen, not float32 or not finite.
+        GGUFError: a tensor is missing, unknown, misshapen, not float32, not finite or must not be packed.
         UsageError: a metadata key is malformed or belongs to the contract, or the path cannot be written.
     """
     _check_tensors(path, config, tensors)
@@ -53,20 +56,41 @@ def write(
         _write(temporary, config, tensors, rows)
 
 
-def _check_tensors(path: str | os.PathLike[str], config: ModelConfig, tensors: Mapping[str, NDArray[Any]]) -> None:
+def _check_tensors(
+    path: str | os.PathLike[str], config: ModelConfig, tensors: Mapping[str, NDArray[Any] | PackedTensor]
+) -> None:
     import numpy as np
 
     expected = gguf_shapes(config)
+    if not _has_bases(tensors):
+        expected = {name: shape for name, shape in expected.items() if name not in (ENCODER_BASIS, DECODER_BASIS)}
     problems = shape_problems({name: tuple(array.shape) for name, array in tensors.items()}, expected)
     if not problems:
+        arrays = {name: a for name, a in tensors.items() if not isinstance(a, PackedTensor)}
         problems += [
-            f"tensor {name} is {a.dtype}, expected float32" for name, a in tensors.items() if a.dtype != np.float32
+            f"tensor {name} is {a.dtype}, expected float32" for name, a in arrays.items() if a.dtype != np.float32
         ]
         problems += [
-            f"tensor {name} holds NaN or infinite values" for name, a in tensors.items() if not np.isfinite(a).all()
+            f"tensor {name} holds NaN or infinite values" for name, a in arrays.items() if not np.isfinite(a).all()
         ]
+        quantizable = quantizable_shapes(config)
+        for name, packed in tensors.items():
+            if isinstance(packed, PackedTensor) and (name not in quantizable or not _is_well_packed(packed)):
+                problems.append(f"tensor {name} cannot be stored as {packed.type.name}")
     if problems:
         raise GGUFError(f"not writing {path}: {problems[0]}")
+
+
+def _has_bases(tensors: Mapping[str, Any]) -> bool:
+    return ENCODER_BASIS in tensors or DECODER_BASIS in tensors
+
+
+def _is_well_packed(packed: PackedTensor) -> bool:
+    if packed.type.name not in QUANTIZED_TYPES:
+        return False
+    rows, columns = matrix_shape(packed.shape, packed.type.block)
+    size = (rows, columns // packed.type.block * packed.type.nbytes)
+    return packed.blocks.shape == size and has_finite_scales(packed.blocks, packed.type)
 
 
 def _check_metadata(config: ModelConfig, metadata: Mapping[str, MetadataValue]) -> list[tuple[str, str, MetadataValue]]:
@@ -76,7 +100,7 @@ def _check_metadata(config: ModelConfig, metadata: Mapping[str, MetadataValue]) 
     for key, value in metadata.items():
         if not _KEY.fullmatch(key) or len(key) > MAX_KEY_BYTES:
             raise UsageError(f"metadata key {printable(key)!r} is malformed; use lower-case words joined by dots")
-        if key in taken:
+        if key in taken or key == BASES_KEY or key.startswith(SHAPE_PREFIX):
             raise UsageError(f"metadata key {key} is set by the model itself and cannot be given")
         if value in ("", []):
             raise UsageError(f"metadata key {key} has no value")
@@ -101,7 +125,7 @@ def _value_type(key: str, value: MetadataValue) -> str:
 def _write(
     path: os.PathLike[str],
     config: ModelConfig,
-    tensors: Mapping[str, NDArray[Any]],
+    tensors: Mapping[str, NDArray[Any] | PackedTensor],
     further: list[tuple[str, str, MetadataValue]],
 ) -> None:
     import gguf
@@ -119,8 +143,19 @@ def _write(
     try:
         for key, kind, value in [*config.gguf_fields(), *further]:
             add[kind](key, value)
-        for name in gguf_shapes(config):
-            writer.add_tensor(name, np.ascontiguousarray(tensors[name]))
+        if not _has_bases(tensors):
+            writer.add_string(BASES_KEY, STANDARD_BASES)
+        for name, tensor in ((name, tensors[name]) for name in gguf_shapes(config) if name in tensors):
+            if isinstance(tensor, PackedTensor):
+                # Not add_array, which would choose i32 for these numbers.
+                shape = [np.uint32(size) for size in tensor.shape]
+                writer.add_key_value(
+                    SHAPE_PREFIX + name, shape, gguf.GGUFValueType.ARRAY, sub_type=gguf.GGUFValueType.UINT32
+                )
+                blocks = np.ascontiguousarray(tensor.blocks)
+                writer.add_tensor(name, blocks, raw_dtype=gguf.GGMLQuantizationType(tensor.type.id))
+            else:
+                writer.add_tensor(name, np.ascontiguousarray(tensor))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()

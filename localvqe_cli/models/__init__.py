@@ -3,6 +3,7 @@
 ::
 
     resolve(None), resolve("default")   the model inside the package
+    resolve("default-q8_0")             its quantized copy
     resolve("model.gguf")               that file
     resolve("v1.1")                     the published file, if it has been downloaded
 
@@ -17,14 +18,16 @@ from pathlib import Path
 from ..errors import ModelError
 from ..tensor_check import printable
 from . import cache
-from .registry import BASE_URL, DEFAULT_NAME, PUBLISHED, PublishedFile, find_published
+from .registry import BASE_URL, DEFAULT_NAME, DEFAULT_Q8_NAME, PUBLISHED, PublishedFile, find_published
 
 __all__ = [
     "BASE_URL",
     "DEFAULT_MODEL",
     "DEFAULT_NAME",
+    "DEFAULT_Q8_NAME",
     "PUBLISHED",
     "PublishedFile",
+    "default_q8_model",
     "find_published",
     "named",
     "resolve",
@@ -38,7 +41,8 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
     """The file that ``model`` means. Of its content only a published file's SHA-256 is looked at, and only once.
 
     Args:
-        model: a path; the name of a published file; "default" or None for the model inside the package.
+        model: a path; the name of a published file; "default" or None for the model inside the package,
+            "default-q8_0" for its quantized copy.
             A file wins over a name, a name over a folder.
 
     Raises:
@@ -57,6 +61,8 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
         raise ModelError(f"{printable(text)}: no such model file") from None
     if text.lower() == DEFAULT_NAME:
         return _embedded()
+    if text.lower() == DEFAULT_Q8_NAME:
+        return _embedded_q8()
     published = find_published(text)
     if published is not None:
         return _cached(text, published)
@@ -71,8 +77,21 @@ def named(model: str) -> str:
     Raises:
         ModelError: published but not in the cache, or damaged there.
     """
-    is_name = model.lower() == DEFAULT_NAME or find_published(model) is not None
+    is_name = model.lower() in (DEFAULT_NAME, DEFAULT_Q8_NAME) or find_published(model) is not None
     return str(resolve(model)) if is_name else model
+
+
+def default_q8_model() -> Path:
+    """Where the quantized copy of the model inside the package lies, or would lie."""
+    return DEFAULT_MODEL.with_name(f"{DEFAULT_Q8_NAME}.gguf")
+
+
+def _embedded_q8() -> Path:
+    if not default_q8_model().is_file():
+        raise ModelError(
+            f"this package holds no model {DEFAULT_Q8_NAME}; make one with: localvqe quantize {DEFAULT_NAME} Q8_0"
+        )
+    return default_q8_model()
 
 
 def _embedded() -> Path:

@@ -44,25 +44,25 @@ def facts(file: PublishedFile) -> dict[str, Any]:
     }
 
 
-def embedded_facts() -> dict[str, Any]:
-    """The same keys for the model inside the package; it has no address and no published digest.
+def embedded_facts(name: str = DEFAULT_NAME) -> dict[str, Any]:
+    """The same keys for a model inside the package; it has no address and no published digest.
 
     Raises:
         ModelError: the package holds none, or one that cannot be read.
     """
     from .. import gguf_file
 
-    path = models.resolve(None)
+    path = models.resolve(None if name == DEFAULT_NAME else name)
     scanned = gguf_file.read(path)
     assert scanned.config is not None  # validated
     return {
-        "name": DEFAULT_NAME,
+        "name": name,
         "file": path.name,
         "format": "GGUF",
         "line": f"like {VERSION_NAMES[scanned.config.version]}",
         "version": scanned.config.version,
         "dmax": scanned.config.dmax,
-        "parameters": sum(info.elements for info in scanned.tensors.values()),
+        "parameters": sum(info.parameters for info in scanned.tensors.values()),
         "license": scanned.metadata.get("general.license"),
         "sha256": None,
         "url": None,

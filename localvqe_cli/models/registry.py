@@ -6,7 +6,16 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-__all__ = ["BASE_URL", "DEFAULT_NAME", "PUBLISHED", "REPOSITORY", "REVISION", "PublishedFile", "find_published"]
+__all__ = [
+    "BASE_URL",
+    "DEFAULT_NAME",
+    "DEFAULT_Q8_NAME",
+    "PUBLISHED",
+    "REPOSITORY",
+    "REVISION",
+    "PublishedFile",
+    "find_published",
+]
 
 #: Repository on Hugging Face (report, footnote 1). No commit of it is known, but the digests pin the content.
 REPOSITORY = "LocalAI-io/LocalVQE"
@@ -17,6 +26,8 @@ BASE_URL = f"https://huggingface.co/{REPOSITORY}/resolve/{REVISION}/"
 
 #: The name of the model inside the package.
 DEFAULT_NAME = "default"
+#: The name of its quantized copy, where the package holds one.
+DEFAULT_Q8_NAME = "default-q8_0"
 
 # A file name becomes a path in the cache and the end of an address, so it can only be a plain one.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(gguf|pt)")

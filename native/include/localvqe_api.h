@@ -93,7 +93,7 @@ LOCALVQE_API void localvqe_print_profile(uintptr_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
 
-/* "0.1.0"; and the kernel set in use: avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
+/* "0.1.0"; and the kernel set in use: avx512vnni, avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
 LOCALVQE_API const char * localvqe_version(void);
 LOCALVQE_API const char * localvqe_kernels(void);
 
@@ -134,6 +134,28 @@ LOCALVQE_API double localvqe_measure_peak(double seconds);
 
 /* Switches profiling on (1) or off (0) and clears its counters. */
 LOCALVQE_API int localvqe_set_profiling(uintptr_t ctx, int enabled);
+
+/* How many convolutions of this model run as integer products: those stored as Q8_0 (with at least 8 input channels), where
+ * the kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
+ * or =f32 in the environment overrides that choice for models loaded afterwards. */
+LOCALVQE_API int localvqe_integer_layers(uintptr_t ctx);
+
+/* Calibration: after localvqe_set_observing(ctx, 1), everything processed by hop is added up; localvqe_input_power copies the
+ * mean square of each channel that the layer of this weight tensor ("mic_enc2.conv.weight") has read, and returns how many
+ * channels, or -2 if there is no such layer, nothing was processed, or capacity is too small. */
+LOCALVQE_API int localvqe_set_observing(uintptr_t ctx, int enabled);
+LOCALVQE_API int localvqe_input_power(uintptr_t ctx, const char * tensor, float * out, int capacity);
+
+/* ggml's block formats, as model files hold them. type is ggml's number: 8 Q8_0, 12 Q4_K, 13 Q5_K, 14 Q6_K. A matrix has
+ * `rows` rows of `columns` numbers, a multiple of 32 (Q8_0) or 256. localvqe_quantized_size is the bytes it takes, 0 for a
+ * type or size that cannot be. The others return 0, -1 for a null pointer, -2 for a type, size, value or scale that cannot
+ * be, capacity (bytes, floats) too small included. importance (columns numbers, none negative, or null) says how much an
+ * error in each column matters. */
+LOCALVQE_API uint64_t localvqe_quantized_size(int type, uint64_t rows, uint64_t columns);
+LOCALVQE_API int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t columns, const float * importance,
+                                        void * out, uint64_t capacity);
+LOCALVQE_API int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t columns, float * out,
+                                          uint64_t capacity);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 
 #include "context.h"
 #include "error.h"
+#include "quantized.h"
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <new>
 #include <vector>
 
+using localvqe::BlockFormat;
 using localvqe::Context;
 using localvqe::Error;
 using localvqe::Model;
@@ -26,6 +28,7 @@ constexpr int kFailed = -3;
 constexpr int kMaxSamples = 1 << 28;
 constexpr int kMaxThreads = 32;
 constexpr int kMaxHops = 64;
+constexpr uint64_t kMaxMatrix = uint64_t(1) << 28; // elements
 
 struct Options {
     std::string model_path;
@@ -462,6 +465,75 @@ double localvqe_measure_peak(double seconds) {
         return best;
     } catch (...) {
         return 0.0;
+    }
+}
+
+int localvqe_integer_layers(uintptr_t ctx) {
+    return ctx == 0 ? kNull : handle<Context>(ctx)->stream().integer_layers();
+}
+
+int localvqe_set_observing(uintptr_t ctx, int enabled) {
+    if (ctx == 0) {
+        return kNull;
+    }
+    return guarded(*handle<Context>(ctx), [&] { handle<Context>(ctx)->stream().graph().set_observing(enabled != 0); });
+}
+
+int localvqe_input_power(uintptr_t ctx, const char * tensor, float * out, int capacity) {
+    if (ctx == 0 || tensor == nullptr || out == nullptr) {
+        return kNull;
+    }
+    int channels = 0;
+    const int status = guarded(*handle<Context>(ctx), [&] {
+        const std::vector<float> power = handle<Context>(ctx)->stream().graph().input_power(tensor);
+        if (int64_t(power.size()) <= capacity) {
+            std::copy(power.begin(), power.end(), out);
+            channels = int(power.size());
+        }
+    });
+    return status != 0 ? status : channels > 0 ? channels : kBadValue;
+}
+
+uint64_t localvqe_quantized_size(int type, uint64_t rows, uint64_t columns) {
+    const BlockFormat * format = localvqe::find_format(uint32_t(type));
+    if (format == nullptr || rows == 0 || columns == 0 || rows > kMaxMatrix || columns > kMaxMatrix || rows * columns > kMaxMatrix ||
+        columns % uint64_t(format->block) != 0) {
+        return 0;
+    }
+    return rows * (columns / uint64_t(format->block)) * uint64_t(format->bytes);
+}
+
+int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t columns, const float * importance, void * out,
+                           uint64_t capacity) {
+    if (in == nullptr || out == nullptr) {
+        return kNull;
+    }
+    const uint64_t bytes = localvqe_quantized_size(type, rows, columns);
+    if (bytes == 0 || bytes > capacity) {
+        return kBadValue;
+    }
+    try {
+        localvqe::quantize_rows(*localvqe::find_format(uint32_t(type)), in, size_t(rows), size_t(columns), importance,
+                                static_cast<uint8_t *>(out));
+        return 0;
+    } catch (...) {
+        return kBadValue;
+    }
+}
+
+int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t columns, float * out, uint64_t capacity) {
+    if (in == nullptr || out == nullptr) {
+        return kNull;
+    }
+    if (localvqe_quantized_size(type, rows, columns) == 0 || rows * columns > capacity) {
+        return kBadValue;
+    }
+    try {
+        localvqe::dequantize_rows(*localvqe::find_format(uint32_t(type)), static_cast<const uint8_t *>(in), size_t(rows),
+                                  size_t(columns), out);
+        return 0;
+    } catch (...) {
+        return kBadValue;
     }
 }
 

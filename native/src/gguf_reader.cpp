@@ -19,6 +19,7 @@ constexpr uint64_t kMaxKeys = 4096;
 constexpr uint64_t kMaxTensors = 4096;
 constexpr uint64_t kMaxKeyLength = 256;
 constexpr uint64_t kMaxKeptText = 4096; // longer texts are legal but not needed by the engine
+constexpr uint64_t kMaxKeptArray = 8;  // the same for arrays
 constexpr uint32_t kMaxDims = 4;
 
 int value_size(uint32_t type) {
@@ -186,6 +187,10 @@ void GgufFile::parse_value(Cursor & in, const std::string & key, uint32_t type) 
             throw Error("an array of unknown element type " + std::to_string(element));
         } else if (count > in.left() / width) {
             throw Error("the file is truncated inside the array");
+        } else if (element == kU32 && count <= kMaxKeptArray) {
+            for (uint64_t i = 0; i < count; ++i) {
+                v.numbers.push_back(in.get<uint32_t>());
+            }
         } else {
             in.skip(count * width);
         }
@@ -290,6 +295,21 @@ bool GgufFile::any_key(const std::string & prefix) const {
 std::string GgufFile::string_or_empty(const std::string & key) const {
     const auto found = values_.find(key);
     return found == values_.end() ? std::string() : found->second.text;
+}
+
+std::vector<uint64_t> GgufFile::u32_array_or_empty(const std::string & key) const {
+    const auto found = values_.find(key);
+    return found == values_.end() ? std::vector<uint64_t>() : found->second.numbers;
+}
+
+std::vector<uint8_t> GgufFile::read_bytes(const std::string & name) const {
+    const GgufTensor & t = tensors_.at(name);
+    std::vector<uint8_t> out(size_t(t.bytes), 0);
+    if (std::fseek(file_.get(), long(data_start_ + t.offset), SEEK_SET) != 0 ||
+        std::fread(out.data(), 1, out.size(), file_.get()) != out.size()) {
+        throw Error("read error in tensor " + name);
+    }
+    return out;
 }
 
 std::vector<float> GgufFile::read_f32(const std::string & name) const {

@@ -30,19 +30,25 @@ public:
     const std::string & string(const std::string & key) const;
     // Whether any key begins so.
     bool any_key(const std::string & prefix) const;
+    bool has(const std::string & key) const { return values_.count(key) != 0; }
     // Empty when absent or not a string.
     std::string string_or_empty(const std::string & key) const;
+    // Elements of an array of u32, at most eight; empty when absent, longer or of another type.
+    std::vector<uint64_t> u32_array_or_empty(const std::string & key) const;
 
     const std::map<std::string, GgufTensor> & tensors() const { return tensors_; }
 
     // Reads a whole F32 tensor; throws Error on an I/O error or a NaN or infinite value.
     std::vector<float> read_f32(const std::string & name) const;
+    // A tensor's bytes as they are; throws Error on an I/O error.
+    std::vector<uint8_t> read_bytes(const std::string & name) const;
 
 private:
     struct Value {
         uint32_t type = 0;
         uint64_t bits = 0; // scalar, zero-extended
         std::string text;
+        std::vector<uint64_t> numbers; // of a short array of u32
     };
     class Cursor;
 

@@ -50,6 +50,9 @@ void Graph::compute(int frames) {
     if (!profiling_) {
         for (Node & node : nodes_) {
             run(*node.op, frames);
+            if (observing_) {
+                node.op->observe(frames);
+            }
         }
         return;
     }
@@ -62,6 +65,25 @@ void Graph::compute(int frames) {
         start = end;
     }
     profiled_frames_ += uint64_t(frames);
+}
+
+void Graph::set_observing(bool on) {
+    observing_ = on;
+    if (on) {
+        for (Node & node : nodes_) {
+            node.op->forget();
+        }
+    }
+}
+
+std::vector<float> Graph::input_power(const std::string & tensor) const {
+    for (const Node & node : nodes_) {
+        std::vector<float> power = node.op->input_power(tensor);
+        if (!power.empty()) {
+            return power;
+        }
+    }
+    return {};
 }
 
 void Graph::set_profiling(bool on) {

@@ -22,6 +22,11 @@ public:
     virtual void run(int frames, int thread, int n_threads) = 0;
     // False: too little to share, the calling thread does it alone.
     virtual bool shared(int frames) const = 0;
+    // Adds the frames just computed to the statistics of a calibration run; most operations keep none.
+    virtual void observe(int) {}
+    // The mean square of each channel of what it reads, if it is the layer of this weight tensor; else empty.
+    virtual std::vector<float> input_power(const std::string &) const { return {}; }
+    virtual void forget() {}
     // The block of the model this belongs to, for profiles.
     const std::string & block() const { return block_; }
 
@@ -47,6 +52,9 @@ public:
 
     int threads() const { return team_.size(); }
     void set_profiling(bool on);
+    // Statistics of what each layer reads, from the moment they are switched on.
+    void set_observing(bool on);
+    std::vector<float> input_power(const std::string & tensor) const;
     uint64_t profiled_frames() const { return profiled_frames_; }
     const std::vector<BlockTime> & profile() const { return profile_; } // per block, in order of first use
 
@@ -60,6 +68,7 @@ private:
 
     ThreadTeam team_;
     bool profiling_ = false;
+    bool observing_ = false;
     uint64_t profiled_frames_ = 0;
     std::vector<Node> nodes_;
     std::vector<BlockTime> profile_;

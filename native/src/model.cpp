@@ -19,7 +19,8 @@ std::shared_ptr<const Model> Model::load(const std::string & path) {
 Model::Model(const GgufFile & file, const Kernels & kernels) : config_(ModelConfig::from_gguf(file)), kernels_(kernels) {
     check_tensors(file, config_);
     name_ = file.string_or_empty("general.name");
-    const Loader loader{file, kernels};
+    const auto shapes = tensor_shapes(config_);
+    const Loader loader{file, kernels, shapes, prefers_integers(kernels)};
     filterbank = Filterbank::load(loader, config_);
     for (const BlockShape & b : block_shapes(config_)) {
         if (b.decoder) {

@@ -29,7 +29,7 @@ Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
 
 void Stream::build() {
     const ModelConfig & config = model_->config();
-    Builder b{config, model_->kernels(), graph_, storage_, taps_, clock_, batch_};
+    Builder b{config, model_->kernels(), graph_, storage_, integers_, taps_, clock_, batch_};
 
     mic_samples_ = &b.make(1, kHop, 1, 0, 0);
     ref_samples_ = &b.make(1, kHop, 1, 0, 0);
@@ -88,6 +88,9 @@ void Stream::reset() {
     }
     if (frontend_) {
         frontend_->reset();
+    }
+    for (IntFrames & frames : integers_) {
+        frames.clear();
     }
     s4d_state_.clear();
     overlap_tail_.clear();

@@ -27,6 +27,8 @@ public:
     // Hops by which the front-end delays the reference; 0 without one.
     int frontend_offset() const { return frontend_ ? frontend_->offset() : 0; }
     const std::deque<Tap> & taps() const { return taps_; }
+    // Convolutions that run as integer products.
+    int integer_layers() const { return int(integers_.size()); }
     // Copies the block output of the latest hop in (dim0, dim1) order.
     void read_tap(const Tap & tap, float * out) const;
 
@@ -39,6 +41,7 @@ private:
     int last_frames_ = 1;
     Graph graph_;
     std::deque<Frames> storage_;
+    std::deque<IntFrames> integers_;
     std::deque<Tap> taps_;
     std::unique_ptr<FrontendState> frontend_;
     AlignedFloats s4d_state_;

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "gguf_reader.h"
+#include "quantized.h"
 
 namespace localvqe {
 namespace {
@@ -57,7 +58,59 @@ std::string shape_text(const std::vector<uint64_t> & ne) {
     return out + "]";
 }
 
+std::string padded_text(const MatrixShape & matrix, size_t padded) {
+    return shape_text({padded, matrix.rows}) + " in blocks";
+}
+
+// A quantized tensor's stored matrix and the shape it states of itself.
+void check_quantized(const GgufFile & file, const std::string & name, const GgufTensor & t, const std::vector<uint64_t> & ne) {
+    const BlockFormat * format = find_format(t.type);
+    if (format == nullptr) {
+        throw Error("tensor " + name + " has type " + gguf_type_name(t.type) + "; this engine runs F32, Q8_0, Q4_K, Q5_K and Q6_K");
+    }
+    if (!quantizable(name, ne)) {
+        throw Error("tensor " + name + " has type " + gguf_type_name(t.type) + ", but only F32 is allowed there");
+    }
+    const MatrixShape matrix = matrix_shape(ne);
+    const size_t block = size_t(format->block);
+    const size_t padded = (matrix.columns + block - 1) / block * block;
+    if (trimmed(t.ne) != trimmed({padded, matrix.rows})) {
+        throw Error("tensor " + name + " has shape " + shape_text(t.ne) + ", expected " + padded_text(matrix, padded));
+    }
+    const std::vector<uint64_t> stated = file.u32_array_or_empty(shape_key(name));
+    const std::vector<uint64_t> shape(ne.rbegin(), ne.rend());
+    if (stated != shape) {
+        throw Error("key " + shape_key(name) + (stated.empty() ? " is missing or no short array of u32" : " is " + shape_text(stated)) +
+                    ", expected " + shape_text(shape));
+    }
+}
+
 } // namespace
+
+bool quantizable(const std::string & name, const std::vector<uint64_t> & ne) {
+    return ne.size() >= 2 && name != "encoder.conv.weight" && name != "decoder.linear.weight" && name != "align.conv.1.weight";
+}
+
+bool leaves_out_bases(const GgufFile & file) {
+    if (!file.has("localvqe.bases")) {
+        return false;
+    }
+    const std::string & value = file.string("localvqe.bases");
+    if (value != "standard") {
+        throw Error("key localvqe.bases is not \"standard\", the only value known");
+    }
+    return true;
+}
+
+MatrixShape matrix_shape(const std::vector<uint64_t> & ne) {
+    size_t columns = 1;
+    for (size_t i = 0; i + 1 < ne.size(); ++i) {
+        columns *= size_t(ne[i]);
+    }
+    return {size_t(ne.back()), columns};
+}
+
+std::string shape_key(const std::string & tensor) { return "localvqe.shape." + tensor; }
 
 std::vector<BlockShape> block_shapes(const ModelConfig & c) {
     std::vector<BlockShape> out;
@@ -103,7 +156,11 @@ Shapes tensor_shapes(const ModelConfig & c) {
 }
 
 void check_tensors(const GgufFile & file, const ModelConfig & config) {
-    const Shapes expected = tensor_shapes(config);
+    Shapes expected = tensor_shapes(config);
+    if (leaves_out_bases(file)) {
+        expected.erase("encoder.conv.weight");
+        expected.erase("decoder.linear.weight");
+    }
     if (file.tensors().count("align.temperature") != 0) {
         throw Error("tensor align.temperature is present, so its tau was not folded into align.conv.1: export the "
                     "checkpoint again");
@@ -114,12 +171,13 @@ void check_tensors(const GgufFile & file, const ModelConfig & config) {
             throw Error("tensor " + entry.first + " is missing");
         }
         const GgufTensor & t = found->second;
+        if (t.type != kTypeF32) {
+            check_quantized(file, entry.first, t, entry.second);
+            continue;
+        }
         if (trimmed(t.ne) != trimmed(entry.second)) {
             throw Error("tensor " + entry.first + " has shape " + shape_text(t.ne) + ", expected " +
                         shape_text(entry.second));
-        }
-        if (t.type != 0) {
-            throw Error("tensor " + entry.first + " has type " + gguf_type_name(t.type) + "; this engine runs F32");
         }
     }
     for (const auto & entry : file.tensors()) {

@@ -4,6 +4,7 @@
 #include "gguf_reader.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
+#include "tensor_table.h"
 
 #include <memory>
 #include <string>
@@ -15,8 +16,13 @@ namespace localvqe {
 struct Loader {
     const GgufFile & file;
     const Kernels & kernels;
+    const std::map<std::string, std::vector<uint64_t>> & shapes; // of the model's table
+    bool integers; // run quantized convolutions as integers
 
-    std::vector<float> read(const std::string & name) const { return file.read_f32(name); }
+    // Elements in PyTorch order, whatever the tensor is stored as.
+    std::vector<float> read(const std::string & name) const;
+    // The blocks of a Q8_0 tensor, checked; empty if it is none. A row has `row_bytes` bytes.
+    std::vector<uint8_t> read_q8(const std::string & name, size_t * row_bytes) const;
 };
 
 } // namespace localvqe

@@ -6,6 +6,7 @@
 #include "kernels/packing.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <random>
 #include <vector>
 
@@ -125,6 +126,100 @@ void test_convs(const Kernels & k) {
     test_conv(k, 8, 40, 40, 4, 4, 1, 1, false, false, Activation::silu, true, 4);    // the deepest stage
     test_conv(k, 128, 32, 54, 4, 4, 1, 2, true, false, Activation::none, false, 64); // dec1
     test_conv(k, 1, 512, 512, 1, 1, 1, 1, false, true, Activation::none, false, 0);  // a filterbank
+}
+
+// Integer weights and inputs against the same sums in double precision.
+void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride, Activation kind, int cut) {
+    constexpr int block = 32;
+    const int taps = kw * inputs, columns = kh * taps;
+    std::uniform_int_distribution<int> weight(-127, 127), value(-32767, 32767);
+    std::vector<int> integers(size_t(outputs * columns));
+    for (int & w : integers) {
+        w = weight(generator);
+    }
+    const size_t blocks = size_t((columns + block - 1) / block);
+    const std::vector<float> scales = noise(size_t(outputs) * blocks, 1e-3f), bias = noise(size_t(outputs), 0.2f);
+    const ConvWeights packed(
+        k, outputs, kh, taps, block, [&](int o, int c) { return integers[size_t(o * columns + c)]; },
+        [&](int o, int b) { return scales[size_t(o) * blocks + size_t(b)]; }, [&](int o) { return bias[size_t(o)]; });
+    CHECK(packed.integer(), "%s: the weights are no integers", k.name);
+    const size_t row_length = size_t(positions) * size_t(stride) * size_t(inputs) + size_t(taps);
+    std::vector<std::vector<int16_t>> rows;
+    ConvCall call;
+    for (int r = 0; r < kh; ++r) {
+        rows.emplace_back(row_length + 1); // pairs may reach one beyond
+        for (int16_t & x : rows.back()) {
+            x = int16_t(value(generator));
+        }
+    }
+    for (int r = 0; r < kh; ++r) {
+        call.int_rows[r] = rows[size_t(r)].data();
+        call.row_scales[r] = 1e-5f * float(r + 1);
+    }
+    std::vector<float> out(size_t(positions * outputs) + 1, 77.0f);
+    call.conv = &packed.packed();
+    call.step = stride * inputs;
+    call.activation = kind;
+    call.out = out.data();
+    call.group = outputs;
+    call.position_step = outputs;
+    k.int_conv(call, 0, cut);
+    k.int_conv(call, cut, positions);
+    double worst = 0.0;
+    for (int p = 0; p < positions; ++p) {
+        for (int o = 0; o < outputs; ++o) {
+            double sum = double(bias[size_t(o)]), size = 1.0;
+            for (int c = 0; c < columns; ++c) {
+                const double x = double(rows[size_t(c / taps)][size_t(p * stride * inputs + c % taps)]) * double(call.row_scales[c / taps]);
+                const double term = x * double(integers[size_t(o * columns + c)]) * double(scales[size_t(o) * blocks + size_t(c / block)]);
+                sum += term;
+                size += std::fabs(term);
+            }
+            worst = std::fmax(worst, std::fabs(double(out[size_t(p * outputs + o)]) - activation(kind, sum)) / size);
+        }
+    }
+    CHECK(worst < 1e-6, "%s: integer conv %dx(%d->%d) kernel %dx%d stride %d is off by %g of the terms' size", k.name, positions, inputs,
+          outputs, kh, kw, stride, worst);
+    CHECK(out.back() == 77.0f, "%s: an integer conv wrote beyond its output", k.name);
+}
+
+void test_int_convs(const Kernels & k) {
+    std::uniform_int_distribution<int> width(1, 60), kernel(1, 8), bins(1, 40), activations(0, 3), stride(1, 2);
+    for (int i = 0; i < 80; ++i) {
+        const int positions = bins(generator);
+        std::uniform_int_distribution<int> cut(0, positions);
+        test_int_conv(k, positions, width(generator), width(generator), kernel(generator), kernel(generator), stride(generator),
+                      Activation(activations(generator)), cut(generator));
+    }
+    // The largest sum that a segment can have: 32 products of the extremes.
+    const ConvWeights extreme(
+        k, 1, 1, 64, 32, [](int, int) { return -127; }, [](int, int) { return 1.0f; }, [](int) { return 0.0f; });
+    const std::vector<int16_t> lowest(66, int16_t(-32767));
+    float sum = 0.0f;
+    ConvCall call;
+    call.conv = &extreme.packed();
+    call.int_rows[0] = lowest.data();
+    call.row_scales[0] = 1.0f;
+    call.out = &sum;
+    call.group = call.position_step = 1;
+    k.int_conv(call, 0, 1);
+    CHECK(double(sum) == 64.0 * 127 * 32767, "%s: the extremes sum to %g", k.name, double(sum));
+
+    for (int n : {1, 7, 64, 1000}) {
+        const std::vector<float> x = noise(size_t(n), 3.0f);
+        std::vector<int16_t> y(size_t(n) + 1, int16_t(99));
+        const float scale = k.to_integers(x.data(), n, y.data());
+        int largest = 0;
+        for (int i = 0; i < n; ++i) {
+            CHECK(std::fabs(double(x[size_t(i)]) - double(y[size_t(i)]) * double(scale)) <= 0.502 * double(scale), "%s: integer %d", k.name, i);
+            largest = std::abs(int(y[size_t(i)])) > largest ? std::abs(int(y[size_t(i)])) : largest;
+        }
+        CHECK(largest == 32767 && y.back() == 99, "%s: %d integers up to %d", k.name, n, largest);
+    }
+    const std::vector<float> silence(50, 0.0f), tiny(50, 1e-39f);
+    std::vector<int16_t> zeros(50, int16_t(5));
+    CHECK(k.to_integers(silence.data(), 50, zeros.data()) == 0.0f && zeros[49] == 0, "%s: silence", k.name);
+    CHECK(k.to_integers(tiny.data(), 50, zeros.data()) == 0.0f && zeros[0] == 0, "%s: denormals", k.name);
 }
 
 void test_norm(const Kernels & k) {
@@ -316,12 +411,13 @@ void test_transforms() {
 
 int main() {
     test_transforms();
-    const Kernels * sets[4] = {};
-    const int n = available_kernels(sets, 4);
+    const Kernels * sets[kMaxKernelSets] = {};
+    const int n = available_kernels(sets, kMaxKernelSets);
     for (int i = 0; i < n; ++i) {
         std::printf("%s\n", sets[i]->name);
         test_activations(*sets[i]);
         test_convs(*sets[i]);
+        test_int_convs(*sets[i]);
         test_norm(*sets[i]);
         test_power_law(*sets[i]);
         test_align(*sets[i]);

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from make_model import narrow_config, random_gguf
+from make_model import narrow_config, random_gguf, random_quantized_gguf
 from typer.testing import CliRunner, Result
 
 from localvqe_cli.benchmark import BenchRun
@@ -21,6 +21,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bench") / "narrow.gguf"
     random_gguf(path, narrow_config(2), 0)
     return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "arithmetic", "layers"), [("Q8_0", "int16", 27), ("Q8_0", "f32", 0), ("Q4_K", "int16", 0)]
+)
+def test_a_quantized_model_says_its_type_and_how_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arithmetic: str, layers: int
+) -> None:
+    monkeypatch.setenv("LOCALVQE_ARITHMETIC", arithmetic)
+    config = narrow_config(2, mic_channels=(2, 12, 16, 9, 16, 8), far_channels=(2, 12, 9))
+    random_quantized_gguf(tmp_path / "q.gguf", config, kind)
+    report = json.loads(bench("-m", tmp_path / "q.gguf", "-t", 1, "--mode", "stream", "--json").stdout)
+    assert report["model"]["type"] == kind
+    assert report["integer_layers"] == layers
+    random_gguf(tmp_path / "f.gguf", config)
+    plain = json.loads(bench("-m", tmp_path / "f.gguf", "-t", 1, "--mode", "stream", "--json").stdout)
+    assert report["model"]["parameters"] == plain["model"]["parameters"]  # padding is no parameter
+    assert f"{layers} convolutions as integer" in bench("-m", tmp_path / "q.gguf", "-t", 1, "--mode", "stream").stdout
 
 
 def bench(*args: object, code: int = 0) -> Result:

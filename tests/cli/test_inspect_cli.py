@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bad_gguf import CASES, write_case
 from gguf_document import STR, TYPE_Q8_0, Key, parse
-from make_model import narrow_config, random_gguf, random_state, save_checkpoint
+from make_model import narrow_config, random_gguf, random_quantized_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner, Result
 
 from localvqe_cli import gguf_file, models
@@ -103,6 +103,25 @@ def test_a_quantized_tensor_is_shown(model: Path, tmp_path: Path) -> None:
     assert any(line.split()[:2] == ["decoder.linear.weight", "Q8_0"] for line in result.stdout.splitlines())
     assert "134 F32" in result.stdout
     assert "1 Q8_0" in result.stdout
+
+
+def test_a_quantized_model_is_shown_in_full(tmp_path: Path) -> None:
+    config = narrow_config(2, mic_channels=(2, 12, 16, 9, 16, 8))
+    random_quantized_gguf(tmp_path / "q.gguf", config, "Q8_0")
+    result = run(tmp_path / "q.gguf")
+    assert result.exit_code == 0
+    line = next(line for line in result.stdout.splitlines() if "dec2.deconv.conv.weight" in line)
+    assert "Q8_0" in line
+    assert "24 x 16 x 4 x 4 (as 24 x 256)" in line
+    assert "localvqe.shape" not in result.stdout  # the table has it
+    report = json.loads(run(tmp_path / "q.gguf", "--json").stdout)
+    row = next(row for row in report["tensors"] if row["name"] == "far_enc2.conv.weight")
+    assert (row["type"], row["shape"], row["stored_shape"]) == ("Q8_0", [3, 5, 4, 4], [3, 96])
+    assert row["rms"] > 0
+    random_gguf(tmp_path / "f.gguf", config)
+    plain = json.loads(run(tmp_path / "f.gguf", "--json").stdout)
+    assert report["totals"]["parameters"] == plain["totals"]["parameters"]
+    assert report["totals"]["tensor_bytes"] < plain["totals"]["tensor_bytes"]
 
 
 def test_text_out_of_a_file_cannot_command_the_terminal(model: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import GOLDEN_VERSIONS
-from make_model import V13, narrow_config, random_state, save_checkpoint
+from make_model import V13, narrow_config, random_quantized_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner, Result
 
 from localvqe_cli import export, gguf_file
@@ -45,6 +45,26 @@ def test_golden_exports_are_verified(golden: Path, tmp_path: Path, version: str)
 
 def test_a_golden_file_made_elsewhere_is_verified(golden: Path) -> None:
     assert _run(golden / "v1" / "state.pt", golden / "v1" / "model-f32.gguf").exit_code == 0
+
+
+@pytest.mark.parametrize("arithmetic", ["f32", "int16"])
+@pytest.mark.parametrize("kind", ["Q8_0", "Q6_K", "Q5_K", "Q4_K"])
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_quantized_file_is_verified_with_its_own_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, kind: str, arithmetic: str
+) -> None:
+    monkeypatch.setenv("LOCALVQE_ARITHMETIC", arithmetic)
+    config = narrow_config(version, mic_channels=(2, 12, 16, 9, 16, 8), far_channels=(2, 12, 9))
+    model, checkpoint = tmp_path / "q.gguf", tmp_path / "ckpt.pt"
+    save_checkpoint(checkpoint, random_quantized_gguf(model, config, kind, seed=version), config)
+    result = _run(checkpoint, model, "--json")
+    assert result.exit_code == 0, result.stderr + result.stdout[-2000:]
+    assert ("integers" in result.stderr) == (kind == "Q8_0" and arithmetic == "int16")
+    save_checkpoint(checkpoint, random_state(config, seed=version + 10), config)  # not the one it was made from
+    report = json.loads(_run(checkpoint, model, "--json").stdout)
+    changed = {row["name"] for row in report["tensors"] if not row["passed"]}
+    assert "mic_enc2.conv.weight" in changed
+    assert "dec1.deconv.conv.weight" in changed
 
 
 def test_the_widths_of_v13_are_verified(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from make_model import narrow_config, random_gguf
+from make_model import narrow_config, random_gguf, random_quantized_gguf
 
 import localvqe_cli
 
@@ -63,18 +64,26 @@ int main(int argc, char ** argv) {
 """
 
 
+@pytest.mark.parametrize("quantized", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_no_hop_allocates(tmp_path: Path, version: int, threads: int) -> None:
+def test_no_hop_allocates(tmp_path: Path, version: int, threads: int, quantized: bool) -> None:
     cc = shutil.which("cc") or shutil.which("gcc")
     if cc is None or not sys.platform.startswith("linux"):
         pytest.skip("needs a C compiler and glibc")
-    random_gguf(tmp_path / "m.gguf", narrow_config(version), 0)
+    if quantized:
+        config = narrow_config(version, mic_channels=(2, 12, 16, 9, 16, 8))
+        random_quantized_gguf(tmp_path / "m.gguf", config, "Q8_0")
+    else:
+        random_gguf(tmp_path / "m.gguf", narrow_config(version), 0)
     (tmp_path / "count.c").write_text(PROGRAM)
     folder = localvqe_cli.get_library_dir()
     build = [cc, "-std=c11", "count.c", "-o", "count", "-I", localvqe_cli.get_include()]
     subprocess.run([*build, "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"], cwd=tmp_path, check=True)
-    done = subprocess.run([tmp_path / "count", "m.gguf", str(threads)], cwd=tmp_path, capture_output=True, text=True)
+    environment = {**os.environ, "LOCALVQE_ARITHMETIC": "int16"}
+    done = subprocess.run(
+        [tmp_path / "count", "m.gguf", str(threads)], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, done.stderr
     loading, per_hop = map(int, done.stdout.split())
     assert loading > 100  # the counter works

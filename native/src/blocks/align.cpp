@@ -13,10 +13,12 @@ constexpr int kSmoothLags = 3;
 std::unique_ptr<ConvWeights> load_projection(const Loader & loader, const std::string & name, int inputs, int hidden, int padded) {
     const std::vector<float> weight = loader.read(name + ".weight");
     const std::vector<float> bias = loader.read(name + ".bias");
-    return std::unique_ptr<ConvWeights>(new ConvWeights(
+    std::unique_ptr<ConvWeights> packed(new ConvWeights(
         loader.kernels, padded, 1, inputs, false,
         [&](int o, int, int tap) { return o < hidden ? weight[size_t(o) * size_t(inputs) + size_t(tap)] : 0.0f; },
         [&](int o) { return o < hidden ? bias[size_t(o)] : 0.0f; }));
+    packed->tensor = name + ".weight";
+    return packed;
 }
 
 // V[i] = sum_f Q[f] K[f] / sqrt(F) for every lag; index i is the lag d_max - 1 - i, oldest first.
@@ -137,9 +139,9 @@ Frames & Align::build(Builder & b, Frames & mic, Frames & far) const {
     ConvShape one;
     one.positions = mic.bins();
     Frames & q = b.plain(mic.bins(), hidden);
-    b.add<ConvOp>("align", *pconv_mic, one, mic, nullptr, q);
+    add_conv(b, "align", *pconv_mic, one, mic, nullptr, q);
     Frames & k = b.make(far.bins(), hidden, dmax - 1, 0, 0);
-    b.add<ConvOp>("align", *pconv_ref, one, far, nullptr, k);
+    add_conv(b, "align", *pconv_ref, one, far, nullptr, k);
     Frames & v = b.make(dmax, hidden, kSmoothFrames - 1, 1, 1);
     b.add<SimilarityOp>("align", q, k, v);
     Frames & delay = b.plain(dmax, 1);

@@ -53,6 +53,7 @@ Bottleneck Bottleneck::load(const Loader & loader, const ModelConfig & config) {
         loader.kernels, n.hidden, 1, features, true,
         [&](int o, int, int tap) { return o < hidden ? in_weight[size_t(o) * size_t(features) + flat(tap)] : 0.0f; },
         [&](int o) { return o < hidden ? in_bias[size_t(o)] : 0.0f; }));
+    n.input_proj->tensor = "bottleneck.input_proj.weight";
 
     const std::vector<float> out_weight = loader.read("bottleneck.output_proj.weight");
     const std::vector<float> out_bias = loader.read("bottleneck.output_proj.bias");
@@ -60,6 +61,7 @@ Bottleneck Bottleneck::load(const Loader & loader, const ModelConfig & config) {
         loader.kernels, features, 1, n.hidden, true,
         [&](int o, int, int tap) { return tap < hidden ? out_weight[flat(o) * size_t(hidden) + size_t(tap)] : 0.0f; },
         [&](int o) { return out_bias[flat(o)]; }));
+    n.output_proj->tensor = "bottleneck.output_proj.weight";
 
     n.coefficients = AlignedFloats(size_t(n.hidden) * 6);
     size_t at = 0;
@@ -82,12 +84,12 @@ Frames & Bottleneck::build(Builder & b, Frames & in, AlignedFloats & state) cons
     ConvShape linear;
     linear.positions = 1;
     Frames & v = b.plain(1, hidden);
-    b.add<ConvOp>("bottleneck", *input_proj, linear, in, nullptr, v);
+    add_conv(b, "bottleneck", *input_proj, linear, in, nullptr, v);
     Frames & y = b.plain(1, hidden);
     Frames & skipped = b.plain(in.bins(), in.channels());
     b.add<S4dOp>("bottleneck", *this, state, in, v, y, skipped);
     Frames & out = b.activation(in.bins(), in.channels());
-    b.add<ConvOp>("bottleneck", *output_proj, linear, y, &skipped, out);
+    add_conv(b, "bottleneck", *output_proj, linear, y, &skipped, out);
     b.tap("bottleneck", out);
     return out;
 }

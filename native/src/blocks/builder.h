@@ -4,6 +4,7 @@
 #include "../config.h"
 #include "../frames.h"
 #include "../graph.h"
+#include "../int_frames.h"
 #include "../kernels/kernels.h"
 
 #include <deque>
@@ -28,6 +29,7 @@ struct Builder {
     const Kernels & kernels;
     Graph & graph;
     std::deque<Frames> & storage; // a deque keeps addresses
+    std::deque<IntFrames> & integers;
     std::deque<Tap> & taps;
     const uint64_t & clock;
     int batch;

@@ -22,12 +22,12 @@ ResBlock ResBlock::load(const Loader & loader, const ModelConfig & config, const
 }
 
 void ResBlock::build(Builder & b, const std::string & block, Frames & y, Frames & out) const {
-    Frames & window = conv_input(b, block, b.config.has_norm() ? &norm : nullptr, y);
+    Frames & window = conv_input(b, block, b.config.has_norm() ? &norm : nullptr, *conv, y);
     ConvShape shape;
     shape.positions = y.bins();
     shape.pad_left = (b.config.kernel_w - 1) / 2;
     shape.activation = block_activation(b.config);
-    b.add<ConvOp>(block, *conv, shape, window, &y, out);
+    add_conv(b, block, *conv, shape, window, &y, out);
 }
 
 ConvBlock ConvBlock::load(const Loader & loader, const ModelConfig & config, const std::string & name, int in_channels, int out_channels) {
@@ -47,10 +47,10 @@ Frames & ConvBlock::build(Builder & b, Frames & in, Frames * joined, int history
     const NormWeights * weights = b.config.has_norm() ? &norm : nullptr;
     Frames * window = &in;
     if (joined != nullptr) {
-        window = &b.window(in.bins(), in_channels);
+        window = conv->integer() ? &b.plain(in.bins(), in_channels) : &b.window(in.bins(), in_channels);
         b.add<NormOp>(name, weights, in, joined, *window);
     } else {
-        window = &conv_input(b, name, weights, in);
+        window = &conv_input(b, name, weights, *conv, in);
     }
     const int bins = in.bins() / 2;
     Frames & y = b.activation(bins, out_channels);
@@ -59,7 +59,7 @@ Frames & ConvBlock::build(Builder & b, Frames & in, Frames * joined, int history
     shape.stride = 2;
     shape.pad_left = (b.config.kernel_w - 1) / 2;
     shape.activation = block_activation(b.config);
-    b.add<ConvOp>(name, *conv, shape, *window, nullptr, y);
+    add_conv(b, name, *conv, shape, *window, nullptr, y);
     Frames & out = history > 0 ? b.make(bins, out_channels, history, 0, 0) : b.activation(bins, out_channels);
     resblock.build(b, name, y, out);
     b.tap(name, out);

@@ -38,12 +38,12 @@ Frames & DecoderBlock::build(Builder & b, Frames & in, Frames & skip) const {
     Frames & sum = b.activation(bins, in_channels);
     ConvShape one;
     one.positions = bins;
-    b.add<ConvOp>(name, *skip_conv, one, *feature, &in, sum);
+    add_conv(b, name, *skip_conv, one, *feature, &in, sum);
 
     Frames & y = b.activation(bins, in_channels);
     resblock.build(b, name, sum, y);
 
-    Frames & window = conv_input(b, name, norms ? &deconv_norm : nullptr, y);
+    Frames & window = conv_input(b, name, norms ? &deconv_norm : nullptr, *deconv, y);
     Frames & out = last ? b.plain(2 * bins, out_channels) : b.activation(2 * bins, out_channels);
     ConvShape up;
     up.positions = bins;
@@ -51,7 +51,7 @@ Frames & DecoderBlock::build(Builder & b, Frames & in, Frames & skip) const {
     up.activation = last ? Activation::none : block_activation(b.config);
     up.groups = 2;
     up.planar = last;
-    b.add<ConvOp>(name, *deconv, up, window, nullptr, out);
+    add_conv(b, name, *deconv, up, window, nullptr, out);
     if (last) {
         b.taps.push_back({name, &out, out_channels, 2 * bins, size_t(2 * bins), 1});
     } else {

@@ -74,9 +74,13 @@ private:
 
 Filterbank Filterbank::load(const Loader & loader, const ModelConfig & config) {
     Filterbank f;
+    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
+    if (leaves_out_bases(loader.file)) {
+        f.transform = standard_transform(config.version);
+        return f;
+    }
     const std::vector<float> encoder = loader.read("encoder.conv.weight");
     const std::vector<float> decoder = loader.read("decoder.linear.weight");
-    f.overlap_gain = config.version == 1 ? 0.5f : 1.0f;
     f.transform = find_transform(encoder, decoder);
     if (f.transform != nullptr) {
         return f;
@@ -103,7 +107,7 @@ Frames & Filterbank::build_analysis(Builder & b, const std::string & name, Frame
     } else {
         ConvShape shape;
         shape.positions = 1;
-        b.add<ConvOp>("analysis", *analysis, shape, samples, nullptr, spectrum);
+        add_conv(b, "analysis", *analysis, shape, samples, nullptr, spectrum);
     }
     b.taps.push_back({name, &spectrum, kBins, 2, 2, 1});
     return spectrum;
@@ -116,7 +120,7 @@ Frames & Filterbank::build_synthesis(Builder & b, Frames & enhanced, AlignedFloa
     } else {
         ConvShape shape;
         shape.positions = 1;
-        b.add<ConvOp>("synthesis", *synthesis, shape, enhanced, nullptr, frame);
+        add_conv(b, "synthesis", *synthesis, shape, enhanced, nullptr, frame);
     }
     Frames & out = b.plain(1, kHop);
     b.add<OverlapAddOp>("synthesis", overlap_gain, frame, tail, out);

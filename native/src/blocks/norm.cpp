@@ -48,11 +48,11 @@ void NormOp::apply(int t) {
     }
 }
 
-Frames & conv_input(Builder & b, const std::string & block, const NormWeights * weights, Frames & in) {
+Frames & conv_input(Builder & b, const std::string & block, const NormWeights * weights, const ConvWeights & conv, Frames & in) {
     if (weights == nullptr) {
         return in;
     }
-    Frames & window = b.window(in.bins(), in.channels());
+    Frames & window = conv.integer() ? b.plain(in.bins(), in.channels()) : b.window(in.bins(), in.channels());
     b.add<NormOp>(block, weights, in, nullptr, window);
     return window;
 }

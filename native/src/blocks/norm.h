@@ -2,6 +2,7 @@
 // result straight into the window of the convolution that follows.
 #pragma once
 
+#include "../kernels/packing.h"
 #include "builder.h"
 
 #include <memory>
@@ -36,7 +37,8 @@ private:
     Frames & out_;
 };
 
-// The window a convolution reads: the normalised input, or in version 1 the input itself.
-Frames & conv_input(Builder & b, const std::string & block, const NormWeights * weights, Frames & in);
+// What a convolution of these weights reads: the normalised input, or in version 1 the input itself; a window, unless an
+// integer convolution makes its own.
+Frames & conv_input(Builder & b, const std::string & block, const NormWeights * weights, const ConvWeights & conv, Frames & in);
 
 } // namespace localvqe

@@ -129,6 +129,10 @@ bool equals(const Transform & transform, const std::vector<float> & encoder, con
 
 } // namespace
 
+std::unique_ptr<Transform> standard_transform(int version) {
+    return version == 1 ? std::unique_ptr<Transform>(new DctTransform) : std::unique_ptr<Transform>(new StftTransform);
+}
+
 std::unique_ptr<Transform> find_transform(const std::vector<float> & encoder, const std::vector<float> & decoder) {
     std::unique_ptr<Transform> stft(new StftTransform);
     if (equals(*stft, encoder, decoder)) {

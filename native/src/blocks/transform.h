@@ -22,4 +22,7 @@ public:
 // encoder (512, 512): rows are filters; decoder (512, 512): rows are output samples. Null when they are no standard pair.
 std::unique_ptr<Transform> find_transform(const std::vector<float> & encoder, const std::vector<float> & decoder);
 
+// The same for a file that leaves its bases out: the DCT-II of version 1, or the STFT of the others.
+std::unique_ptr<Transform> standard_transform(int version);
+
 } // namespace localvqe

@@ -113,53 +113,60 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
 using TileFunction = void (*)(const ConvCall &, const Panel &, int);
 
 // Positions one micro-kernel handles for a panel of V vectors.
-LVQE_INLINE int positions_per_tile(int vectors) {
-    const int p = LVQE_ACCUMULATORS / vectors;
-    return p < 1 ? 1 : p > 8 ? 8 : p;
+constexpr int positions_per_tile(int accumulators, int vectors) {
+    return accumulators / vectors < 1 ? 1 : accumulators / vectors > 8 ? 8 : accumulators / vectors;
 }
 
-template <int V> static TileFunction tile_function(int p) {
-    constexpr int limit = LVQE_ACCUMULATORS / V < 1 ? 1 : LVQE_ACCUMULATORS / V > 8 ? 8 : LVQE_ACCUMULATORS / V;
+// Every tile size of a kernel: Tiles::get<P, V>() is the function for P positions and V vectors.
+template <class Tiles, int V> static TileFunction tile_function(int p) {
+    constexpr int limit = positions_per_tile(Tiles::accumulators, V);
     switch (p) {
-        case 8: return conv_tile<(limit >= 8 ? 8 : limit), V>;
-        case 7: return conv_tile<(limit >= 7 ? 7 : limit), V>;
-        case 6: return conv_tile<(limit >= 6 ? 6 : limit), V>;
-        case 5: return conv_tile<(limit >= 5 ? 5 : limit), V>;
-        case 4: return conv_tile<(limit >= 4 ? 4 : limit), V>;
-        case 3: return conv_tile<(limit >= 3 ? 3 : limit), V>;
-        case 2: return conv_tile<(limit >= 2 ? 2 : limit), V>;
-        default: return conv_tile<1, V>;
+        case 8: return Tiles::template get<(limit >= 8 ? 8 : limit), V>();
+        case 7: return Tiles::template get<(limit >= 7 ? 7 : limit), V>();
+        case 6: return Tiles::template get<(limit >= 6 ? 6 : limit), V>();
+        case 5: return Tiles::template get<(limit >= 5 ? 5 : limit), V>();
+        case 4: return Tiles::template get<(limit >= 4 ? 4 : limit), V>();
+        case 3: return Tiles::template get<(limit >= 3 ? 3 : limit), V>();
+        case 2: return Tiles::template get<(limit >= 2 ? 2 : limit), V>();
+        default: return Tiles::template get<1, V>();
     }
 }
 
-static TileFunction tile_function(int p, int v) {
+template <class Tiles> static TileFunction tile_function(int p, int v) {
     switch (v) {
-        case 1: return tile_function<1>(p);
-        case 2: return tile_function<2>(p);
-        case 3: return tile_function<3>(p);
-        case 4: return tile_function<4>(p);
-        case 5: return tile_function<5>(p);
-        case 6: return tile_function<6>(p);
-        case 7: return tile_function<7>(p);
-        default: return tile_function<8>(p);
+        case 1: return tile_function<Tiles, 1>(p);
+        case 2: return tile_function<Tiles, 2>(p);
+        case 3: return tile_function<Tiles, 3>(p);
+        case 4: return tile_function<Tiles, 4>(p);
+        case 5: return tile_function<Tiles, 5>(p);
+        case 6: return tile_function<Tiles, 6>(p);
+        case 7: return tile_function<Tiles, 7>(p);
+        default: return tile_function<Tiles, 8>(p);
     }
 }
 
-static void conv(const ConvCall & c, int first, int last) {
+template <class Tiles> static void run_tiles(const ConvCall & c, int first, int last) {
     const int count = last - first;
     if (count <= 0) {
         return;
     }
     for (int i = 0; i < c.conv->n_panels; ++i) {
         const Panel & panel = c.conv->panels[i];
-        const int most = positions_per_tile(panel.vectors);
+        const int most = positions_per_tile(Tiles::accumulators, panel.vectors);
         const int tiles = (count + most - 1) / most;
         int position = first;
         // Even tiles: 8 positions at most 6 wide are 4 + 4, not 6 + 2.
         for (int t = 0; t < tiles; ++t) {
             const int size = count / tiles + (t < count % tiles ? 1 : 0);
-            tile_function(size, panel.vectors)(c, panel, position);
+            tile_function<Tiles>(size, panel.vectors)(c, panel, position);
             position += size;
         }
     }
 }
+
+struct FloatTiles {
+    static constexpr int accumulators = LVQE_ACCUMULATORS;
+    template <int P, int V> static TileFunction get() { return conv_tile<P, V>; }
+};
+
+static void conv(const ConvCall & c, int first, int last) { run_tiles<FloatTiles>(c, first, last); }

@@ -12,15 +12,19 @@ extern const Kernels kWideKernels;
 #if defined(__x86_64__)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvx512VnniKernels;
 #endif
 
 int available_kernels(const Kernels ** out, int capacity) {
-    const Kernels * sets[4] = {};
+    const Kernels * sets[kMaxKernelSets] = {};
     int n = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma")) {
+        if (__builtin_cpu_supports("avx512vnni")) {
+            sets[n++] = &kAvx512VnniKernels;
+        }
         sets[n++] = &kAvx512Kernels;
     }
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -36,9 +40,20 @@ int available_kernels(const Kernels ** out, int capacity) {
     return n;
 }
 
+bool prefers_integers(const Kernels & kernels) {
+    const char * wanted = std::getenv("LOCALVQE_ARITHMETIC");
+    if (wanted == nullptr || *wanted == 0) {
+        return kernels.integer_is_faster;
+    }
+    if (std::strcmp(wanted, "int16") != 0 && std::strcmp(wanted, "f32") != 0) {
+        throw Error("LOCALVQE_ARITHMETIC=" + std::string(wanted) + " is not known; choose int16 or f32");
+    }
+    return wanted[0] == 'i';
+}
+
 const Kernels & select_kernels() {
-    const Kernels * sets[4] = {};
-    const int n = available_kernels(sets, 4);
+    const Kernels * sets[kMaxKernelSets] = {};
+    const int n = available_kernels(sets, kMaxKernelSets);
     const char * wanted = std::getenv("LOCALVQE_KERNELS");
     if (wanted == nullptr || *wanted == 0) {
         return *sets[0];

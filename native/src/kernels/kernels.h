@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace localvqe {
 
@@ -19,6 +20,13 @@ struct Panel {
     size_t offset; // into PackedConv::weights, in floats
 };
 
+// A run of taps within one time tap that lies in one block of quantized weights, so that one scale serves it.
+struct Segment {
+    int row;
+    int tap;   // first tap
+    int pairs; // taps, two by two; the last weight is zero where their number is odd
+};
+
 // Weights of one convolution (or linear layer: one row, one position), packed for a kernel set.
 struct PackedConv {
     int rows = 0;    // time taps kh
@@ -28,13 +36,23 @@ struct PackedConv {
     const Panel * panels = nullptr;
     const float * weights = nullptr;
     const float * bias = nullptr; // outputs rounded up to whole panels
+
+    // Instead of `weights`, for int_conv: integers per panel as [segment][pair][vectors * lanes][2], scales as
+    // [segment][vectors * lanes].
+    const int16_t * integers = nullptr;
+    const float * scales = nullptr;
+    const Segment * segments = nullptr;
+    int n_segments = 0;
+    int pairs = 0; // of all segments
 };
 
 // One frame of a convolution. Inputs are channel-last, so a window of kw bins is `taps` contiguous floats.
 struct ConvCall {
     const PackedConv * conv = nullptr;
     const float * rows[kMaxRows] = {}; // oldest frame first, at the first (padded) bin
-    int step = 0;                      // floats between the windows of neighbouring outputs (stride * channels)
+    const int16_t * int_rows[kMaxRows] = {}; // the same as integers, for int_conv
+    float row_scales[kMaxRows] = {};         // and what they are multiples of
+    int step = 0;                      // values between the windows of neighbouring outputs (stride * channels)
     Activation activation = Activation::none;
     const float * residual = nullptr;  // added after the activation, laid out like out; or null
     float * out = nullptr;
@@ -48,9 +66,15 @@ struct Kernels {
     const char * name;
     int lanes;             // floats per vector
     int registers;         // accumulators a micro-kernel may use
+    bool integer_is_faster; // int_conv beats conv on unpacked weights (docs/quantization.md says by how much)
 
     // Output positions [first, last) of one frame.
     void (*conv)(const ConvCall & call, int first, int last);
+
+    // The same with quantized weights and integer input.
+    void (*int_conv)(const ConvCall & call, int first, int last);
+    // n values as integers of at most 16 bits with a common scale, which is returned.
+    float (*to_integers)(const float * x, int n, int16_t * out);
 
     // CausalGroupNorm statistics over n values: mean and 1/sqrt(variance + 1e-5) (report, 3).
     // The values come in two contiguous pieces (the second may be empty).
@@ -101,8 +125,15 @@ struct Kernels {
 };
 
 // The best set for this CPU, or the one named by the environment variable LOCALVQE_KERNELS (portable, wide, avx2,
-// avx512). Throws Error for a name that is unknown or that this CPU cannot run.
+// avx512,
+// avx512vnni). Throws Error for a name that is unknown or that this CPU cannot run.
 const Kernels & select_kernels();
+
+constexpr int kMaxKernelSets = 5;
+
+// Should quantized convolutions run as integers? The kernel set's own choice, or "int16" or "f32" in the environment
+// variable LOCALVQE_ARITHMETIC. Throws Error for another word.
+bool prefers_integers(const Kernels & kernels);
 
 // Names of the sets this CPU can run; returns how many were written to out (at most capacity).
 int available_kernels(const Kernels ** out, int capacity);

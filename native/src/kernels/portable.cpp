@@ -8,4 +8,5 @@
 #define LVQE_ACCUMULATORS 12
 #endif
 #define LVQE_LANES 4
+#define LVQE_INTEGER_IS_FASTER false
 #include "set.inl.h"

@@ -1,7 +1,13 @@
-// Body of one kernel set. The including file defines LVQE_SET (its name), LVQE_LANES and LVQE_ACCUMULATORS, and is
+// Body of one kernel set. The including file defines LVQE_SET (its name), LVQE_LANES, LVQE_ACCUMULATORS and LVQE_INTEGER_IS_FASTER, and is
 // compiled with the flags of its instruction set.
 
 #include "kernels.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 namespace localvqe {
 namespace {
@@ -9,6 +15,8 @@ namespace {
 #include "vector.inl.h"
 
 #include "conv.inl.h"
+
+#include "int_conv.inl.h"
 
 #include "blocks.inl.h"
 
@@ -18,7 +26,7 @@ namespace {
 
 extern const Kernels LVQE_SET;
 const Kernels LVQE_SET = {
-    LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, conv, norm_stats, norm_apply, power_law, similarity, dot,
+    LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, LVQE_INTEGER_IS_FASTER, conv, int_conv, to_integers, norm_stats, norm_apply, power_law, similarity, dot,
     softmax, weighted_sum, s4d_step, mask, peak, activate,
     whiten, agree, kalman_predict, kalman_echo, kalman_update,
 };

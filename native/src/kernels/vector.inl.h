@@ -6,10 +6,17 @@ typedef float vfloat __attribute__((vector_size(LVQE_LANES * 4)));
 typedef int vint __attribute__((vector_size(LVQE_LANES * 4)));
 typedef float vfloat_u __attribute__((vector_size(LVQE_LANES * 4), aligned(4), may_alias));
 
+typedef int vint_u __attribute__((vector_size(LVQE_LANES * 4), aligned(2), may_alias));
+typedef short vshort __attribute__((vector_size(LVQE_LANES * 2)));
+typedef short vshort_u __attribute__((vector_size(LVQE_LANES * 2), aligned(2), may_alias));
+
 #define LVQE_INLINE static inline __attribute__((always_inline))
 
 LVQE_INLINE vfloat load(const float * p) { return *reinterpret_cast<const vfloat_u *>(p); }
 LVQE_INLINE void store(float * p, vfloat v) { *reinterpret_cast<vfloat_u *>(p) = v; }
+LVQE_INLINE vint load_int(const int16_t * p) { return *reinterpret_cast<const vint_u *>(p); } // pairs of 16-bit integers
+LVQE_INLINE void store_short(int16_t * p, vshort v) { *reinterpret_cast<vshort_u *>(p) = v; }
+LVQE_INLINE vshort to_short(vfloat v) { return __builtin_convertvector(__builtin_convertvector(v, vint), vshort); }
 LVQE_INLINE vfloat splat(float x) { return x - vfloat{}; } // x + 0 would cost an addition, since -0 + 0 is not -0
 // A vector cast keeps the bits.
 LVQE_INLINE vfloat as_float(vint v) { return (vfloat) v; }

@@ -4,4 +4,5 @@
 #define LVQE_SET_NAME "wide"
 #define LVQE_LANES 16
 #define LVQE_ACCUMULATORS 12
+#define LVQE_INTEGER_IS_FASTER false
 #include "set.inl.h"

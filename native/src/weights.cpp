@@ -1,0 +1,57 @@
+#include "weights.h"
+
+#include "error.h"
+#include "quantized.h"
+
+#include <cmath>
+
+namespace localvqe {
+
+std::vector<float> Loader::read(const std::string & name) const {
+    const GgufTensor & t = file.tensors().at(name);
+    const BlockFormat * format = find_format(t.type);
+    if (format == nullptr) {
+        return file.read_f32(name);
+    }
+    const std::vector<uint64_t> & ne = shapes.at(name);
+    const MatrixShape matrix = matrix_shape(ne);
+    const std::vector<uint8_t> blocks = file.read_bytes(name);
+    const size_t stored = size_t(t.ne[0]); // a row with its padding
+    std::vector<float> rows(matrix.rows * stored);
+    try {
+        dequantize_rows(*format, blocks.data(), matrix.rows, stored, rows.data());
+    } catch (const Error & error) {
+        throw Error("tensor " + name + " holds " + error.what());
+    }
+    const bool kernel = ne.size() == 4;
+    const size_t kw = kernel ? size_t(ne[0]) : 1, kh = kernel ? size_t(ne[1]) : 1;
+    const size_t inputs = matrix.columns / (kw * kh);
+    std::vector<float> out(matrix.rows * matrix.columns);
+    for (size_t o = 0; o < matrix.rows; ++o) {
+        const float * from = rows.data() + o * stored;
+        for (size_t tap = 0; tap < kh * kw; ++tap) {
+            for (size_t i = 0; i < inputs; ++i) {
+                out[(o * inputs + i) * kh * kw + tap] = from[tap * inputs + i];
+            }
+        }
+    }
+    return out;
+}
+
+std::vector<uint8_t> Loader::read_q8(const std::string & name, size_t * row_bytes) const {
+    const GgufTensor & t = file.tensors().at(name);
+    if (t.type != kTypeQ8) {
+        return {};
+    }
+    const BlockFormat & format = *find_format(kTypeQ8);
+    std::vector<uint8_t> blocks = file.read_bytes(name);
+    for (size_t at = 0; at < blocks.size(); at += size_t(format.bytes)) {
+        if (!std::isfinite(half_to_float(blocks.data() + at))) {
+            throw Error("tensor " + name + " holds a block whose scale is NaN or infinite");
+        }
+    }
+    *row_bytes = size_t(t.ne[0]) / size_t(format.block) * size_t(format.bytes);
+    return blocks;
+}
+
+} // namespace localvqe
