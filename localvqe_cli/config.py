@@ -85,8 +85,9 @@ class FrontendConfig:
         iterations: Kalman updates per hop (1..4).
         transition: how much of a coefficient survives a hop, 0.9..1.
         noise_smoothing: share of the past in the observation noise's spectrum, 0..0.999.
-        initial_variance: of each coefficient before anything was heard, 1e-6..1e3.
-        process_floor: squared coefficient size below which the process noise does not fall, 0..1e3.
+        initial_variance: of a coefficient of the first partition before anything was heard, 1e-6..1e3.
+        process_floor: squared coefficient size below which its process noise does not fall, 0..1e3.
+        decay: by how much both are smaller from each partition to the next, as a room's response is, 0.01..1.
     """
 
     version: int = 1
@@ -95,8 +96,9 @@ class FrontendConfig:
     iterations: int = 2
     transition: float = 0.998
     noise_smoothing: float = 0.9
-    initial_variance: float = 1.0
-    process_floor: float = 0.01
+    initial_variance: float = 0.5
+    process_floor: float = 0.005
+    decay: float = 0.6
 
     def __post_init__(self) -> None:
         if self.version not in FRONTEND_VERSIONS:
@@ -142,6 +144,7 @@ _FRONTEND_RANGES: dict[str, tuple[float, float]] = {
     "noise_smoothing": (0.0, 0.999),
     "initial_variance": (1e-6, 1e3),
     "process_floor": (0.0, 1e3),
+    "decay": (0.01, 1.0),
 }
 
 

@@ -330,6 +330,7 @@ for _name, _wrong in {
     "noise_smoothing": (-0.1, 1.0, float("nan")),
     "initial_variance": (0.0, 2e3, float("inf")),
     "process_floor": (-1e-3, float("nan")),
+    "decay": (0.0, 1.1),
 }.items():
     for _value_ in _wrong:
         _bad(f"front-end with {_name} {_value_}", "front")(_frontend(**{_name: _value_}))

@@ -94,6 +94,11 @@ class KalmanFrontend(nn.Module):
                 history.store_object(self, state)
             return torch.stack(errors, dim=1), torch.stack(echoes, dim=1)
 
+    def _shape(self, like: Tensor) -> Tensor:
+        """How large a partition's coefficients are expected to be, in power, against the first's: (P, 1)."""
+        count = self.config.partitions
+        return like.new_tensor([self.config.decay**part for part in range(count)])[:, None]
+
     def _initial(self, like: Tensor) -> _State:
         config, batch = self.config, like.shape[0]
         parts, lags, bins, searched = config.partitions, config.lags, HOP + 1, SEARCH_HIGH - SEARCH_LOW
@@ -110,7 +115,7 @@ class KalmanFrontend(nn.Module):
             ref=zeros(HOP),
             spectra=complex_zeros(lags + parts, bins),
             weights=complex_zeros(parts, bins),
-            variance=torch.full_like(zeros(parts, bins), config.initial_variance),
+            variance=zeros(parts, bins) + config.initial_variance * self._shape(like),
             noise=zeros(bins),
             white=complex_zeros(lags, searched),
             mic_power=zeros(searched),
@@ -168,8 +173,9 @@ class KalmanFrontend(nn.Module):
         known = ((index >= 0) & (index < config.partitions))[..., None]
         index = index.clamp(0, config.partitions - 1)[..., None].expand_as(s.variance)
         weights = torch.where(known, s.weights.gather(1, index), 0.0)
-        kept = s.variance.gather(1, index).clamp(min=RENEWED * config.initial_variance)
-        variance = torch.where(known, kept, config.initial_variance)
+        initial = config.initial_variance * self._shape(s.variance)
+        kept = torch.maximum(s.variance.gather(1, index), RENEWED * initial)
+        variance = torch.where(known, kept, initial)
         chosen = move[:, None, None]
         s.weights = torch.where(chosen, weights, s.weights)
         s.variance = torch.where(chosen, variance, s.variance)
@@ -183,8 +189,8 @@ class KalmanFrontend(nn.Module):
         index = s.offset[:, None] + torch.arange(config.partitions, device=mic.device)
         far = s.spectra.gather(1, index[..., None].expand(-1, -1, s.spectra.shape[-1]))
         far_power = _power(far)
-        keep = config.transition**2
-        s.variance = keep * s.variance + (1.0 - keep) * (_power(s.weights) + config.process_floor)
+        keep, shape = config.transition**2, self._shape(mic)
+        s.variance = keep * s.variance + (1.0 - keep) * (_power(s.weights) + config.process_floor * shape)
         echo = _last_half((far * s.weights).sum(dim=1))
         error = mic - echo
         before = s.noise
@@ -207,7 +213,7 @@ class KalmanFrontend(nn.Module):
         if bool(bad.any()):
             chosen = bad[:, None, None]
             s.weights = torch.where(chosen, 0.0, s.weights)
-            s.variance = torch.where(chosen, config.initial_variance, s.variance)
+            s.variance = torch.where(chosen, config.initial_variance * shape, s.variance)
             error, echo = torch.where(bad[:, None], mic, error), torch.where(bad[:, None], 0.0, echo)
         return error, echo
 

@@ -38,6 +38,7 @@ FrontendConfig read_frontend(const GgufFile & file) {
     f.noise_smoothing = read_float(file, "frontend.noise_smoothing", 0.0f, 0.999f);
     f.initial_variance = read_float(file, "frontend.initial_variance", 1e-6f, 1e3f);
     f.process_floor = read_float(file, "frontend.process_floor", 0.0f, 1e3f);
+    f.decay = read_float(file, "frontend.decay", 0.01f, 1.0f);
     return f;
 }
 

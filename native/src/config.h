@@ -29,6 +29,7 @@ struct FrontendConfig {
     float noise_smoothing = 0.0f;
     float initial_variance = 0.0f;
     float process_floor = 0.0f;
+    float decay = 1.0f;
 };
 
 struct ModelConfig {

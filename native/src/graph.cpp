@@ -14,6 +14,10 @@ int useful_threads(int wanted) {
     return capped && wanted > processors ? processors : wanted;
 }
 
+// More parts than threads, so that one that is slow or not there leaves the rest to the others; more parts cost more to
+// share out.
+constexpr int kPartsPerThread = 2;
+
 } // namespace
 
 Graph::Graph(int threads) : team_(useful_threads(threads)) {}
@@ -39,11 +43,11 @@ void Graph::run(Op & op, int frames) {
         int frames;
     } call{op, frames};
     team_.run(
-        [](void * argument, int thread, int n_threads) {
+        [](void * argument, int part, int parts) {
             const Call & c = *static_cast<Call *>(argument);
-            c.op.run(c.frames, thread, n_threads);
+            c.op.run(c.frames, part, parts);
         },
-        &call);
+        &call, team_.size() * kPartsPerThread);
 }
 
 void Graph::compute(int frames) {

@@ -18,7 +18,7 @@ class Op {
 public:
     explicit Op(std::string block) : block_(std::move(block)) {}
     virtual ~Op() = default;
-    // Entered by every thread of the team; the threads meet before the next operation.
+    // Part `thread` of `n_threads`, run by whichever thread of the team takes it; all are done before the next operation.
     virtual void run(int frames, int thread, int n_threads) = 0;
     // False: too little to share, the calling thread does it alone.
     virtual bool shared(int frames) const = 0;

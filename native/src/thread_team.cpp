@@ -8,6 +8,8 @@ namespace {
 constexpr int kSpins = 2000; // some tens of microseconds: the gap between two operations
 constexpr auto kAwake = std::chrono::microseconds(200); // the gap between two calls of a clip
 
+uint32_t epoch_of(uint64_t state) { return uint32_t(state >> 32); }
+
 inline void relax() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -21,7 +23,7 @@ inline void relax() {
 ThreadTeam::ThreadTeam(int n) {
     try {
         for (int i = 1; i < n; ++i) {
-            workers_.emplace_back([this, i] { work(i); });
+            workers_.emplace_back([this] { work(); });
         }
     } catch (...) {
         stop();
@@ -35,7 +37,7 @@ void ThreadTeam::stop() noexcept {
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         stopping_.store(true);
-        epoch_.fetch_add(1);
+        state_.fetch_add(uint64_t(1) << 32);
     }
     wake_.notify_all();
     for (std::thread & worker : workers_) {
@@ -43,21 +45,26 @@ void ThreadTeam::stop() noexcept {
     }
 }
 
-void ThreadTeam::run(void (*task)(void *, int, int), void * argument) {
+void ThreadTeam::run(void (*task)(void *, int, int), void * argument, int parts) {
     if (workers_.empty()) {
-        task(argument, 0, 1);
+        for (int part = 0; part < parts; ++part) {
+            task(argument, part, parts);
+        }
         return;
     }
     task_ = task;
     argument_ = argument;
-    running_.store(int(workers_.size()), std::memory_order_relaxed);
-    epoch_.fetch_add(1); // sequentially consistent, as sleepers_: either we see a sleeper or it sees the new epoch
+    done_.store(0, std::memory_order_relaxed);
+    const uint32_t epoch = epoch_of(state_.load(std::memory_order_relaxed)) + 1;
+    // Sequentially consistent, as sleepers_: either we see a sleeper or it sees the new epoch.
+    state_.store(uint64_t(epoch) << 32 | uint64_t(parts) << 16);
     if (sleepers_.load() > 0) {
         const std::lock_guard<std::mutex> lock(mutex_);
+        sleepers_.store(0);
         wake_.notify_all();
     }
-    task(argument, 0, size());
-    for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
+    take_parts(epoch);
+    for (int spins = 0; done_.load(std::memory_order_acquire) != parts; ++spins) {
         if (spins < kSpins) {
             relax();
         } else {
@@ -66,33 +73,59 @@ void ThreadTeam::run(void (*task)(void *, int, int), void * argument) {
     }
 }
 
+bool ThreadTeam::claim(uint32_t epoch, int & part, int & parts) {
+    uint64_t state = state_.load(std::memory_order_acquire);
+    do {
+        part = int(state & 0xffff);
+        parts = int(state >> 16 & 0xffff);
+        if (epoch_of(state) != epoch || part >= parts) {
+            return false;
+        }
+    } while (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire));
+    return true;
+}
+
+void ThreadTeam::take_parts(uint32_t epoch) {
+    int part = 0, parts = 0;
+    while (claim(epoch, part, parts)) {
+        // run() cannot return, nor start another task, before this part is done.
+        task_(argument_, part, parts);
+        done_.fetch_add(1, std::memory_order_release);
+    }
+}
+
 // Returns false when the team ends.
 bool ThreadTeam::wait_for_task(uint32_t seen) {
+    const auto changed = [&] { return epoch_of(state_.load(std::memory_order_acquire)) != seen; };
     for (int spins = 0; spins < kSpins; ++spins) {
-        if (epoch_.load(std::memory_order_acquire) != seen) {
+        if (changed()) {
             return !stopping_.load();
         }
         relax();
     }
     const auto end = std::chrono::steady_clock::now() + kAwake;
     while (std::chrono::steady_clock::now() < end) {
-        if (epoch_.load(std::memory_order_acquire) != seen) {
+        if (changed()) {
             return !stopping_.load();
         }
         std::this_thread::yield();
     }
     std::unique_lock<std::mutex> lock(mutex_);
-    sleepers_.fetch_add(1);
-    wake_.wait(lock, [&] { return epoch_.load() != seen; });
-    sleepers_.fetch_sub(1);
+    while (epoch_of(state_.load()) == seen) {
+        sleepers_.fetch_add(1);
+        if (epoch_of(state_.load()) != seen) { // run() may have looked for sleepers just before
+            break;
+        }
+        wake_.wait(lock);
+    }
     return !stopping_.load();
 }
 
-void ThreadTeam::work(int thread) {
-    for (uint32_t seen = 0; wait_for_task(seen); ++seen) {
-        // run() waits for every member, so epochs cannot be missed.
-        task_(argument_, thread, size());
-        running_.fetch_sub(1, std::memory_order_release);
+void ThreadTeam::work() {
+    uint32_t seen = 0;
+    while (wait_for_task(seen)) {
+        seen = epoch_of(state_.load(std::memory_order_acquire));
+        take_parts(seen);
     }
 }
 

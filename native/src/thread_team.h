@@ -21,20 +21,24 @@ public:
 
     int size() const { return int(workers_.size()) + 1; }
 
-    // Calls task(argument, thread, size()) once on every member and returns when all have finished.
-    void run(void (*task)(void * argument, int thread, int n_threads), void * argument);
+    // Calls task(argument, part, parts) once for every part and returns when all are done. Members take parts as they
+    // come: one that the system does not let run takes none, and nobody waits for it.
+    void run(void (*task)(void * argument, int part, int parts), void * argument, int parts);
 
 private:
-    void work(int thread);
+    void work();
     bool wait_for_task(uint32_t seen);
+    bool claim(uint32_t epoch, int & part, int & parts);
+    void take_parts(uint32_t epoch);
     void stop() noexcept;
 
     std::vector<std::thread> workers_;
     void (*task_)(void *, int, int) = nullptr;
     void * argument_ = nullptr;
-    alignas(64) std::atomic<uint32_t> epoch_{0};
-    alignas(64) std::atomic<int> running_{0};
-    alignas(64) std::atomic<int> sleepers_{0};
+    // Epoch (upper 32 bits), parts, next part (16 each) in one word, so that nobody can take a part of another task.
+    alignas(64) std::atomic<uint64_t> state_{0};
+    alignas(64) std::atomic<int> done_{0};
+    alignas(64) std::atomic<int> sleepers_{0}; // asleep and not yet woken
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -66,6 +66,11 @@ FrontendState::FrontendState(const FrontendConfig & config)
       w_im_(w_re_.size()), variance_(w_re_.size()), noise_(kStride), noise_before_(kStride),
       white_(size_t(config.lags) * 2 * kSearched), mic_power_(kSearched), ref_power_(kSearched), agreement_(white_.size()),
       flat_(2 * kSearched), moved_(w_re_.size()) {
+    double shape = 1.0;
+    for (int p = 0; p < config.partitions; ++p, shape *= double(config.decay)) {
+        initial_[p] = float(double(config.initial_variance) * shape);
+        floor_[p] = float(double(config.process_floor) * shape);
+    }
     reset();
 }
 
@@ -81,7 +86,9 @@ void FrontendState::reset() {
 void FrontendState::forget() {
     w_re_.clear();
     w_im_.clear();
-    std::fill_n(variance_.data(), variance_.size(), config_.initial_variance);
+    for (int p = 0; p < config_.partitions; ++p) {
+        std::fill_n(variance_.data() + size_t(p) * kStride, kStride, initial_[p]);
+    }
 }
 
 void FrontendState::step(const Kernels & k, const float * mic_before, const float * mic, const float * ref_before,
@@ -104,7 +111,7 @@ void FrontendState::step(const Kernels & k, const float * mic_before, const floa
     const int n = config_.partitions;
     for (int p = 0; p < n; ++p) {
         const size_t at = size_t(p) * kStride;
-        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, config_.process_floor,
+        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, floor_[p],
                          variance_.data() + at, kStride);
     }
     double energy = subtract(k, mic, error, echo);
@@ -223,13 +230,13 @@ void FrontendState::move(int offset) {
         for (int p = 0; p < n; ++p) {
             float * to = moved_.data() + size_t(p) * kStride;
             if (p + by < 0 || p + by >= n) {
-                std::fill_n(to, kStride, is_variance ? config_.initial_variance : 0.0f);
+                std::fill_n(to, kStride, is_variance ? initial_[p] : 0.0f);
                 continue;
             }
             std::memcpy(to, x->data() + size_t(p + by) * kStride, kStride * sizeof(float));
             if (is_variance) {
                 for (int i = 0; i < kStride; ++i) {
-                    to[i] = std::max(to[i], kRenewed * config_.initial_variance);
+                    to[i] = std::max(to[i], kRenewed * initial_[p]);
                 }
             }
         }

@@ -32,6 +32,8 @@ private:
     double subtract(const Kernels & k, const float * mic, float * error, float * echo);
 
     FrontendConfig config_;
+    float initial_[kMaxPartitions]; // variance per partition
+    float floor_[kMaxPartitions];   // of the process noise
     RealFft512 fft_;
     uint64_t frames_ = 0;
     int offset_ = 0;
