@@ -7,7 +7,7 @@ are then of order 1 for an unprocessed microphone:
   harmonics count; a bin that is too quiet costs more than one that is too loud, since lost speech cannot be recovered.
 - ``natural``: waveform and complex spectrum at their natural scale, which fix the level.
 - ``sdr``: signal-to-distortion ratio, level included, of clips with near-end speech.
-- ``silence``: energy of the output where the near end is silent, in units of 10 dB below the microphone.
+- ``silence``: energy of the output above that of the target, in units of 10 dB, in frames that are echo or noise.
 
 Beside them :func:`delay_loss` tells the attention where the echo is; a simulated scene knows.
 """
@@ -30,8 +30,8 @@ _EPS = 1e-5
 _FLOOR_RMS = 1e-5
 #: A target this far below the microphone is no speech (-45 dB).
 _SILENT_CLIP = 10**-4.5
-#: Frames this far below the target's loudest are pauses (-45 dB).
-_PAUSE = 10**-4.5
+#: Frames whose target is this far below the microphone are echo or noise (-12 dB).
+_ALL_BUT = 10**-1.2
 #: Output energy below this share of the microphone's earns nothing more (-50 dB).
 _SILENCE_FLOOR = 1e-5
 _SDR_CEILING = 1e-3
@@ -48,7 +48,7 @@ class LossWeights:
     compressed: float = 1.0
     natural: float = 1.0
     sdr: float = 0.3
-    silence: float = 0.03
+    silence: float = 0.1
     asymmetry: float = 3.0
     delay: float = 0.1
     resolutions: tuple[int, ...] = (256, 512, 1024)
@@ -146,13 +146,12 @@ def _sdr(estimate: Tensor, target: Tensor, mic: Tensor) -> Tensor:
 
 
 def _silence(estimate: Tensor, target: Tensor, mic: Tensor) -> Tensor:
-    """Mean over the pauses of log10(output / microphone), floored at -50 dB; 0 without pauses."""
+    """Mean of log10(output / target) where it is positive, over frames of which nearly all must go; 0 without any."""
     out, wanted, heard = (_frame_power(x) for x in (estimate, target, mic))
-    loudest = wanted.amax(dim=-1, keepdim=True)
-    speech = loudest > _SILENT_CLIP * heard.mean(dim=-1, keepdim=True)
-    pause = (~speech | (wanted < _PAUSE * loudest)) & (heard > 1e-4)
-    ratio = torch.log10(out / heard.clamp(min=1e-4) + _SILENCE_FLOOR)
-    return (ratio * pause).sum() / pause.sum().clamp(min=1)
+    echo = (wanted < _ALL_BUT * heard) & (heard > 1e-4)
+    floor = _SILENCE_FLOOR * heard.clamp(min=1e-4)
+    excess = torch.log10((out + floor) / (wanted + floor)).clamp(min=0.0)
+    return (excess * echo).sum() / echo.sum().clamp(min=1)
 
 
 def _frame_power(x: Tensor) -> Tensor:
