@@ -127,8 +127,8 @@ class SignalPath:
             return out
         what = f"is over {_RUNAWAY_GAIN:.0f} times as loud as the microphone" if finite else "is not finite"
         raise LocalVQEError(
-            f"{self._mic.name}: stopped at {self.mic_length / MODEL_RATE:.1f} s, where the model's output {what}; the model "
-            "is damaged or unstable, see `localvqe inspect --deep`"
+            f"{self._mic.name}: stopped at {self.mic_length / MODEL_RATE:.1f} s, where the model's output {what}; "
+            "the model is damaged or unstable, see `localvqe inspect --deep`"
         )
 
     def _pieces(self, length: int, dry: SampleQueue) -> Iterator[tuple[FloatArray, FloatArray]]:
