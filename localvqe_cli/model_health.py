@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GAIN_LIMIT", "examine"]
 
-#: A layer that can amplify by more than this drowns everything else in the network; those of usable models stay below 400.
+#: A layer that can amplify by more than this drowns everything else; those of usable models stay below 400.
 GAIN_LIMIT = 1e4
 _WEIGHT = ".weight"
 _CODEC = ("encoder.", "decoder.")

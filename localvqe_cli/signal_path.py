@@ -27,8 +27,8 @@ _PIECE_HOPS = 64
 _HOPS_AT_ONCE = 16
 # Fed to the resampler after the end, so that the last samples at the mic's rate have neighbours.
 _TAIL = 64
-# A model takes things away from its microphone. An output of thirty times the loudest second of the microphone so far, and
-# beyond full scale, is no longer a mask at work but weights that run away.
+# A model takes things away from its microphone. An output of thirty times the loudest second of the microphone so far,
+# and beyond full scale, is no longer a mask at work but weights that run away.
 _RUNAWAY_GAIN = 30.0
 _QUIET = 1e-3
 

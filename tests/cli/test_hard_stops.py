@@ -15,7 +15,7 @@ from make_model import narrow_config, random_gguf, random_state, save_checkpoint
 
 from localvqe_cli import atomic
 from localvqe_cli.audio.pairing import jobs_from_manifest, prepare_outputs
-from localvqe_cli.errors import AudioError, LocalVQEError, UsageError
+from localvqe_cli.errors import AudioError, UsageError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fuzz"))
 
@@ -90,13 +90,13 @@ def test_an_input_that_vanishes_while_it_is_waited_for(inputs: Path, tmp_path: P
     assert not (tmp_path / "b.wav").exists()
 
 
-def test_kills(request: pytest.FixtureRequest) -> None:
+def test_kills() -> None:
     pytest.importorskip("torch")
     import kills
 
-    done, findings = kills.campaign(4, seed=3, names=["export", "enhance"])
+    done, findings = kills.campaign(3, seed=3, names=["export"])
     assert findings == []
-    assert done == {"export": 2, "enhance": 2}
+    assert done == {"export": 3}
 
 
 # -- manifests --------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_a_dash_in_a_manifest_is_a_file(tmp_path: Path) -> None:
     assert "-" not in (job.mic, job.ref)
 
 
-def test_a_list_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_without_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("id\tmic\tref\n" + "a" * (17 << 20))
     with pytest.raises(UsageError, match="split the list"):
@@ -129,7 +129,7 @@ def test_an_output_that_is_a_link_is_written_where_it_points(tmp_path: Path) -> 
     (tmp_path / "link").symlink_to(tmp_path / "real")
     with pytest.raises(UsageError, match="exists"):  # not without being asked
         atomic.check_output(tmp_path / "link")
-    with pytest.raises(LocalVQEError), atomic.atomic_output(tmp_path / "link") as path:
-        path.write_text("half")
-        raise LocalVQEError("stop")
-    assert (tmp_path / "real").read_text() == "old"
+    with atomic.atomic_output(tmp_path / "link") as path:
+        path.write_text("new")
+    assert (tmp_path / "real").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()

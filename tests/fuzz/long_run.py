@@ -19,9 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-import numpy as np
+import numpy as np  # noqa: E402
 
-from localvqe_cli.engine import Enhancer
+from localvqe_cli.engine import Enhancer  # noqa: E402
 
 RATE = 16000
 CHUNK = 60 * RATE // 256 * 256
@@ -79,8 +79,9 @@ def main() -> int:
     tenth = max(1, len(seconds) // 10)
     start, end = np.median(seconds[:tenth]), np.median(seconds[-tenth:])
     print(
-        f"{len(seconds) / 60:.1f} h in {sum(seconds):.0f} s; {start:.2f} s a minute at the start, {end:.2f} at the end, at "
-        f"most {max(seconds):.2f}; resident {memory[tenth] / 2**20:.1f} MiB at the start, {memory[-1] / 2**20:.1f} at the end"
+        f"{len(seconds) / 60:.1f} h in {sum(seconds):.0f} s; {start:.2f} s a minute at first, {end:.2f} at the end, "
+        f"at most {max(seconds):.2f}; resident {memory[tenth] / 2**20:.1f} MiB at the start, "
+        f"{memory[-1] / 2**20:.1f} at the end"
     )
     for problem in problems:
         print(f"  {problem}")
