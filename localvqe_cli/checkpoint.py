@@ -11,7 +11,8 @@ import re
 import stat
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ __all__ = ["Checkpoint", "load", "read", "resembles_checkpoint"]
 
 #: Published checkpoints have 5 to 60 MB, optimizer state included.
 MAX_FILE_BYTES = 1 << 30
+# Largest growth of the process while torch loads: the file, and as much again for what is made of it.
+_LOADING_BYTES = 2 * MAX_FILE_BYTES
 
 _CONTAINERS = ("model_state_dict", "model")
 _CONFIG_ENTRY = "model_config"
@@ -155,9 +158,35 @@ def _unpickle(path: str | os.PathLike[str]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with _bounded_memory():
+                return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as exc:  # a damaged file makes torch raise almost any kind
         raise CheckpointError(f"{path}: {_explain(exc)}") from exc
+
+
+@contextmanager
+def _bounded_memory() -> Iterator[None]:
+    """Let loading reserve so much more memory and no more, where the system can be told so.
+
+    A pickle of a hundred bytes may ask for a bytearray of any size, and torch grants it.
+    """
+    try:
+        import resource
+
+        with open("/proc/self/statm", "rb") as stream:
+            used = int(stream.read().split()[0]) * resource.getpagesize()
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        limit = used + _LOADING_BYTES
+        if soft != resource.RLIM_INFINITY:
+            limit = min(limit, soft)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    except (ImportError, OSError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _explain(exc: Exception) -> str:
@@ -323,6 +352,9 @@ def _plain_tensors(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
     for name, tensor in state.items():
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_complex() or tensor.is_quantized:
             raise CheckpointError(f"tensor {name} is not a plain array of numbers")
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            # A stride of zero makes a large tensor of one stored number, which would have to be written out below.
+            raise CheckpointError(f"tensor {name} claims more values than are stored")
         plain = tensor.detach()
         if not name.endswith(".num_batches_tracked"):
             plain = plain.to(torch.float32)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import AudioError, EngineError, ModelError, UsageError
+from .errors import AudioError, EngineError, LocalVQEError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from .config import ModelConfig
@@ -39,6 +39,7 @@ HOP = 256
 MAX_THREADS = 32
 _MAX_CHANNELS = 1 << 14
 #: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
+_STOPPED = -3
 CLIP_HOPS = 16
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -293,6 +294,7 @@ class Stream:
 
         Raises:
             AudioError: the two chunks have different lengths or more than one dimension.
+            LocalVQEError: the model's weights make its output run away; the stream has been reset.
         """
         mic, ref = _as_samples("mic", mic), _as_samples("ref", ref)
         if mic.shape != ref.shape:
@@ -311,8 +313,10 @@ class Stream:
                 raise self._failure(status)
         return out
 
-    def _failure(self, status: int) -> EngineError:
+    def _failure(self, status: int) -> LocalVQEError:
         text = self._lib.localvqe_last_error(self._ctx).decode(errors="replace")
+        if status == _STOPPED:  # the model's doing, not the installation's
+            return LocalVQEError(f"the engine stopped: {text}")
         return EngineError(f"the engine failed ({status}): {text}")
 
     def flush(self) -> Samples:

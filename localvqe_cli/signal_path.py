@@ -27,6 +27,10 @@ _PIECE_HOPS = 64
 _HOPS_AT_ONCE = 16
 # Fed to the resampler after the end, so that the last samples at the mic's rate have neighbours.
 _TAIL = 64
+# A model takes things away from its microphone. An output of thirty times the loudest second of the microphone so far,
+# and beyond full scale, is no longer a mask at work but weights that run away.
+_RUNAWAY_GAIN = 30.0
+_QUIET = 1e-3
 
 
 class ModelStream(Protocol):
@@ -80,7 +84,7 @@ class SignalPath:
 
         Raises:
             AudioError: an input is damaged.
-            LocalVQEError: the model gave samples that are no finite numbers.
+            LocalVQEError: the model's output is not finite, or far louder than the mic.
         """
         dry = SampleQueue()
         wet = SampleQueue()
@@ -107,12 +111,25 @@ class SignalPath:
         stream = self._model.stream(max_hops=_HOPS_AT_ONCE)
         hop = self._model.config.hop_length
         skip = self._model.config.latency_samples
+        loudest = _QUIET
         for mic, ref in self._pieces(_PIECE_HOPS * hop, dry):
             self.mic_length += len(mic)
             out = stream.process(mic, ref)
-            yield _finite(out[skip:])
+            loudest = max(loudest, _rms(mic))
+            yield self._sane(out, loudest)[skip:]
             skip = max(0, skip - len(out))
-        yield _finite(stream.flush()[skip:])
+        yield self._sane(stream.flush(), loudest)[skip:]
+
+    def _sane(self, out: FloatArray, loudest: float) -> FloatArray:
+        """``out``, unless the model has run away; ``loudest`` is the highest RMS of a piece of the mic so far."""
+        finite = bool(np.isfinite(out).all())
+        if finite and (len(out) == 0 or np.abs(out).max() <= 1.0 or _rms(out) <= _RUNAWAY_GAIN * loudest):
+            return out
+        what = f"is over {_RUNAWAY_GAIN:.0f} times as loud as the microphone" if finite else "is not finite"
+        raise LocalVQEError(
+            f"{self._mic.name}: stopped at {self.mic_length / MODEL_RATE:.1f} s, where the model's output {what}; "
+            "the model is damaged or unstable, see `localvqe inspect --deep`"
+        )
 
     def _pieces(self, length: int, dry: SampleQueue) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Equal pieces of mic and reference at 16 kHz, ``length`` samples but for the last."""
@@ -165,7 +182,5 @@ def find_delay(mic: AudioInput, ref: AudioInput) -> DelayEstimate | None:
     return estimate_delay(heads[0], heads[1])
 
 
-def _finite(block: FloatArray) -> FloatArray:
-    if not np.isfinite(block).all():
-        raise LocalVQEError("the model's output is not finite; the model file may be damaged")
-    return block
+def _rms(block: FloatArray) -> float:
+    return float(np.sqrt(np.mean(np.square(block, dtype=np.float64)))) if len(block) else 0.0

@@ -6,6 +6,7 @@ document can state wrong counts, lengths, types and offsets.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q"
 U8, U32, I32, F32, BOOL, STR, ARR, U64 = 0, 4, 5, 6, 7, 8, 9, 10
 
 TYPE_F32, TYPE_F16, TYPE_Q8_0, TYPE_Q4_K = 0, 1, 8, 12
+#: type -> (elements of a block, its bytes)
+BLOCKS = {0: (1, 4), 1: (1, 2), 8: (32, 34), 12: (256, 144), 13: (256, 176), 14: (256, 210)}
 
 
 @dataclass
@@ -158,8 +161,7 @@ def parse(path: str | os.PathLike[str]) -> Document:
         places.append(offset)
     start = -(-at // document.alignment) * document.alignment
     for tensor, offset in zip(document.tensors, places, strict=True):
-        size = 4
-        for n in tensor.ne:
-            size *= n
+        elements, size = BLOCKS[tensor.type]
+        size = size * math.prod(tensor.ne) // elements
         tensor.data = raw[start + offset : start + offset + size]
     return document

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _MIC_SUFFIX = "_mic"
 _REF_SUFFIXES = ("_lpb", "_ref")  # the AEC challenge's "loopback", and what others call it
 _EXTENSIONS = {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
 _MAX_CELL = 4096
+#: A row of the longest paths has 10,000 characters; ordinary lists have 200 a row.
+MAX_LIST_CHARACTERS = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -164,9 +167,12 @@ def read_rows(path: str, columns: tuple[str, ...], optional: tuple[str, ...] = (
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            head = file.readline(_MAX_CELL)
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter="\t" if "\t" in head else ",", strict=True)
+            text = file.read(MAX_LIST_CHARACTERS + 1)
+        if len(text) > MAX_LIST_CHARACTERS:
+            raise UsageError(f"{path}: has over {MAX_LIST_CHARACTERS >> 20} million characters; split the list")
+        with io.StringIO(text, newline="") as file:
+            delimiter = "\t" if "\t" in text[:_MAX_CELL].split("\n", 1)[0] else ","
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise UsageError(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..config import SHAPE_PREFIX, VERSION_NAMES
-from ..errors import GGUFError
+from ..errors import GGUFError, LocalVQEError, UsageError
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
 
@@ -15,6 +15,7 @@ __all__ = ["inspect"]
 
 _PIPE_WIDTH = 120
 _MAX_VALUE = 500
+_LOUDEST = 5
 
 
 def inspect(
@@ -27,11 +28,15 @@ def inspect(
         int | None,
         typer.Option("--arch", metavar="N", help="Architecture version of a checkpoint that does not say."),
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also examine the weights: poles of the bottleneck, gain of each layer.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the metadata, tensors, sizes and problems of a model file.
 
-    Exits with 4 if the file is not usable, after showing whatever could be read of it.
+    Exits with 4 if the file is not usable, after showing whatever could be read of it; with 1 if --deep
+    finds weights that make the output run away.
     """
     from .. import checkpoint, gguf_file, models
 
@@ -39,11 +44,17 @@ def inspect(
     if checkpoint.resembles_checkpoint(path):
         from .. import checkpoint_report
 
+        if deep:
+            raise UsageError(f"{path}: --deep examines model files; export the checkpoint first")
         report = checkpoint_report.describe(path, arch=arch, tensors=tensors)
     else:
         scanned = gguf_file.scan(path)
         gguf_file.check(scanned)
         report = gguf_file.describe(scanned, tensors=tensors)
+        if deep and not scanned.problems:
+            from .. import model_health
+
+            report["deep"] = model_health.examine(scanned)
     for text in report.get("notes", []):
         note(text)
     if as_json:
@@ -52,6 +63,8 @@ def inspect(
         _print(report)
     if report["problems"]:
         raise GGUFError(f"{path}: {report['problems'][0]}")
+    if warnings := report.get("deep", {}).get("warnings"):
+        raise LocalVQEError(f"{path}: {warnings[0]}")
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -96,6 +109,8 @@ def _print(report: dict[str, Any]) -> None:
             numbers = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("min", "max", "rms"))
             table.add_row(printable(row["name"]), row["type"], shape, f"{row['bytes']:,}", *numbers)
         console.print(table)
+    if "deep" in report:
+        _print_deep(console, report["deep"])
     totals = report["totals"]
     types = ", ".join(f"{count} {name}" for name, count in totals["types"].items())
     console.print(
@@ -105,6 +120,16 @@ def _print(report: dict[str, Any]) -> None:
     for problem in report["problems"]:
         console.print(f"problem: {problem}")
     console.print("usable: yes" if report["usable"] else "usable: NO")
+
+
+def _print_deep(console: Any, deep: dict[str, Any]) -> None:
+    console.print(f"largest pole of the bottleneck: {deep['largest_pole']:.6f} (stable below 1)")
+    if deep["decay_seconds"] is not None:
+        console.print(f"its slowest stable state falls by 60 dB in {deep['decay_seconds']:.3g} s")
+    loudest = sorted(deep["gains"].items(), key=lambda item: -item[1])[:_LOUDEST]
+    console.print("largest peak gains: " + ", ".join(f"{name} {gain:.3g}" for name, gain in loudest))
+    for warning in deep["warnings"]:
+        console.print(f"warning: {warning}")
 
 
 def _headline(report: dict[str, Any]) -> str:

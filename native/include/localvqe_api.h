@@ -26,7 +26,8 @@
  * [-1, 1]. NaN and infinite samples count as zero.
  *
  * Handles are integers; 0 means failure. Functions return 0 when they succeed, -1 for a null handle or pointer, -2 for
- * a bad value, -3 when the engine failed (localvqe_last_error says why). A handle may be used by one thread at a time;
+ * a bad value, -3 when the engine failed (localvqe_last_error says why); if that is because the model's weights make its
+ * output run away beyond all numbers, the rest of out is silence and the stream starts anew. A handle may be used by one thread at a time;
  * different handles are independent, also when they share a model. */
 #ifndef LOCALVQE_API_H
 #define LOCALVQE_API_H

@@ -2,6 +2,7 @@
 
 #include "blocks/features.h"
 #include "blocks/mask.h"
+#include "error.h"
 
 #include <algorithm>
 #include <cmath>
@@ -18,6 +19,14 @@ void copy_clean(const float * from, float * to) {
         // The comparison is false for NaN; infinities fall outside as well and become zero, not the limit.
         to[i] = std::fabs(x) <= kLimit ? x : (std::isfinite(x) ? std::copysign(kLimit, x) : 0.0f);
     }
+}
+
+bool all_finite(const float * x) {
+    float sum = 0.0f; // NaN once a product with zero is NaN, which it is for NaN and infinities only
+    for (int i = 0; i < kHop; ++i) {
+        sum += x[i] * 0.0f;
+    }
+    return sum == 0.0f;
 }
 
 } // namespace
@@ -71,6 +80,12 @@ void Stream::process(const float * mic, const float * ref, float * out, size_t h
         }
         graph_.compute(n);
         for (int t = 0; t < n; ++t) {
+            if (!all_finite(output_->row(t))) {
+                std::fill(out + size_t(t) * kHop, out + hops * kHop, 0.0f);
+                reset();
+                throw Error("the output is not finite: the model's weights make it run away; silence was returned and "
+                            "the stream reset");
+            }
             std::memcpy(out + size_t(t) * kHop, output_->row(t), kHop * sizeof(float));
         }
         last_frames_ = n;

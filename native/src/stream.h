@@ -18,7 +18,7 @@ public:
     Stream & operator=(const Stream &) = delete;
 
     // hops * 256 samples in and out; out lags in by one hop. NaN and infinite samples count as zero, and levels are
-    // limited to +-1e6, so that no input can leave a lasting trace in the recurrent state.
+    // limited to +-1e6, so that no input can leave a lasting trace in the recurrent state. Throws Error, after silence and a reset, when the output is not finite.
     void process(const float * mic, const float * ref, float * out, size_t hops);
     void reset();
 

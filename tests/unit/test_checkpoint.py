@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import sys
 import zipfile
 from collections.abc import Callable
@@ -351,3 +352,24 @@ def test_any_width_in_range_is_read_back(tmp_path: Path) -> None:
     config = replace(ModelConfig(version=1), mic_channels=(2, 1, 1, 1, 1, 1), far_channels=(2, 1, 1), dmax=2)
     save_checkpoint(tmp_path / "a.pt", random_state(config), config)
     assert checkpoint.load(tmp_path / "a.pt")[0] == config
+
+
+def test_a_pickle_that_reserves_memory_is_refused(tmp_path: Path) -> None:
+    class Greedy:
+        def __reduce__(self) -> Any:
+            return bytearray, (1 << 36,)
+
+    path = tmp_path / "greedy.pt"
+    with zipfile.ZipFile(save(tmp_path / "good.pt", tensors())) as good, zipfile.ZipFile(path, "w") as bad:
+        for name in good.namelist():
+            greedy = pickle.dumps({"model": Greedy()}, 2)
+            bad.writestr(name, greedy if name.endswith("data.pkl") else good.read(name))
+    refusal(path)
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+def test_a_tensor_that_claims_more_than_is_stored_is_refused(tmp_path: Path) -> None:
+    state = tensors()
+    name = "mic_enc3.conv.weight"
+    state[name] = torch.zeros(1).as_strided(state[name].shape, (0, 0, 0, 0))
+    assert "claims more values than are stored" in refusal(save(tmp_path / "a.pt", state), arch=2)

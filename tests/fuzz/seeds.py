@@ -1,0 +1,72 @@
+"""The valid files that fuzzing starts from. A new format is one more line here."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from gguf_document import Document, parse
+from make_model import narrow_config, random_gguf, random_quantized_gguf, random_state, save_checkpoint
+
+from localvqe_cli.config import FrontendConfig
+
+
+def models(folder: Path) -> list[Document]:
+    """F32 of each version, with and without front-end, and each quantized form."""
+    paths = []
+    for version in (1, 2, 3):
+        frontend = FrontendConfig(partitions=2, lags=4) if version == 3 else None
+        paths.append(folder / f"v{version}.gguf")
+        random_gguf(paths[-1], narrow_config(version, frontend=frontend), version)
+    for kind in ("Q8_0", "Q4_K"):
+        paths.append(folder / f"{kind}.gguf")
+        config = narrow_config(2, mic_channels=(2, 17, 21, 9, 33, 11), far_channels=(2, 15, 13), kernel_size_w=3)
+        random_quantized_gguf(paths[-1], config, kind)
+    return [parse(path) for path in paths]
+
+
+def checkpoints(folder: Path) -> list[bytes]:
+    """One per norm, as a zip archive and as an old pickle, small: the codec's bases are most of the size."""
+    import torch
+
+    out = []
+    for version in (1, 3):
+        config = narrow_config(version)
+        path = folder / f"v{version}.pt"
+        save_checkpoint(path, random_state(config), config)
+        out.append(path.read_bytes())
+        old = io.BytesIO()
+        torch.save(torch.load(path, weights_only=True), old, _use_new_zipfile_serialization=False)
+        out.append(old.getvalue())
+    return out
+
+
+def sounds(folder: Path) -> list[tuple[str, bytes]]:
+    """(suffix, content) of a tenth of a second in each kind of container and coding."""
+    import soundfile as sf
+
+    signal = 0.1 * np.random.default_rng(0).standard_normal((1600, 2))
+    forms = [("wav", "WAV", s) for s in ("PCM_16", "PCM_24", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM")]
+    forms += [
+        ("flac", "FLAC", "PCM_16"),
+        ("flac", "FLAC", "PCM_24"),
+        ("ogg", "OGG", "VORBIS"),
+        ("aiff", "AIFF", "PCM_16"),
+    ]
+    forms += [
+        ("w64", "W64", "PCM_16"),
+        ("caf", "CAF", "FLOAT"),
+        ("wav", "WAVEX", "PCM_16"),
+        ("mp3", "MP3", "MPEG_LAYER_III"),
+    ]
+    out = []
+    for suffix, container, subtype in forms:
+        path = folder / f"a.{suffix}"
+        channels = signal if subtype in ("PCM_16", "FLOAT") else signal[:, :1]
+        sf.write(path, channels, 44100 if subtype == "PCM_24" else 16000, subtype, format=container)
+        out.append((suffix, path.read_bytes()))
+    return out
+
+
+MANIFEST = b"id\tmic\tref\tscenario\n" + b"".join(b"n%d\tm/a%d.wav\tr/a%d.wav\tdt\n" % (i, i, i) for i in range(6))
