@@ -38,8 +38,9 @@ Samples = NDArray[np.float32]
 HOP = 256
 MAX_THREADS = 32
 _MAX_CHANNELS = 1 << 14
-#: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
+#: What the library returns when processing had to stop.
 _STOPPED = -3
+#: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
 CLIP_HOPS = 16
 
 _PACKAGE = Path(__file__).resolve().parent
