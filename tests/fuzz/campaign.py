@@ -127,9 +127,11 @@ class Native:
         process = self._process
         assert process.stdin
         assert process.stdout
-        process.stdin.write(f"{path}\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
+        answer = ""
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{path}\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
         if not answer:
             self._process = None
             assert process.stderr
