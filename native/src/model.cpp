@@ -5,6 +5,17 @@
 #include "weights.h"
 
 namespace localvqe {
+namespace {
+
+// Names and texts out of the file stand in messages; they must not reach a terminal as commands, nor break the line.
+std::string printable(std::string text) {
+    for (char & c : text) {
+        c = c < ' ' || c > '~' ? '?' : c;
+    }
+    return text;
+}
+
+} // namespace
 
 std::shared_ptr<const Model> Model::load(const std::string & path) {
     const Kernels & kernels = select_kernels();
@@ -12,7 +23,7 @@ std::shared_ptr<const Model> Model::load(const std::string & path) {
         const GgufFile file(path);
         return std::shared_ptr<const Model>(new Model(file, kernels));
     } catch (const Error & error) {
-        throw Error(path + ": " + error.what());
+        throw Error(path + ": " + printable(error.what()));
     }
 }
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from bad_gguf import CASES, VARIANTS, write_case, write_variant
 from engine_runs import signals
-from make_model import narrow_config, random_gguf
+from gguf_document import parse
+from make_model import narrow_config, random_gguf, random_state
 
 import localvqe_cli
-from localvqe_cli import Enhancer, engine
+from localvqe_cli import Enhancer, engine, export, gguf_file
 
 FLOATS = ctypes.POINTER(ctypes.c_float)
 SHORTS = ctypes.POINTER(ctypes.c_int16)
@@ -326,3 +327,32 @@ def test_unknown_kernel_set_is_an_error_not_a_crash(lib, model, monkeypatch) -> 
     monkeypatch.setenv("LOCALVQE_KERNELS", "quantum")
     assert lib.localvqe_new(str(model).encode()) == 0
     assert b"quantum" in lib.localvqe_creation_error()
+
+
+def test_text_out_of_a_file_reaches_no_terminal(lib, model, tmp_path) -> None:
+    document = parse(model)
+    document.set("general.architecture", "\x1b[2J\nspoof")
+    path = tmp_path / "a.gguf"
+    path.write_bytes(document.dump())
+    assert lib.localvqe_model_load(str(path).encode()) == 0
+    message = lib.localvqe_creation_error().decode()
+    assert message.isprintable()
+    assert message.endswith("'?[2J?spoof', not 'localvqe'")
+
+
+def test_output_that_is_not_finite_becomes_silence_and_a_new_start(lib, tmp_path) -> None:
+    config = narrow_config(3)
+    tensors = export.fold(config, random_state(config))
+    tensors["bottleneck.a_real"] = tensors["bottleneck.a_real"] * np.float32(0) + np.float32(1e20)
+    path = tmp_path / "a.gguf"
+    gguf_file.write(path, config, tensors)
+    handle = ctypes.c_size_t(lib.localvqe_new(str(path).encode()))
+    mic, ref = signals(8 * 256 / 16000)
+    out = np.full_like(mic, np.nan)
+    assert lib.localvqe_process_hops_f32(handle, _f(mic), _f(ref), 8, _f(out)) == -3
+    assert b"not finite" in lib.localvqe_last_error(handle)
+    assert np.isfinite(out).all()
+    again = np.zeros(256, np.float32)
+    assert lib.localvqe_process_frame_f32(handle, _f(mic), _f(ref), 256, _f(again)) == 0
+    np.testing.assert_array_equal(again, out[:256])
+    lib.localvqe_free(handle)
