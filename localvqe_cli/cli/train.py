@@ -78,6 +78,10 @@ def train(
     save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Between checkpoints.")] = 5.0,
     valid_minutes: Annotated[float, typer.Option("--valid-minutes", min=0.0, help="Between validations.")] = 15.0,
     valid_clips: Annotated[int, typer.Option("--valid-clips", min=0, help="Held-out clips; 0 for none.")] = 96,
+    evaluate: Annotated[
+        str | None,
+        typer.Option("--eval", metavar="PAIRS", help="Log the AECMOS of these recordings at each validation."),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -121,8 +125,13 @@ def train(
         decay_steps=decay_steps,
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
+    opinion = None
+    if evaluate is not None:
+        from ..training.opinion import Opinion
+
+        opinion = Opinion(evaluate)
     config = preset(width, arch=arch, dmax=dmax, frontend=frontend)
-    trainer = Trainer(folder, config, recipe, limits, resume=resume, init=init, rate=rate, report=say)
+    trainer = Trainer(folder, config, recipe, limits, resume=resume, init=init, rate=rate, opinion=opinion, report=say)
     parameters = trainer.model.parameter_count()
     say(
         f"{'resuming' if resume else 'training'} {folder}: {parameters:,} parameters, step {trainer.step}, "

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -50,7 +50,16 @@ _LOG_SECONDS = 30.0
 #: Steps in a row without a usable gradient after which the run is given up.
 _MAX_SKIPPED = 50
 
+#: Columns of ``opinion.COLUMNS``, which needs more than training does.
+_OPINION = ("aecmos_echo", "aecmos_deg")
+
 Report = Callable[[str], None]
+
+
+class Scored(Protocol):
+    """The part of ``Opinion`` used here."""
+
+    def run(self, config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, float]: ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ class Trainer:
         resume: go on from the folder's trainer state.
         init: checkpoint whose weights a new run starts with; a front-end or other lags change none of their shapes.
         rate: a new learning rate for a resumed run.
+        opinion: further figures for the validation log, see :class:`..opinion.Opinion`.
         report: told a line now and then.
 
     Raises:
@@ -105,12 +115,14 @@ class Trainer:
         init: str | os.PathLike[str] | None = None,
         rate: float | None = None,
         weights: LossWeights | None = None,
+        opinion: Scored | None = None,
         report: Report = lambda line: None,
     ) -> None:
         self.folder = Path(folder)
         self.limits = limits
         self.weights = weights or LossWeights()
         self._report = report
+        self._opinion = opinion
         saved = self._prepare_folder(resume)
         if saved is not None:
             try:
@@ -162,7 +174,7 @@ class Trainer:
         judge = self._judge(held_out)
         columns = _LOG_COLUMNS
         log = Journal(self.folder / LOG, columns, self.step)
-        valid_log = Journal(self.folder / VALID_LOG, ("hours", "minutes", *validation.COLUMNS), self.step)
+        valid_log = Journal(self.folder / VALID_LOG, ("hours", "minutes", *validation.COLUMNS, *_OPINION), self.step)
         saved = judged = time.monotonic()
         skipped_in_a_row = 0
         batch_size, processes = self.recipe.batch, self.limits.processes
@@ -320,6 +332,8 @@ class Trainer:
     def _validate(self, judge: validation.Validation, log: Journal, begin: float) -> None:
         self._judged.load_state_dict(self.average.state)
         self.figures = judge.run(self._judged)
+        if self._opinion is not None:
+            self.figures |= self._opinion.run(self.config, self.average.state)
         log.add({"step": self.step, "hours": self.hours, "minutes": self._minutes(begin), **self.figures})
         figures = self.figures
         if self.best is None or figures["loss"] < self.best:
@@ -330,6 +344,7 @@ class Trainer:
             f"step {self.step}  validation {figures['loss']:.4f} (best {self.best:.4f})  "
             f"far end -{figures['erle_farend']:.1f} dB  doubletalk {figures['sisdri_doubletalk']:+.1f} dB  "
             f"near end {figures['sisdri_nearend']:+.1f} dB  level {figures['level_nearend']:+.1f} dB  "
+            + (f"AECMOS {figures['aecmos_echo']:.2f}/{figures['aecmos_deg']:.2f}  " if "aecmos_echo" in figures else "")
             + ("" if math.isnan(figures["delay_hit"]) else f"delay found {100 * figures['delay_hit']:.0f} %")
         )
 
