@@ -1,4 +1,4 @@
-"""The standard analysis and synthesis bases of each version (report, 2.1), for files that leave them out."""
+"""The standard analysis and synthesis bases of each version (report, 2.1): the one place that computes them."""
 
 from __future__ import annotations
 
@@ -11,28 +11,39 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["standard_bases"]
+__all__ = ["dct_basis", "standard_bases", "stft_basis"]
+
+
+def stft_basis(size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Analysis and synthesis matrices of versions 2 and 3, both (size, size), float32.
+
+    Row 2k-2 of the first is w[n] cos(2 pi k n / size), row 2k-1 is -w[n] sin(2 pi k n / size), k = 1..size/2, with the
+    sqrt-Hann window w (report, equation 1). k = size/2 is the Nyquist bin, whose sine part is zero; only DC is dropped.
+    The second is the transpose times 2 / size: its rows are output samples.
+    """
+    import numpy as np
+
+    n = np.arange(size)
+    window = np.sqrt(0.5 - 0.5 * np.cos(2.0 * np.pi * (n + 0.5) / size))
+    # Reduced before the cosine, which loses digits at large arguments.
+    angle = 2.0 * np.pi * (np.arange(1, size // 2 + 1)[:, None] * n % size) / size
+    analysis = np.empty((size, size))
+    analysis[0::2] = window * np.cos(angle)
+    analysis[1::2] = -window * np.sin(angle)
+    return analysis.astype(np.float32), np.ascontiguousarray(analysis.T * (2.0 / size)).astype(np.float32)
+
+
+def dct_basis(size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Analysis and synthesis matrices of version 1: the orthonormal DCT-II and its transpose, (size, size), float32."""
+    import numpy as np
+
+    n = np.arange(size)
+    analysis = np.sqrt(2.0 / size) * np.cos(np.pi / (2 * size) * (n[:, None] * (2 * n + 1) % (4 * size)))
+    analysis[0] /= np.sqrt(2.0)
+    return analysis.astype(np.float32), np.ascontiguousarray(analysis.T).astype(np.float32)
 
 
 def standard_bases(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
-    """Name -> float32 array in PyTorch shape: the orthonormal DCT-II in version 1, else the STFT with its window."""
-    import numpy as np
-
-    size = config.n_fft
-    time = np.arange(size)
-    if config.version == 1:
-        analysis = np.sqrt(2.0 / size) * np.cos(np.pi * (time + 0.5) * time[:, None] / size)
-        analysis[0] /= np.sqrt(2.0)
-        synthesis = analysis
-    else:
-        window = np.sqrt(0.5 - 0.5 * np.cos(2.0 * np.pi * (time + 0.5) / size))
-        # Reduced before the cosine, which loses digits at large arguments.
-        phase = 2.0 * np.pi * (np.arange(1, size // 2 + 1)[:, None] * time % size) / size
-        analysis = np.empty((size, size))
-        analysis[0::2] = window * np.cos(phase)
-        analysis[1::2] = -window * np.sin(phase)
-        synthesis = analysis * (2.0 / size)
-    return {
-        ENCODER_BASIS: analysis[:, None, :].astype(np.float32),
-        DECODER_BASIS: np.ascontiguousarray(synthesis.T).astype(np.float32),
-    }
+    """Name -> float32 array in PyTorch shape: (n_fft, 1, n_fft) for the analysis, (n_fft, n_fft) for the synthesis."""
+    analysis, synthesis = (dct_basis if config.version == 1 else stft_basis)(config.n_fft)
+    return {ENCODER_BASIS: analysis[:, None, :], DECODER_BASIS: synthesis}

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localvqe_cli import export, gguf_file
+from localvqe_cli.codec import standard_bases
 from localvqe_cli.config import ModelConfig
-from localvqe_cli.tensors import DECODER_BASIS, ENCODER_BASIS, TEMPERATURE, state_dict_shapes
+from localvqe_cli.tensors import TEMPERATURE, state_dict_shapes
 
 Array = NDArray[Any]
 
@@ -48,7 +49,7 @@ def narrow_config(version: int, **changes: Any) -> ModelConfig:
 def random_state(config: ModelConfig, seed: int = 0) -> dict[str, Array]:
     """A state dict as a checkpoint holds it: float32 arrays in PyTorch shapes and order."""
     rng = np.random.default_rng(seed)
-    bases = _bases(config)
+    bases = standard_bases(config)
     state: dict[str, Array] = {}
     for name, shape in state_dict_shapes(config).items():
         value = bases[name] if name in bases else _draw(rng, name, shape)
@@ -116,21 +117,3 @@ def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
     if name == "dec1.deconv.conv.weight":  # small, so that the mask stays near the identity
         return rng.normal(0.0, 0.1 / np.sqrt(np.prod(shape[1:])), shape)
     return rng.normal(0.0, np.sqrt(0.7 / np.prod(shape[1:])), shape)
-
-
-def _bases(config: ModelConfig) -> dict[str, Array]:
-    """Analysis and synthesis bases: orthonormal DCT-II for version 1, else the STFT of report section 2.1."""
-    size = config.n_fft
-    n = np.arange(size)
-    if config.version == 1:
-        analysis = np.sqrt(2.0 / size) * np.cos(np.pi * (n + 0.5) * n[:, None] / size)
-        analysis[0] /= np.sqrt(2.0)
-        synthesis = analysis
-    else:
-        window = np.sqrt(0.5 - 0.5 * np.cos(2.0 * np.pi * (n + 0.5) / size))
-        phase = 2.0 * np.pi * np.arange(1, size // 2 + 1)[:, None] * n / size
-        analysis = np.empty((size, size))
-        analysis[0::2] = window * np.cos(phase)
-        analysis[1::2] = -window * np.sin(phase)
-        synthesis = analysis * (2.0 / size)
-    return {ENCODER_BASIS: analysis[:, None, :], DECODER_BASIS: synthesis.T}

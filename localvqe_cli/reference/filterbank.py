@@ -6,46 +6,18 @@ therefore analysed as a stream of hops that starts after silence and ends with o
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..codec import standard_bases
 from ..config import ModelConfig
 from ..errors import UsageError
+from ..tensors import DECODER_BASIS, ENCODER_BASIS
 from .history import History, causal_pad
 from .precision import at_least_float32, full_precision
 
-__all__ = ["Analysis", "Synthesis", "dct_basis", "split_hops", "stft_basis"]
-
-
-def stft_basis(size: int = 512) -> tuple[Tensor, Tensor]:
-    """Analysis and synthesis matrices of versions 2 and 3, both (size, size), float32.
-
-    Row 2k-2 of the first is w[n] cos(2 pi k n / size), row 2k-1 is -w[n] sin(2 pi k n / size), k = 1..size/2, with the
-    sqrt-Hann window w (report, equation 1). k = size/2 is the Nyquist bin, whose sine part is zero; only DC is dropped.
-    The second is the transpose times 2 / size: its rows are output samples.
-    """
-    n = torch.arange(size, dtype=torch.float64)
-    k = torch.arange(1, size // 2 + 1, dtype=torch.float64)
-    window = torch.sqrt(0.5 - 0.5 * torch.cos(2 * math.pi * (n + 0.5) / size))
-    angle = 2 * math.pi / size * torch.remainder(k[:, None] * n, size)
-    analysis = torch.stack([window * torch.cos(angle), -window * torch.sin(angle)], dim=1).reshape(size, size)
-    return analysis.float(), (analysis.T * (2 / size)).float()
-
-
-def dct_basis(size: int = 512) -> tuple[Tensor, Tensor]:
-    """Analysis and synthesis matrices of version 1: the orthonormal DCT-II and its transpose, (size, size), float32."""
-    n = torch.arange(size, dtype=torch.float64)
-    angle = math.pi / (2 * size) * torch.remainder(n[:, None] * (2 * n + 1), 4 * size)
-    analysis = torch.cos(angle) * math.sqrt(2 / size)
-    analysis[0] /= math.sqrt(2)
-    return analysis.float(), analysis.T.float()
-
-
-def _basis(config: ModelConfig) -> tuple[Tensor, Tensor]:
-    return dct_basis(config.n_fft) if config.version == 1 else stft_basis(config.n_fft)
+__all__ = ["Analysis", "Synthesis", "split_hops"]
 
 
 def split_hops(wave: Tensor, hop: int = 256) -> Tensor:
@@ -67,7 +39,7 @@ class Analysis(nn.Module):
         super().__init__()
         size, hop = config.n_fft, config.hop_length
         self.conv = nn.Conv1d(1, size, size, stride=hop, bias=False)
-        self.conv.weight = nn.Parameter(_basis(config)[0][:, None], requires_grad=False)
+        self.conv.weight = nn.Parameter(torch.from_numpy(standard_bases(config)[ENCODER_BASIS]), requires_grad=False)
 
     def forward(self, hops: Tensor, history: History | None = None, slot: str = "wave") -> Tensor:
         with full_precision(hops):
@@ -91,7 +63,7 @@ class Synthesis(nn.Module):
         super().__init__()
         size = config.n_fft
         self.linear = nn.Linear(size, size, bias=False)
-        self.linear.weight = nn.Parameter(_basis(config)[1], requires_grad=False)
+        self.linear.weight = nn.Parameter(torch.from_numpy(standard_bases(config)[DECODER_BASIS]), requires_grad=False)
         self._scale = 0.5 if config.version == 1 else 1.0
 
     def forward(self, spectrum: Tensor, history: History | None = None) -> Tensor:

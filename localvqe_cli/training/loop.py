@@ -50,9 +50,6 @@ _LOG_SECONDS = 30.0
 #: Steps in a row without a usable gradient after which the run is given up.
 _MAX_SKIPPED = 50
 
-#: Columns of ``opinion.COLUMNS``, which needs more than training does.
-_OPINION = ("aecmos_echo", "aecmos_deg")
-
 Report = Callable[[str], None]
 
 
@@ -174,7 +171,9 @@ class Trainer:
         judge = self._judge(held_out)
         columns = _LOG_COLUMNS
         log = Journal(self.folder / LOG, columns, self.step)
-        valid_log = Journal(self.folder / VALID_LOG, ("hours", "minutes", *validation.COLUMNS, *_OPINION), self.step)
+        valid_log = Journal(
+            self.folder / VALID_LOG, ("hours", "minutes", *validation.COLUMNS, *validation.OPINION_COLUMNS), self.step
+        )
         saved = judged = time.monotonic()
         skipped_in_a_row = 0
         batch_size, processes = self.recipe.batch, self.limits.processes

@@ -18,11 +18,9 @@ from ..evaluation import read_source
 from ..evaluation.scenario import talk_type
 from ..metrics import ClipSignals, aecmos
 from ..signal_path import read_at_model_rate
+from .validation import OPINION_COLUMNS
 
-__all__ = ["COLUMNS", "Opinion"]
-
-#: Means over the scenarios of the means over their clips, 1 to 5.
-COLUMNS = ("aecmos_echo", "aecmos_deg")
+__all__ = ["Opinion"]
 
 
 class Opinion:
@@ -43,7 +41,7 @@ class Opinion:
         aecmos.compute(ClipSignals(tone, tone, tone, None, talk_type("doubletalk")))
 
     def run(self, config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, float]:
-        """Both figures of COLUMNS, of the engine with these weights; nan without a usable clip."""
+        """Both figures of OPINION_COLUMNS, of the engine with these weights; nan without a usable clip."""
         found: dict[str, list[list[float]]] = defaultdict(list)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.gguf"
@@ -55,10 +53,10 @@ class Opinion:
                 mic, ref = mic[:length], ref[:length]
                 signals = ClipSignals(mic, ref, enhancer.enhance(mic, ref), None, talk_type(scenario))
                 scores = aecmos.compute(signals)
-                values = [value for name in COLUMNS if isinstance(value := scores[name], float)]
-                if len(values) == len(COLUMNS):
+                values = [value for name in OPINION_COLUMNS if isinstance(value := scores[name], float)]
+                if len(values) == len(OPINION_COLUMNS):
                     found[scenario].append(values)
         if not found:
-            return dict.fromkeys(COLUMNS, float("nan"))
+            return dict.fromkeys(OPINION_COLUMNS, float("nan"))
         means = np.mean([np.mean(rows, axis=0) for rows in found.values()], axis=0)
-        return {name: float(value) for name, value in zip(COLUMNS, means, strict=True)}
+        return {name: float(value) for name, value in zip(OPINION_COLUMNS, means, strict=True)}

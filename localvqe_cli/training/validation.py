@@ -13,7 +13,7 @@ from .dataset import SceneDataset
 from .losses import LossWeights, enhancement_loss
 from .scene import SCENARIOS
 
-__all__ = ["COLUMNS", "Validation", "level_error", "si_sdr"]
+__all__ = ["COLUMNS", "OPINION_COLUMNS", "Validation", "level_error", "si_sdr"]
 
 _EPS = 1e-10
 _HOP = 256
@@ -37,6 +37,10 @@ COLUMNS = (
     "level_nearend",
     "delay_hit",
 )
+
+#: Of ``opinion.Opinion``, named here because that module needs more than training does: AECMOS, means over the
+#: scenarios of the means over their clips, 1 to 5.
+OPINION_COLUMNS = ("aecmos_echo", "aecmos_deg")
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,6 @@ class Validation:
 
     def __init__(self, dataset: SceneDataset, clips: int, batch: int, weights: LossWeights) -> None:
         self._weights = weights
-        self._has_frontend = False
         self._batches: list[list[_Clip]] = [[]]
         for index in range(clips):
             scene = dataset.scene(index)
@@ -94,7 +97,6 @@ class Validation:
         """
         model.eval()
         device = next(model.parameters()).device
-        self._has_frontend = model.frontend is not None
         found: dict[str, list[Tensor]] = defaultdict(list)
         for clips in self._batches:
             mic, ref, target = (
@@ -107,11 +109,18 @@ class Validation:
                 loss, parts = enhancement_loss(out[one], target[one], mic[one], self._weights)
                 for name, value in {"loss": loss, **parts}.items():
                     found[name].append(value)
-                self._score(found, clips[row], mic[row], target[row], out[row], taps["delay"][row])
+                delay = taps["delay"][row] if model.frontend is None else None
+                self._score(found, clips[row], mic[row], target[row], out[row], delay)
         return {name: _summary(name, found) for name in COLUMNS}
 
     def _score(
-        self, found: dict[str, list[Tensor]], clip: _Clip, mic: Tensor, target: Tensor, out: Tensor, delay: Tensor
+        self,
+        found: dict[str, list[Tensor]],
+        clip: _Clip,
+        mic: Tensor,
+        target: Tensor,
+        out: Tensor,
+        delay: Tensor | None,
     ) -> None:
         start = int(_SETTLE * 16000)
         mic, target, out = mic[None, start:], target[None, start:], out[None, start:]
@@ -124,11 +133,12 @@ class Validation:
         elif clip.scenario in ("farend", "noise"):
             drop = (_db(mic.square().mean()) - _db(out.square().mean())).clamp(max=80.0)
             found["erle_farend" if clip.scenario == "farend" else "gain_noise"].append(drop)
-        true = clip.delay[: len(delay)].to(delay.device) / _HOP
-        known = (true >= 0) & (true <= delay.shape[1] - 1)
-        if clip.scenario == "farend" and known.any() and not self._has_frontend:
-            lag = delay.shape[1] - 1 - delay.argmax(dim=1)
-            found["delay_hit"].append(((lag - true).abs() <= 1.5)[known].float().mean())
+        if clip.scenario == "farend" and delay is not None:
+            true = clip.delay[: len(delay)].to(delay.device) / _HOP
+            known = (true >= 0) & (true <= delay.shape[1] - 1)
+            if known.any():
+                lag = delay.shape[1] - 1 - delay.argmax(dim=1)
+                found["delay_hit"].append(((lag - true).abs() <= 1.5)[known].float().mean())
 
 
 def _db(power: Tensor) -> Tensor:

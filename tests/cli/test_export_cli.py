@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli_refusal import refusal
 from make_model import narrow_config, random_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner, Result
 
@@ -23,15 +24,6 @@ CONFIG = narrow_config(2)
 
 def run(*arguments: str | os.PathLike[str]) -> Result:
     return CliRunner().invoke(app, ["export", *map(str, arguments)])
-
-
-def refusal(result: Result, code: int) -> str:
-    """The one line on stderr of a run that failed with ``code``."""
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("localvqe: error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from cli_refusal import refusal
 from engine_runs import signals
 from make_model import narrow_config, random_gguf
 from typer.testing import CliRunner, Result
@@ -23,15 +24,6 @@ CONFIG = narrow_config(3, mic_channels=(2, 12, 16, 16, 8, 9), far_channels=(2, 1
 
 def run(*arguments: str | os.PathLike[str] | float) -> Result:
     return CliRunner().invoke(app, ["quantize", *map(str, arguments)])
-
-
-def refusal(result: Result, code: int) -> str:
-    """The one line on stderr of a run that failed with ``code``."""
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("localvqe: error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ namespace localvqe {
 
 ConvOp::ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
                const Frames & in, const IntFrames * integers, const Frames * residual, Frames & out)
-    : Op(block), kernels_(kernels), tensor_(weights.tensor), conv_(weights.packed()), shape_(shape), in_(in), integers_(integers), residual_(residual), out_(out) {
+    : Op(block), kernels_(kernels), tensor_(weights.tensor), conv_(weights.packed()), shape_(shape), in_(in),
+      integers_(integers), residual_(residual), out_(out) {
     const int channels = conv_.outputs / shape.groups;
     call_.step = shape.stride * in.channels();
     call_.activation = shape.activation;

@@ -124,8 +124,7 @@ struct Kernels {
                           float * variance, int n);
 };
 
-// The best set for this CPU, or the one named by the environment variable LOCALVQE_KERNELS (portable, wide, avx2,
-// avx512,
+// The best set for this CPU, or the one named by the environment variable LOCALVQE_KERNELS (portable, wide, avx2, avx512,
 // avx512vnni). Throws Error for a name that is unknown or that this CPU cannot run.
 const Kernels & select_kernels();
 
