@@ -32,7 +32,7 @@ EARLY_SECONDS = 0.05
 _IMAGE_SECONDS = 0.05
 _SINC_HALF = 16
 _HIGHPASS_HZ = 50.0
-_FORMAT = 1
+_FORMAT = 2
 #: Decay time of each band, relative to the room's, above these frequencies: air and soft walls damp the highs.
 _BANDS = ((0.0, 1.0), (1500.0, 0.9), (4000.0, 0.7))
 
@@ -135,7 +135,8 @@ def _response(
     direct = max(float(np.linalg.norm(source - mic)), 0.02)
     distance, gain = _images(size, walls, mic, source)
     # Seconds after the direct sound, whose amplitude becomes 1; the sign of late reflections varies with the furniture.
-    position = (distance - direct) / SOUND * RATE
+    # The direct sound's own distance may come out a rounding error shorter, by another order of summation.
+    position = np.maximum(distance - direct, 0.0) / SOUND * RATE
     sign = np.where((position > 0.004 * RATE) & (rng.random(len(position)) < 0.3), -1.0, 1.0)
     early = np.zeros(LENGTH + 2 * _SINC_HALF)
     base = np.floor(position).astype(int)

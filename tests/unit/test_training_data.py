@@ -106,12 +106,12 @@ def test_active_rms_ignores_pauses() -> None:
 
 
 def test_rooms_start_with_the_direct_sound_and_decay() -> None:
-    for seed in range(8):
+    for seed in range(100):  # some of which round the distance of the direct sound down, on any CPU
         room = rooms.simulate_room(rng(seed))
         for response in (room.talker, room.speaker, room.moved):
             assert response.shape == (rooms.LENGTH,)
             assert np.isfinite(response).all()
-            assert 0.8 < response[0] < 1.2
+            assert 0.6 < response[0] < 1.4
             power = np.square(response).reshape(8, -1).sum(axis=1)
             assert power[-1] < 0.05 * power[0]
 
