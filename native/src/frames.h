@@ -6,6 +6,7 @@
 #pragma once
 
 #include "aligned.h"
+#include "kernels/prefetch.h"
 
 #include <cstdint>
 
@@ -32,6 +33,7 @@ public:
     void clear() { data_.clear(); }
     float * data() { return data_.data(); }
     size_t size() const { return data_.size(); }
+    MemorySpan memory() const { return {reinterpret_cast<const char *>(data_.data()), data_.size() * sizeof(float)}; }
 
 private:
     size_t offset(int t) const {

@@ -33,6 +33,17 @@ void Graph::add(std::unique_ptr<Op> op) {
     nodes_.push_back({std::move(op), block});
 }
 
+void Graph::read_ahead() {
+    std::vector<ReadDemand> demands;
+    for (const Node & node : nodes_) {
+        demands.push_back(node.op->read_demand());
+    }
+    std::vector<std::vector<MemorySpan>> plan = plan_read_ahead(demands, default_reach());
+    for (size_t i = 0; i < nodes_.size(); ++i) {
+        nodes_[i].op->fetch_ahead(std::move(plan[i]));
+    }
+}
+
 void Graph::run(Op & op, int frames) {
     if (team_.size() == 1 || !op.shared(frames)) {
         op.run(frames, 0, 1);

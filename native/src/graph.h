@@ -4,6 +4,7 @@
 // and of its process-wide lock, and lets workers sleep; docs/performance.md has the measurements.
 #pragma once
 
+#include "read_ahead.h"
 #include "thread_team.h"
 
 #include <cstdint>
@@ -27,6 +28,9 @@ public:
     // The mean square of each channel of what it reads, if it is the layer of this weight tensor; else empty.
     virtual std::vector<float> input_power(const std::string &) const { return {}; }
     virtual void forget() {}
+    // For plan_read_ahead; the spans that come of it.
+    virtual ReadDemand read_demand() const { return {}; }
+    virtual void fetch_ahead(std::vector<MemorySpan>) {}
     // The block of the model this belongs to, for profiles.
     const std::string & block() const { return block_; }
 
@@ -46,6 +50,8 @@ public:
     Graph & operator=(const Graph &) = delete;
 
     void add(std::unique_ptr<Op> op);
+    // Once all operations are there: lets each fetch for those behind it. For one frame a call; more frames share a reading.
+    void read_ahead();
 
     // Runs every operation over `frames` frames, in order. Allocates nothing and takes no lock.
     void compute(int frames);

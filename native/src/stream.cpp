@@ -69,6 +69,9 @@ void Stream::build() {
     }
     Frames & enhanced = build_mask(b, *y, history);
     output_ = &model_->filterbank.build_synthesis(b, enhanced, overlap_tail_);
+    if (batch_ == 1) {
+        graph_.read_ahead();
+    }
 }
 
 void Stream::process(const float * mic, const float * ref, float * out, size_t hops) {

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
+#include "read_ahead.h"
 
 #include <cmath>
 #include <cstdlib>
@@ -286,12 +287,19 @@ void test_align(const Kernels & k) {
         CHECK(out[size_t(width)] == 9.0f, "%s: similarity wrote too far", k.name);
     }
     for (int n : {1, 5, 96, 301}) {
-        const std::vector<float> a = noise(size_t(n)), b = noise(size_t(n));
+        const int n_rows = 5;
+        std::vector<std::vector<float>> a;
+        std::vector<const float *> pointers;
+        const std::vector<float> b = noise(size_t(n_rows * n));
         double want = 0.0;
-        for (size_t i = 0; i < size_t(n); ++i) {
-            want += double(a[i]) * double(b[i]);
+        for (int r = 0; r < n_rows; ++r) {
+            a.push_back(noise(size_t(n)));
+            pointers.push_back(a.back().data());
+            for (int i = 0; i < n; ++i) {
+                want += double(a.back()[size_t(i)]) * double(b[size_t(r * n + i)]);
+            }
         }
-        CHECK(std::fabs(double(k.dot(a.data(), b.data(), n)) - want) < 2e-5, "%s: dot of %d", k.name, n);
+        CHECK(std::fabs(double(k.dot(pointers.data(), b.data(), n_rows, n)) - want) < 2e-5, "%s: dot of %d", k.name, n);
     }
     std::vector<float> logits = noise(33, 50.0f);
     const std::vector<float> before = logits;
@@ -409,8 +417,56 @@ void test_transforms() {
 
 } // namespace
 
+// Every byte that is read is fetched exactly once a hop, before its turn, by operations that have lines to spare.
+void test_read_ahead() {
+    static const char memory[1 << 20] = {};
+    std::vector<ReadDemand> ops;
+    size_t at = 0;
+    for (const size_t bytes : {size_t(4096), size_t(0), size_t(100000), size_t(200000), size_t(64), size_t(200001)}) {
+        ops.push_back({{memory + at, bytes}, 8000});
+        at += bytes;
+    }
+    const size_t reach = 250000;
+    const auto plan = plan_read_ahead(ops, reach);
+    CHECK(plan.size() == ops.size(), "a plan for %zu of %zu operations", plan.size(), ops.size());
+    std::vector<int> fetched(at);
+    for (size_t i = 0; i < plan.size(); ++i) {
+        size_t lines = 0;
+        for (const MemorySpan & span : plan[i]) {
+            CHECK(span.begin >= memory && span.begin + span.bytes <= memory + at, "a span outside of what is read");
+            lines += PrefetchCursor::lines_of(span);
+            for (size_t b = 0; b < span.bytes; ++b) {
+                fetched[size_t(span.begin - memory) + b] += 1;
+            }
+        }
+        CHECK(lines <= ops[i].spare_lines, "operation %zu fetches %zu lines", i, lines);
+    }
+    for (size_t b = 0; b < at; ++b) {
+        CHECK(fetched[b] == 1, "byte %zu is fetched %d times", b, fetched[b]);
+    }
+    for (const auto & spans : plan_read_ahead(ops, at)) {
+        CHECK(spans.empty(), "what fits the cache is fetched again");
+    }
+    for (ReadDemand & op : ops) {
+        op.spare_lines = 0;
+    }
+    for (const auto & spans : plan_read_ahead(ops, reach)) {
+        CHECK(spans.empty(), "a fetch by an operation without a line to spare");
+    }
+    // The cursor goes through a list line by line, from any line on.
+    const MemorySpan spans[] = {{memory, 130}, {memory + 1024, 64}, {memory + 4096, 640}};
+    for (size_t skip = 0; skip <= 14; ++skip) {
+        size_t count = 0;
+        for (PrefetchCursor cursor(spans, 3, skip); !cursor.done(); cursor.advance(1)) {
+            ++count;
+        }
+        CHECK(count == 14 - skip, "%zu lines after %zu of 14", count, skip);
+    }
+}
+
 int main() {
     test_transforms();
+    test_read_ahead();
     const Kernels * sets[kMaxKernelSets] = {};
     const int n = available_kernels(sets, kMaxKernelSets);
     for (int i = 0; i < n; ++i) {

@@ -28,6 +28,7 @@ public:
         : Op(block), kernels_(kernels), q_(q), k_(k), out_(out), scale_(1.0f / std::sqrt(float(q.bins()))) {}
 
     bool shared(int) const override { return true; }
+    ReadDemand read_demand() const override { return {k_.memory(), 0}; }
 
     void run(int frames, int thread, int n_threads) override {
         const int dmax = out_.bins();
@@ -61,12 +62,11 @@ public:
         for (int t = thread; t < frames; t += n_threads) {
             float * out = out_.row(t);
             for (int i = 0; i < v_.bins(); ++i) {
-                float sum = bias_;
+                const float * window[kSmoothFrames];
                 for (int r = 0; r < kSmoothFrames; ++r) {
-                    const float * window = v_.row(t - (kSmoothFrames - 1) + r) + (i - 1) * width; // one zero lag on the left
-                    sum += kernels_.dot(window, weights_ + r * kSmoothLags * width, kSmoothLags * width);
+                    window[r] = v_.row(t - (kSmoothFrames - 1) + r) + (i - 1) * width; // one zero lag on the left
                 }
-                out[i] = sum;
+                out[i] = bias_ + kernels_.dot(window, weights_, kSmoothFrames, kSmoothLags * width);
             }
             kernels_.softmax(out, v_.bins());
         }
@@ -87,6 +87,7 @@ public:
         : Op(block), kernels_(kernels), far_(far), delay_(delay), out_(out) {}
 
     bool shared(int) const override { return true; }
+    ReadDemand read_demand() const override { return {far_.memory(), 0}; }
 
     void run(int frames, int thread, int n_threads) override {
         constexpr int kMaxLags = 512;

@@ -3,6 +3,8 @@
 #include "../quantized.h"
 #include "../weights.h"
 
+#include <algorithm>
+
 namespace localvqe {
 
 ConvOp::ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
@@ -44,6 +46,9 @@ void ConvOp::run(int frames, int thread, int n_threads) {
         part.panels += first;
         part.n_panels = conv_.n_panels * (thread + 1) / n_threads - first;
     }
+    if (!ahead_.empty()) {
+        call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), ahead_lines_ * size_t(thread) / size_t(n_threads));
+    }
     for (int t = begin / shape_.positions; t * shape_.positions < end; ++t) {
         const int base = t * shape_.positions;
         const int from = begin > base ? begin - base : 0;
@@ -80,6 +85,33 @@ void add_conv(Builder & b, const std::string & block, const ConvWeights & weight
         b.add<ToIntegersOp>(block, in, *integers);
     }
     b.add<ConvOp>(block, weights, shape, in, integers, residual, out);
+}
+
+ReadDemand ConvOp::read_demand() const {
+    ReadDemand demand;
+    if (integers_ != nullptr) {
+        return demand;
+    }
+    size_t floats = 0;
+    for (int i = 0; i < conv_.n_panels; ++i) {
+        const int vectors = conv_.panels[i].vectors;
+        floats += size_t(vectors) * size_t(kernels_.lanes) * size_t(conv_.rows) * size_t(conv_.taps);
+        const int together = std::max(1, std::min(8, kernels_.registers / vectors));
+        // A single position waits for its own weights as it is, and narrow vectors have no loads to spare.
+        if (shape_.positions > 1 && kernels_.lanes >= 16) {
+            demand.spare_lines += size_t((shape_.positions + together - 1) / together) * size_t(conv_.rows) * size_t(conv_.taps);
+        }
+    }
+    demand.reads = {reinterpret_cast<const char *>(conv_.weights), floats * sizeof(float)};
+    return demand;
+}
+
+void ConvOp::fetch_ahead(std::vector<MemorySpan> spans) {
+    ahead_ = std::move(spans);
+    ahead_lines_ = 0;
+    for (const MemorySpan & span : ahead_) {
+        ahead_lines_ += PrefetchCursor::lines_of(span);
+    }
 }
 
 void ConvOp::forget() {

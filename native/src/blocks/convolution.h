@@ -44,6 +44,8 @@ public:
     void observe(int frames) override;
     std::vector<float> input_power(const std::string & tensor) const override;
     void forget() override;
+    ReadDemand read_demand() const override;
+    void fetch_ahead(std::vector<MemorySpan> spans) override;
 
 private:
     const Kernels & kernels_;
@@ -57,6 +59,8 @@ private:
     ConvCall call_;
     std::vector<double> squares_; // per input channel, over the observed frames
     uint64_t observed_ = 0;       // values per channel
+    std::vector<MemorySpan> ahead_;
+    size_t ahead_lines_ = 0;
 };
 
 // Weights of `name`.{weight,bias} in (O, I, kh, kw) order, packed; scale/shift (may be empty) are applied to output

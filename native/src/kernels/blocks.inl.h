@@ -1,60 +1,60 @@
 // Everything that is not a convolution.
 
-static void norm_stats(const float * a, size_t na, const float * b, size_t nb, float * mean, float * scale) {
-    const float * piece[2] = {a, b};
-    const size_t length[2] = {na, nb};
-    const double n = double(na + nb);
-    // Partial sums of 64 vectors in float, their totals in double: exact enough for any width, and cheap.
+// Sum of (x - shift)^power, power 1 or 2, over n values: partial sums of 64 vectors in float, their total in double,
+// which is exact enough for any width, and cheap.
+template <int power> LVQE_INLINE double sum_of(const float * x, size_t n, float shift) {
     double total = 0.0;
-    for (int s = 0; s < 2; ++s) {
-        size_t i = 0;
-        while (i + LVQE_LANES <= length[s]) {
-            vfloat sum = splat(0.0f);
-            const size_t vectors = (length[s] - i) / LVQE_LANES;
-            const size_t chunk = vectors < 64 ? vectors : 64;
-            for (size_t v = 0; v < chunk; ++v, i += LVQE_LANES) {
-                sum += load(piece[s] + i);
+    const auto term = [shift](vfloat v) {
+        v = v - shift;
+        return power == 1 ? v : v * v;
+    };
+    size_t i = 0;
+    while (i + LVQE_LANES <= n) {
+        vfloat sum[4] = {};
+        const size_t vectors = (n - i) / LVQE_LANES;
+        const size_t chunk = vectors < 64 ? vectors : 64;
+        size_t v = 0;
+        for (; v + 4 <= chunk; v += 4, i += 4 * LVQE_LANES) {
+#pragma GCC unroll 4
+            for (int s = 0; s < 4; ++s) {
+                sum[s] += term(load(x + i + size_t(s) * LVQE_LANES));
             }
-            total += double(sum_lanes(sum));
         }
-        for (; i < length[s]; ++i) {
-            total += double(piece[s][i]);
+        for (; v < chunk; ++v, i += LVQE_LANES) {
+            sum[0] += term(load(x + i));
         }
+        total += double(sum_lanes((sum[0] + sum[1]) + (sum[2] + sum[3])));
     }
-    const float mu = float(total / n);
-    double squares = 0.0;
-    for (int s = 0; s < 2; ++s) {
-        size_t i = 0;
-        while (i + LVQE_LANES <= length[s]) {
-            vfloat sum = splat(0.0f);
-            const size_t vectors = (length[s] - i) / LVQE_LANES;
-            const size_t chunk = vectors < 64 ? vectors : 64;
-            for (size_t v = 0; v < chunk; ++v, i += LVQE_LANES) {
-                const vfloat d = load(piece[s] + i) - mu;
-                sum += d * d;
-            }
-            squares += double(sum_lanes(sum));
-        }
-        for (; i < length[s]; ++i) {
-            const double d = double(piece[s][i] - mu);
-            squares += d * d;
-        }
+    for (; i < n; ++i) {
+        const double d = double(x[i] - shift);
+        total += power == 1 ? d : d * d;
     }
+    return total;
+}
+
+static void norm_stats(const float * a, size_t na, const float * b, size_t nb, float * mean, float * scale) {
+    const double n = double(na + nb);
+    const float mu = float((sum_of<1>(a, na, 0.0f) + sum_of<1>(b, nb, 0.0f)) / n);
     *mean = mu;
-    *scale = float(1.0 / __builtin_sqrt(squares / n + 1e-5));
+    *scale = float(1.0 / __builtin_sqrt((sum_of<2>(a, na, mu) + sum_of<2>(b, nb, mu)) / n + 1e-5));
 }
 
 static void norm_apply(const float * x, int bins, int channels, float mean, float scale, const float * gamma, const float * beta,
                        float * y, int y_step) {
-    for (int f = 0; f < bins; ++f) {
-        const float * from = x + size_t(f) * channels;
-        float * to = y + size_t(f) * y_step;
-        int c = 0;
-        for (; c + LVQE_LANES <= channels; c += LVQE_LANES) {
-            store(to + c, (load(from + c) - mean) * scale * load(gamma + c) + load(beta + c));
-        }
-        for (; c < channels; ++c) {
-            to[c] = (from[c] - mean) * scale * gamma[c] + beta[c];
+    for (int c = 0; c < channels; c += LVQE_LANES) {
+        const int lanes = channels - c < LVQE_LANES ? channels - c : LVQE_LANES;
+        const vfloat g = load_lanes(gamma + c, 0, lanes);
+        const vfloat b = load_lanes(beta + c, 0, lanes);
+        const float * from = x + c;
+        float * to = y + c;
+        if (lanes == LVQE_LANES) {
+            for (int f = 0; f < bins; ++f, from += channels, to += y_step) {
+                store(to, (load(from) - mean) * scale * g + b);
+            }
+        } else {
+            for (int f = 0; f < bins; ++f, from += channels, to += y_step) {
+                store_lanes(to, (load_lanes(from, 0, lanes) - mean) * scale * g + b, 0, lanes);
+            }
         }
     }
 }
@@ -81,42 +81,38 @@ static void power_law(const float * spectrum, float * features, int bins, float 
 }
 
 static void similarity(const float * q, const float * k, int bins, int width, float scale, float * out) {
-    int h = 0;
-    for (; h + 4 * LVQE_LANES <= width; h += 4 * LVQE_LANES) {
-        vfloat s0 = splat(0.0f), s1 = s0, s2 = s0, s3 = s0;
-        for (int f = 0; f < bins; ++f) {
-            const float * a = q + size_t(f) * width + h;
-            const float * b = k + size_t(f) * width + h;
-            s0 += load(a) * load(b);
-            s1 += load(a + LVQE_LANES) * load(b + LVQE_LANES);
-            s2 += load(a + 2 * LVQE_LANES) * load(b + 2 * LVQE_LANES);
-            s3 += load(a + 3 * LVQE_LANES) * load(b + 3 * LVQE_LANES);
+    for (int h = 0; h < width; h += LVQE_LANES) {
+        vfloat s[4] = {};
+        const float * a = q + h;
+        const float * b = k + h;
+        int f = 0;
+        for (; f + 4 <= bins; f += 4, a += 4 * width, b += 4 * width) {
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; ++i) {
+                s[i] += load(a + i * width) * load(b + i * width);
+            }
         }
-        store(out + h, s0 * scale);
-        store(out + h + LVQE_LANES, s1 * scale);
-        store(out + h + 2 * LVQE_LANES, s2 * scale);
-        store(out + h + 3 * LVQE_LANES, s3 * scale);
-    }
-    for (; h < width; h += LVQE_LANES) {
-        vfloat s = splat(0.0f);
-        for (int f = 0; f < bins; ++f) {
-            s += load(q + size_t(f) * width + h) * load(k + size_t(f) * width + h);
+        for (; f < bins; ++f, a += width, b += width) {
+            s[0] += load(a) * load(b);
         }
-        store(out + h, s * scale);
+        store(out + h, ((s[0] + s[1]) + (s[2] + s[3])) * scale);
     }
 }
 
-static float dot(const float * a, const float * b, int n) {
-    vfloat s = splat(0.0f);
-    int i = 0;
-    for (; i + LVQE_LANES <= n; i += LVQE_LANES) {
-        s += load(a + i) * load(b + i);
+static float dot(const float * const * a, const float * b, int n_rows, int n) {
+    vfloat s[2] = {};
+    for (int r = 0; r < n_rows; ++r, b += n) {
+        int i = 0;
+        for (; i + 2 * LVQE_LANES <= n; i += 2 * LVQE_LANES) {
+            s[0] += load(a[r] + i) * load(b + i);
+            s[1] += load(a[r] + i + LVQE_LANES) * load(b + i + LVQE_LANES);
+        }
+        for (; i < n; i += LVQE_LANES) {
+            const int lanes = n - i < LVQE_LANES ? n - i : LVQE_LANES;
+            s[0] += load_lanes(a[r] + i, 0, lanes) * load_lanes(b + i, 0, lanes);
+        }
     }
-    float total = sum_lanes(s);
-    for (; i < n; ++i) {
-        total += a[i] * b[i];
-    }
-    return total;
+    return sum_lanes(s[0] + s[1]);
 }
 
 static void softmax(float * x, int n) {
@@ -124,52 +120,47 @@ static void softmax(float * x, int n) {
     for (int i = 1; i < n; ++i) {
         top = x[i] > top ? x[i] : top;
     }
-    float total = 0.0f;
-    for (int i = 0; i < n; ++i) {
-        x[i] = exp_of(splat(x[i] - top))[0];
-        total += x[i];
+    vfloat sum = splat(0.0f);
+    for (int i = 0; i < n; i += LVQE_LANES) {
+        const int lanes = n - i < LVQE_LANES ? n - i : LVQE_LANES;
+        store_lanes(x + i, exp_of(load_lanes(x + i, 0, lanes) - top), 0, lanes);
+        sum += load_lanes(x + i, 0, lanes);
     }
-    const float inverse = 1.0f / total;
+    const float inverse = 1.0f / sum_lanes(sum);
     for (int i = 0; i < n; ++i) {
         x[i] *= inverse;
     }
 }
 
+// Four rows at a time over a range that stays in the nearest cache: few streams that run on are fetched ahead, many
+// short ones are not.
 static void weighted_sum(const float * const * rows, const float * weights, int n_rows, float * out, int first, int last) {
-    int i = first;
-    for (; i + 8 * LVQE_LANES <= last; i += 8 * LVQE_LANES) {
-        vfloat s[8];
-#pragma GCC unroll 8
-        for (int v = 0; v < 8; ++v) {
-            s[v] = splat(0.0f);
+    for (int d = 0; d < n_rows; d += 4) {
+        const int count = n_rows - d < 4 ? n_rows - d : 4;
+        const float * r[4];
+        float w[4];
+        for (int j = 0; j < 4; ++j) {
+            r[j] = rows[j < count ? d + j : d];
+            w[j] = j < count ? weights[d + j] : 0.0f;
         }
-        for (int d = 0; d < n_rows; ++d) {
-            const float w = weights[d];
-            const float * row = rows[d] + i;
-#pragma GCC unroll 8
-            for (int v = 0; v < 8; ++v) {
-                s[v] += load(row + v * LVQE_LANES) * w;
+        for (int i = first; i < last; i += LVQE_LANES) {
+            const int lanes = last - i < LVQE_LANES ? last - i : LVQE_LANES;
+            if (lanes == LVQE_LANES) {
+                vfloat s = d == 0 ? splat(0.0f) : load(out + i);
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; ++j) {
+                    s += load(r[j] + i) * w[j];
+                }
+                store(out + i, s);
+            } else {
+                vfloat s = d == 0 ? splat(0.0f) : load_lanes(out + i, 0, lanes);
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; ++j) {
+                    s += load_lanes(r[j] + i, 0, lanes) * w[j];
+                }
+                store_lanes(out + i, s, 0, lanes);
             }
         }
-#pragma GCC unroll 8
-        for (int v = 0; v < 8; ++v) {
-            store(out + i + v * LVQE_LANES, s[v]);
-        }
-    }
-    for (; i + LVQE_LANES <= last; i += LVQE_LANES) {
-        vfloat s = splat(0.0f);
-        for (int d = 0; d < n_rows; ++d) {
-            s += load(rows[d] + i) * weights[d];
-        }
-        store(out + i, s);
-    }
-    for (; i < last; ++i) {
-        // One lane of a vector, so that the rounding (fused or not) is that of the loops above.
-        vfloat s = splat(0.0f);
-        for (int d = 0; d < n_rows; ++d) {
-            s += splat(rows[d][i]) * weights[d];
-        }
-        out[i] = s[0];
     }
 }
 

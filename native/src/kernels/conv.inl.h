@@ -24,48 +24,92 @@ template <int V> static void activate_tile(Activation kind, vfloat * tile, int n
     }
 }
 
-// Stores one position's V vectors channel by channel: for channel counts that are no multiple of the vector width,
-// panels that straddle the two halves of a pixel shuffle, and planar output.
-static void scatter(const ConvCall & c, int first, int last, size_t position, const float * values) {
-    int o = first;
-    while (o < last) {
+// Planar output: the positions of a channel are neighbours.
+template <int V> static void store_planar(const ConvCall & c, int first, int last, int position, int p_count, const vfloat * tile) {
+    const float * values = reinterpret_cast<const float *>(tile);
+    for (int o = first; o < last; ++o) {
         const int group = o / c.group;
-        const int end = (group + 1) * c.group < last ? (group + 1) * c.group : last;
-        const size_t base = size_t(group) * c.group_step + position;
-        for (; o < end; ++o) {
-            const size_t at = base + size_t(o - group * c.group) * size_t(c.channel_step);
-            c.out[at] = values[o - first] + (c.residual != nullptr ? c.residual[at] : 0.0f);
+        const size_t base = size_t(group) * c.group_step + size_t(o - group * c.group) * size_t(c.channel_step);
+        for (int p = 0; p < p_count; ++p) {
+            const size_t at = base + size_t(position + p) * size_t(c.position_step);
+            c.out[at] = values[p * V * LVQE_LANES + o - first] + (c.residual != nullptr ? c.residual[at] : 0.0f);
         }
     }
 }
 
-// Activation, residual and store for P positions of V vectors.
+// Activation, residual and store for P positions of V vectors. A vector may end before its last lane, or straddle the
+// two halves of a pixel shuffle; each group takes its lanes.
 template <int V> static void finish_tile(const ConvCall & c, const Panel & panel, int position, int p_count, vfloat * tile) {
     activate_tile<V>(c.activation, tile, p_count * V);
     const int outputs = c.conv->outputs;
-    const int last = panel.first + V * LVQE_LANES < outputs ? panel.first + V * LVQE_LANES : outputs;
-    const int group = panel.first / c.group;
-    const bool whole = last - panel.first == V * LVQE_LANES && group == (last - 1) / c.group && c.channel_step == 1;
-    const size_t offset = size_t(group) * c.group_step + size_t(panel.first - group * c.group);
-    for (int p = 0; p < p_count; ++p) {
-        const size_t at = size_t(position + p) * size_t(c.position_step);
-        if (!whole) {
-            float values[V * LVQE_LANES];
+    const int end = panel.first + V * LVQE_LANES < outputs ? panel.first + V * LVQE_LANES : outputs;
+    if (c.channel_step != 1) {
+        store_planar<V>(c, panel.first, end, position, p_count, tile);
+        return;
+    }
+    const int first_group = panel.first / c.group;
+    if (end - panel.first == V * LVQE_LANES && first_group == (end - 1) / c.group) {
+        const size_t offset = size_t(first_group) * c.group_step + size_t(panel.first - first_group * c.group);
+        for (int p = 0; p < p_count; ++p) {
+            const size_t at = offset + size_t(position + p) * size_t(c.position_step);
+#pragma GCC unroll 8
             for (int v = 0; v < V; ++v) {
-                store(values + v * LVQE_LANES, tile[p * V + v]);
+                const vfloat value = tile[p * V + v];
+                float * const to = c.out + at + v * LVQE_LANES;
+                store(to, c.residual != nullptr ? value + load(c.residual + at + v * LVQE_LANES) : value);
             }
-            scatter(c, panel.first, last, at, values);
-            continue;
         }
-        for (int v = 0; v < V; ++v) {
-            const size_t to = offset + at + size_t(v) * LVQE_LANES;
-            const vfloat value = tile[p * V + v];
-            store(c.out + to, c.residual != nullptr ? value + load(c.residual + to) : value);
+        return;
+    }
+    for (int v = 0; v < V; ++v) {
+        const int first = panel.first + v * LVQE_LANES; // the channel of lane 0
+        for (int o = first; o < end && o < first + LVQE_LANES;) {
+            const int group = o / c.group;
+            int stop = first + LVQE_LANES < end ? first + LVQE_LANES : end;
+            stop = stop < (group + 1) * c.group ? stop : (group + 1) * c.group;
+            const ptrdiff_t lane_0 = ptrdiff_t(size_t(group) * c.group_step) + first - group * c.group;
+            for (int p = 0; p < p_count; ++p) {
+                const ptrdiff_t at = lane_0 + ptrdiff_t(position + p) * c.position_step;
+                vfloat value = tile[p * V + v];
+                if (c.residual != nullptr) {
+                    value += load_lanes(c.residual + at, o - first, stop - first);
+                }
+                store_lanes(c.out + at, value, o - first, stop - first);
+            }
+            o = stop;
         }
     }
 }
 
-template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & panel, int position) {
+// acc[p][v] += the products of `taps` inputs and their weights; ahead: fetches a line a tap from there.
+template <int P, int V, bool Ahead>
+LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, const float * w, int taps, const char * ahead) {
+#if LVQE_LANES == 16
+#pragma GCC unroll 4 // counting taps competes with multiplying for two execution ports
+#endif
+    for (int k = 0; k < taps; ++k) {
+        if (Ahead) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += kCacheLine;
+        }
+        vfloat weight[V];
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) {
+            weight[v] = load(w + v * LVQE_LANES);
+        }
+        w += V * LVQE_LANES;
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p) {
+            const vfloat value = splat(x[ptrdiff_t(p) * step + k]);
+#pragma GCC unroll 16
+            for (int v = 0; v < V; ++v) {
+                acc[p][v] += value * weight[v];
+            }
+        }
+    }
+}
+
+template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
     vfloat acc[P][V];
     const PackedConv & conv = *c.conv;
     const float * w = conv.weights + panel.offset;
@@ -82,22 +126,13 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
     const int taps = conv.taps;
     for (int row = 0; row < conv.rows; ++row) {
         const float * x = c.rows[row] + ptrdiff_t(position) * step;
-        for (int k = 0; k < taps; ++k) {
-            vfloat weight[V];
-#pragma GCC unroll 16
-            for (int v = 0; v < V; ++v) {
-                weight[v] = load(w + v * LVQE_LANES);
-            }
-            w += V * LVQE_LANES;
-#pragma GCC unroll 16
-            for (int p = 0; p < P; ++p) {
-                const vfloat value = splat(x[ptrdiff_t(p) * step + k]);
-#pragma GCC unroll 16
-                for (int v = 0; v < V; ++v) {
-                    acc[p][v] += value * weight[v];
-                }
-            }
+        if (ahead.done()) {
+            multiply_row<P, V, false>(acc, x, step, w, taps, nullptr);
+        } else {
+            multiply_row<P, V, true>(acc, x, step, w, taps, ahead.line());
+            ahead.advance(size_t(taps));
         }
+        w += size_t(taps) * V * LVQE_LANES;
     }
     vfloat tile[P * V];
 #pragma GCC unroll 16
@@ -110,7 +145,7 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
     finish_tile<V>(c, panel, position, P, tile);
 }
 
-using TileFunction = void (*)(const ConvCall &, const Panel &, int);
+using TileFunction = void (*)(const ConvCall &, const Panel &, int, PrefetchCursor &);
 
 // Positions one micro-kernel handles for a panel of V vectors.
 constexpr int positions_per_tile(int accumulators, int vectors) {
@@ -150,6 +185,7 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
     if (count <= 0) {
         return;
     }
+    PrefetchCursor ahead = c.ahead;
     for (int i = 0; i < c.conv->n_panels; ++i) {
         const Panel & panel = c.conv->panels[i];
         const int most = positions_per_tile(Tiles::accumulators, panel.vectors);
@@ -158,7 +194,7 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
         // Even tiles: 8 positions at most 6 wide are 4 + 4, not 6 + 2.
         for (int t = 0; t < tiles; ++t) {
             const int size = count / tiles + (t < count % tiles ? 1 : 0);
-            tile_function<Tiles>(size, panel.vectors)(c, panel, position);
+            tile_function<Tiles>(size, panel.vectors)(c, panel, position, ahead);
             position += size;
         }
     }

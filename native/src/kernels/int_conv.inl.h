@@ -36,7 +36,7 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
 #define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
 #endif
 
-template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position) {
+template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor &) {
     vfloat acc[P][V];
     const PackedConv & conv = *c.conv;
     const int16_t * w = conv.integers + size_t(panel.first) * size_t(conv.pairs) * 2;

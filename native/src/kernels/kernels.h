@@ -3,6 +3,8 @@
 // how many frames one call processes.
 #pragma once
 
+#include "prefetch.h"
+
 #include <cstddef>
 #include <cstdint>
 
@@ -60,6 +62,7 @@ struct ConvCall {
     int channel_step = 1;              // floats between neighbouring channels
     int group = 0;                     // channels per group; group g starts at out + g * group_step
     size_t group_step = 0;             // the upper half of the frequency axis after a pixel shuffle (report, 2.3)
+    PrefetchCursor ahead;              // what to fetch meanwhile
 };
 
 struct Kernels {
@@ -90,7 +93,8 @@ struct Kernels {
     // sum_f q[f][h] * k[f][h] for every h of `width` (a multiple of lanes), times scale (report, eq. 6).
     void (*similarity)(const float * q, const float * k, int bins, int width, float scale, float * out);
 
-    float (*dot)(const float * a, const float * b, int n);
+    // Sum over rows r of the products of a[r] and b, whose rows of n follow each other.
+    float (*dot)(const float * const * a, const float * b, int n_rows, int n);
 
     void (*softmax)(float * x, int n);
 

@@ -24,14 +24,46 @@ LVQE_INLINE vint as_int(vfloat v) { return (vint) v; }
 LVQE_INLINE vfloat min_of(vfloat a, vfloat b) { return a < b ? a : b; }
 LVQE_INLINE vfloat max_of(vfloat a, vfloat b) { return a > b ? a : b; }
 
-// The same tree for every lane count up to 16 would need 16 lanes everywhere; sums are compared across instruction
-// sets by tolerance, across threads and batch sizes by bits.
-LVQE_INLINE float sum_lanes(vfloat v) {
-    float total = 0.0f;
-    for (int i = 0; i < LVQE_LANES; ++i) {
-        total += v[i];
+// Lanes [first, last) of a vector whose lane 0 is at p; memory under the others is neither read nor written. Lanes that
+// are not read are zero.
+#if defined(__AVX512F__) && LVQE_LANES == 16
+LVQE_INLINE __mmask16 lane_mask(int first, int last) { return __mmask16((0xffffu << first) & (0xffffu >> (16 - last))); }
+LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) { _mm512_mask_storeu_ps(p, lane_mask(first, last), (__m512) v); }
+LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) { return (vfloat) _mm512_maskz_loadu_ps(lane_mask(first, last), p); }
+#elif defined(__AVX2__) && LVQE_LANES == 8
+LVQE_INLINE __m256i lane_mask(int first, int last) {
+    const vint lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    return (__m256i) ((lane >= first) & (lane < last));
+}
+LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) { _mm256_maskstore_ps(p, lane_mask(first, last), (__m256) v); }
+LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) { return (vfloat) _mm256_maskload_ps(p, lane_mask(first, last)); }
+#else
+LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) {
+    for (int i = first; i < last; ++i) {
+        p[i] = v[i];
     }
-    return total;
+}
+LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) {
+    vfloat v = {};
+    for (int i = first; i < last; ++i) {
+        v[i] = p[i];
+    }
+    return v;
+}
+#endif
+
+// By halves, so that the additions do not wait for each other. Sums are compared across instruction sets by tolerance,
+// across threads and batch sizes by bits.
+LVQE_INLINE float sum_lanes(vfloat v) {
+    float part[LVQE_LANES];
+    store(part, v);
+#pragma GCC unroll 4
+    for (int width = LVQE_LANES / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i) {
+            part[i] += part[i + width];
+        }
+    }
+    return part[0];
 }
 
 // Nearest integer, |x| < 2^22.
