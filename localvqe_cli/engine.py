@@ -41,7 +41,7 @@ _MAX_CHANNELS = 1 << 14
 #: What the library returns when processing had to stop.
 _STOPPED = -3
 #: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
-CLIP_HOPS = 16
+CLIP_HOPS = 8
 
 _PACKAGE = Path(__file__).resolve().parent
 _FLOATS = ctypes.POINTER(ctypes.c_float)

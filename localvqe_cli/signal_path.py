@@ -18,13 +18,13 @@ from .audio.align import SEARCH_SECONDS
 from .audio.queue import SampleQueue
 from .audio.resample import FloatArray
 from .config import ModelConfig
+from .engine import CLIP_HOPS
 from .errors import LocalVQEError
 
 __all__ = ["Model", "ModelStream", "SignalPath", "find_delay", "read_at_model_rate"]
 
 # The model sees the same pieces however the file was read, so the output cannot depend on that.
 _PIECE_HOPS = 64
-_HOPS_AT_ONCE = 16
 # Fed to the resampler after the end, so that the last samples at the mic's rate have neighbours.
 _TAIL = 64
 # A model takes things away from its microphone. An output of thirty times the loudest second of the microphone so far,
@@ -108,7 +108,7 @@ class SignalPath:
 
     def _enhanced(self, dry: SampleQueue) -> Iterator[FloatArray]:
         """The model's output at 16 kHz, aligned with the mic."""
-        stream = self._model.stream(max_hops=_HOPS_AT_ONCE)
+        stream = self._model.stream(max_hops=CLIP_HOPS)
         hop = self._model.config.hop_length
         skip = self._model.config.latency_samples
         loudest = _QUIET

@@ -18,6 +18,7 @@ import numpy as np
 from ..audio import MODEL_RATE, ReadStats, estimate_delay, reference_shift
 from ..audio.align import SEARCH_SECONDS
 from ..audio.resample import FloatArray
+from ..engine import CLIP_HOPS
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
@@ -167,7 +168,7 @@ def enhance_samples(
     moved = ref[max(0, -shift) :][: max(0, mic.size - max(0, shift))]
     far[max(0, shift) : max(0, shift) + moved.size] = moved
     started = clock()
-    stream = model.stream(max_hops=16)
+    stream = model.stream(max_hops=CLIP_HOPS)
     out = np.concatenate([stream.process(mic, far), stream.flush()])[model.config.latency_samples :]
     seconds = clock() - started
     if not np.isfinite(out).all():

@@ -104,7 +104,7 @@ LOCALVQE_API const char * localvqe_creation_error(void);
 
 /* A model shared by many streams. The model may be freed before its streams: the last one keeps it alive.
  * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
- * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 16 for files. */
+ * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files. */
 LOCALVQE_API uintptr_t localvqe_model_load(const char * model_path);
 LOCALVQE_API void localvqe_model_free(uintptr_t model);
 LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops);

@@ -9,7 +9,7 @@
 namespace localvqe {
 namespace {
 
-constexpr int kClipBatch = 16;
+constexpr int kClipBatch = 8;
 constexpr int kMaxAutoThreads = 8;
 
 } // namespace

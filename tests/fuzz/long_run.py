@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--model", help="default: the embedded one")
     args = parser.parse_args()
     enhancer = Enhancer(args.model)
-    stream = enhancer.stream(max_hops=16)
+    stream = enhancer.stream(max_hops=8)
     rng = np.random.default_rng(1)
     probe = chunk("noise", rng)
     first = stream.process(*probe)

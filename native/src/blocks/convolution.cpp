@@ -89,20 +89,20 @@ void add_conv(Builder & b, const std::string & block, const ConvWeights & weight
 
 ReadDemand ConvOp::read_demand() const {
     ReadDemand demand;
-    if (integers_ != nullptr) {
-        return demand;
-    }
+    // Steps of the inner loop for a tile, each over one vector of weights per panel vector: a tap, or a pair of integer ones.
+    const size_t steps = integers_ != nullptr ? size_t(conv_.pairs) : size_t(conv_.rows) * size_t(conv_.taps);
     size_t floats = 0;
     for (int i = 0; i < conv_.n_panels; ++i) {
         const int vectors = conv_.panels[i].vectors;
-        floats += size_t(vectors) * size_t(kernels_.lanes) * size_t(conv_.rows) * size_t(conv_.taps);
+        floats += size_t(vectors) * size_t(kernels_.lanes) * steps;
         const int together = std::max(1, std::min(8, kernels_.registers / vectors));
         // A single position waits for its own weights as it is, and narrow vectors have no loads to spare.
         if (shape_.positions > 1 && kernels_.lanes >= 16) {
-            demand.spare_lines += size_t((shape_.positions + together - 1) / together) * size_t(conv_.rows) * size_t(conv_.taps);
+            demand.spare_lines += size_t((shape_.positions + together - 1) / together) * steps;
         }
     }
-    demand.reads = {reinterpret_cast<const char *>(conv_.weights), floats * sizeof(float)};
+    const void * const weights = integers_ != nullptr ? static_cast<const void *>(conv_.integers) : conv_.weights;
+    demand.reads = {static_cast<const char *>(weights), floats * sizeof(float)};
     return demand;
 }
 

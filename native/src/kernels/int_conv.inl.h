@@ -36,7 +36,39 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
 #define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
 #endif
 
-template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor &) {
+// sum[p][v] = the products of a segment; ahead: fetches a line a pair from there.
+template <int P, int V, bool Ahead>
+LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step, const int16_t * w, int pairs, const char * ahead) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) {
+            sum[p][v] = vint{};
+        }
+    }
+    for (int k = 0; k < pairs; ++k) {
+        if (Ahead) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += kCacheLine;
+        }
+        vint weight[V];
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) {
+            weight[v] = load_int(w + v * 2 * LVQE_LANES);
+        }
+        w += V * 2 * LVQE_LANES;
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p) {
+            const vint values = splat_pair(x + ptrdiff_t(p) * step + 2 * k);
+#pragma GCC unroll 16
+            for (int v = 0; v < V; ++v) {
+                sum[p][v] = add_products(sum[p][v], weight[v], values);
+            }
+        }
+    }
+}
+
+template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
     vfloat acc[P][V];
     const PackedConv & conv = *c.conv;
     const int16_t * w = conv.integers + size_t(panel.first) * size_t(conv.pairs) * 2;
@@ -54,29 +86,13 @@ template <int P, int V> static void int_conv_tile(const ConvCall & c, const Pane
         const Segment segment = conv.segments[s];
         const int16_t * x = c.int_rows[segment.row] + ptrdiff_t(position) * step + segment.tap;
         vint sum[P][V];
-#pragma GCC unroll 16
-        for (int p = 0; p < P; ++p) {
-#pragma GCC unroll 16
-            for (int v = 0; v < V; ++v) {
-                sum[p][v] = vint{};
-            }
+        if (ahead.done()) {
+            multiply_segment<P, V, false>(sum, x, step, w, segment.pairs, nullptr);
+        } else {
+            multiply_segment<P, V, true>(sum, x, step, w, segment.pairs, ahead.line());
+            ahead.advance(size_t(segment.pairs));
         }
-        for (int k = 0; k < segment.pairs; ++k) {
-            vint weight[V];
-#pragma GCC unroll 16
-            for (int v = 0; v < V; ++v) {
-                weight[v] = load_int(w + v * 2 * LVQE_LANES);
-            }
-            w += V * 2 * LVQE_LANES;
-#pragma GCC unroll 16
-            for (int p = 0; p < P; ++p) {
-                const vint values = splat_pair(x + ptrdiff_t(p) * step + 2 * k);
-#pragma GCC unroll 16
-                for (int v = 0; v < V; ++v) {
-                    sum[p][v] = add_products(sum[p][v], weight[v], values);
-                }
-            }
-        }
+        w += size_t(segment.pairs) * V * 2 * LVQE_LANES;
         const float frame = c.row_scales[segment.row];
 #pragma GCC unroll 16
         for (int v = 0; v < V; ++v) {
