@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -38,6 +39,7 @@ class ModelServer:
         redirect: answer every request with a redirect to this address.
         lengths: send Content-Length; without it the end of the connection ends the body.
         gate: set to let bodies through.
+        seconds: how long a body takes.
     """
 
     port: int
@@ -49,6 +51,7 @@ class ModelServer:
     redirect: str | None = None
     lengths: bool = True
     gate: threading.Event = field(default_factory=threading.Event)
+    seconds: float = 0.0
 
     @property
     def endpoint(self) -> str:
@@ -125,7 +128,11 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             server.gate.wait(30)
             end = None if server.cut_after is None else start + server.cut_after
-            self.wfile.write(content[start:end])
+            piece = len(content) // 50 + 1 if server.seconds else len(content)
+            with suppress(ConnectionError):  # the client may be killed meanwhile
+                for at in range(start, len(content) if end is None else end, piece):
+                    self.wfile.write(content[at : min(at + piece, end or len(content))])
+                    time.sleep(server.seconds * piece / len(content))
 
     def _empty(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

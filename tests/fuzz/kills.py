@@ -10,6 +10,7 @@ Verbs whose extra or engine is missing are named and left out.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -26,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
+from model_server import ModelServer, published, serving  # noqa: E402
 
 _TRAIN = (
     "train --width micro --dmax 8 --batch 2 --seconds 1 --rooms 2 --valid-clips 2 --workers 0 --threads 1 "
@@ -41,10 +43,11 @@ class Verb:
     outputs: list[Path]
     whole: Callable[[Path], object]
     again: str = "--force"
+    program: tuple[str, ...] = ("-m", "localvqe_cli")
 
 
-def verbs(folder: Path) -> dict[str, Verb]:
-    """Every verb that writes, on inputs that take a second or so."""
+def verbs(folder: Path, server: ModelServer) -> dict[str, Verb]:
+    """Every verb that writes, on inputs that take a second or so; the server is where models come from."""
     import numpy as np
     import soundfile as sf
     from make_model import narrow_config, random_gguf, random_state, save_checkpoint
@@ -68,6 +71,15 @@ def verbs(folder: Path) -> dict[str, Verb]:
     pairs = folder / "pairs.tsv"
     pairs.write_text("\n".join(["id\tscenario\tmic\tref", *rows]) + "\n")
     enhanced, exported, packed, scores = (folder / f"out.{suffix}" for suffix in ("wav", "gguf", "q8.gguf", "csv"))
+    weights = rng.bytes(20_000_000)
+    entry = published(weights)
+    server.files[entry.filename] = weights
+    server.seconds = 0.5
+    # The one published model of this run is the server's.
+    pull = (
+        f"from localvqe_cli.models import registry; registry.PUBLISHED = (registry.{entry!r},); "
+        "from localvqe_cli.cli import main; main()"
+    )
     return {
         "enhance": Verb(
             ["enhance", "-m", str(model), str(mic), str(ref), "-o", str(enhanced)],
@@ -87,6 +99,13 @@ def verbs(folder: Path) -> dict[str, Verb]:
             checkpoint.read,
             "--resume",
         ),
+        "pull": Verb(
+            ["models", "pull", "v9"],
+            [folder / "cache" / "models" / entry.filename],
+            lambda path: _require(hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256),
+            "",
+            ("-c", pull),
+        ),
     }
 
 
@@ -95,13 +114,15 @@ def _require(holds: bool) -> None:
         raise ValueError("incomplete")
 
 
-def _start(verb: Verb, folder: Path, first: bool = False) -> subprocess.Popen[str]:
+def _start(verb: Verb, folder: Path, mirror: str, first: bool = False) -> subprocess.Popen[str]:
     environment = os.environ | {
         "LOCALVQE_CACHE": str(folder / "cache"),
+        "LOCALVQE_MIRROR": mirror,
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
     }
-    command = [sys.executable, "-m", "localvqe_cli", *verb.arguments, *([] if first else [verb.again])]
+    again = [verb.again] if verb.again and not first else []
+    command = [sys.executable, *verb.program, *verb.arguments, *again]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder
     )
@@ -112,13 +133,13 @@ def campaign(kills: int, seed: int, names: list[str] | None = None) -> tuple[dic
     rng = random.Random(seed)
     done: dict[str, int] = {}
     findings: list[str] = []
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, serving() as server:
         folder = Path(name)
-        table = {k: v for k, v in verbs(folder).items() if names is None or k in names}
+        table = {k: v for k, v in verbs(folder, server).items() if names is None or k in names}
         seconds: dict[str, float] = {}
         for verb_name, verb in list(table.items()):
             started = time.monotonic()
-            process = _start(verb, folder, first=True)
+            process = _start(verb, folder, server.mirror, first=True)
             output, _ = process.communicate()
             seconds[verb_name] = time.monotonic() - started
             if process.returncode:
@@ -128,10 +149,11 @@ def campaign(kills: int, seed: int, names: list[str] | None = None) -> tuple[dic
             for verb_name, verb in table.items():
                 if sum(done.values()) >= kills:
                     break
-                findings += _kill(verb_name, verb, folder, rng.uniform(0.0, seconds[verb_name]), rng.random() < 0.5)
+                after = rng.uniform(0.0, seconds[verb_name])
+                findings += _kill(verb_name, verb, folder, server.mirror, after, rng.random() < 0.5)
                 done[verb_name] = done.get(verb_name, 0) + 1
         for verb_name, verb in table.items():  # the next run works
-            process = _start(verb, folder)
+            process = _start(verb, folder, server.mirror)
             output, _ = process.communicate()
             if process.returncode:
                 findings.append(
@@ -141,12 +163,12 @@ def campaign(kills: int, seed: int, names: list[str] | None = None) -> tuple[dic
     return done, findings
 
 
-def _kill(name: str, verb: Verb, folder: Path, after: float, fresh: bool) -> list[str]:
+def _kill(name: str, verb: Verb, folder: Path, mirror: str, after: float, fresh: bool) -> list[str]:
     """One kill after so many seconds, half of them with an older output in place that must survive or be replaced."""
-    if fresh and verb.again == "--force":
+    if fresh and verb.again != "--resume":
         for path in verb.outputs:
             path.unlink(missing_ok=True)
-    process = _start(verb, folder)
+    process = _start(verb, folder, mirror)
     with suppress(subprocess.TimeoutExpired):  # it may be quicker than when it was timed
         process.wait(after)
     process.send_signal(signal.SIGKILL)
