@@ -98,21 +98,21 @@ def _rows(name: str, source: Path, pairs: Path, recordings: CalibrationSet, work
             print(f"quantizing {name} to {label}", file=sys.stderr)
             quantize(source, paths[label], kind, calibration=calibration)
     times = _times(paths)
-    whole = Bench(*_tensors(source), recordings.clips)
     before = _outputs(source, recordings)
     rows: list[Row] = []
     for label, path in paths.items():
         file = gguf_file.read(path)
-        bases = sum(file.tensors[basis].nbytes for basis in (ENCODER_BASIS, DECODER_BASIS))
+        bases = sum(file.tensors[basis].nbytes for basis in (ENCODER_BASIS, DECODER_BASIS) if basis in file.tensors)
         row = Row(name, label, file.nbytes, file.nbytes - bases, 0.0, 0.0, ms=times[label])
         first = rows[0] if rows else row
         row.share, row.learned = row.nbytes / first.nbytes, row.learned_bytes / first.learned_bytes
         row.speed = row.ms / first.ms
         row.mix = str(file.metadata.get("localvqe.quantization.mix", ""))
         if label != "F32":
-            snr = snr_db(whole.noise({n: _packed(file, n) for n, i in file.tensors.items() if i.original}))
+            after = _outputs(path, recordings)
+            snr = snr_db(np.array([np.sum((y - x) ** 2) / np.sum(x**2) for x, y in zip(before, after, strict=True)]))
             row.snr_db, row.worst_snr_db = float(np.median(snr)), float(snr.min())
-        row.aecmos = _aecmos(pairs, recordings, before if label == "F32" else _outputs(path, recordings))
+        row.aecmos = _aecmos(pairs, recordings, before if label == "F32" else after)
         rows.append(row)
         print(row, file=sys.stderr)
     return rows
@@ -121,12 +121,6 @@ def _rows(name: str, source: Path, pairs: Path, recordings: CalibrationSet, work
 def _tensors(path: Path) -> tuple[Any, dict[str, Any]]:
     file = gguf_file.read(path)
     return file.config, {name: file.array(name) for name in file.tensors}
-
-
-def _packed(file: gguf_file.GGUFModel, name: str) -> gguf_file.PackedTensor:
-    info = file.tensors[name]
-    assert info.original is not None
-    return gguf_file.PackedTensor(info.type, info.original, file.blocks(name))
 
 
 def _times(paths: dict[str, Path]) -> dict[str, float]:

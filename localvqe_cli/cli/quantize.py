@@ -51,9 +51,9 @@ def quantize(
         list[str] | None,
         typer.Option("--keep", metavar="NAME", help="A tensor or block that stays F32; may be repeated."),
     ] = None,
-    drop_bases: Annotated[
+    keep_bases: Annotated[
         bool,
-        typer.Option("--drop-bases", help="Leave out the codec's constant bases, 2.1 MB; only this engine runs that."),
+        typer.Option("--keep-bases", help="Write the codec's constant bases too, 2.1 MB that this engine computes."),
     ] = False,
     threads: ThreadsOption = 1,
     force: ForceOption = False,
@@ -87,7 +87,7 @@ def quantize(
             calibration=calibrate,
             min_snr=min_snr,
             keep=keep or (),
-            drop_bases=drop_bases,
+            keep_bases=keep_bases,
             threads=threads,
             force=force,
             progress=bar,

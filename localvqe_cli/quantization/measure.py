@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,17 +41,25 @@ class Bench:
         tensors: name -> float32 array, as ``gguf_file.write`` takes them.
         clips: pairs at 16 kHz.
         threads: workers of the engine; results do not depend on them.
+        left_out: tensors that only the model compared with has, since the engine computes them.
 
     Raises:
         AudioError: the model's output for one of the clips is silence, against which no error can be held.
     """
 
     def __init__(
-        self, config: ModelConfig, tensors: Mapping[str, Weights], clips: Sequence[Clip], *, threads: int = 1
+        self,
+        config: ModelConfig,
+        tensors: Mapping[str, Weights],
+        clips: Sequence[Clip],
+        *,
+        threads: int = 1,
+        left_out: Collection[str] = (),
     ) -> None:
         self.config = config
         self.clips = tuple(clips)
         self._tensors = dict(tensors)
+        self._left_out = frozenset(left_out)
         self._threads = threads
         self._outputs = self._run(self._tensors)
         self._powers = np.array([float(np.sum(np.square(y, dtype=np.float64))) for y in self._outputs])
@@ -61,7 +69,8 @@ class Bench:
 
     def noise(self, changed: Mapping[str, Weights | PackedTensor]) -> Noise:
         """Noise over signal power of each clip, (clips,), with some tensors replaced."""
-        found = self._run(self._tensors | dict(changed))
+        tensors = {name: tensor for name, tensor in self._tensors.items() if name not in self._left_out}
+        found = self._run(tensors | dict(changed))
         errors = [np.sum(np.square(y - want, dtype=np.float64)) for y, want in zip(found, self._outputs, strict=True)]
         result: Noise = np.array(errors) / self._powers
         return result
@@ -76,7 +85,7 @@ class Bench:
             sums = np.convolve(energy, np.ones(window), "valid") if energy.size > window else np.ones(1)
             start = int(np.argmax(sums)) * HOP
             pieces.append(Clip(clip.id, clip.mic[start : start + length], clip.ref[start : start + length]))
-        return Bench(self.config, self._tensors, pieces, threads=self._threads)
+        return Bench(self.config, self._tensors, pieces, threads=self._threads, left_out=self._left_out)
 
     def importance(self) -> dict[str, Weights]:
         """Name -> mean square of what each column of a quantizable weight is multiplied with, over all clips; of the

@@ -121,7 +121,7 @@ def quantize(
     calibration: str | os.PathLike[str] | None = None,
     min_snr: float | None = None,
     keep: Sequence[str] = (),
-    drop_bases: bool = False,
+    keep_bases: bool = False,
     threads: int = 1,
     force: bool = False,
     progress: Progress = lambda done, total: None,
@@ -135,7 +135,8 @@ def quantize(
         calibration: table or folder of recordings; None means the built-in policy and nothing measured.
         min_snr: dB that every clip must reach; None means :data:`DEFAULT_BOUND`, of which a miss is only noted.
         keep: tensors that stay F32, by name or by the start of a name (``dec1``).
-        drop_bases: leave the codec's constant bases out of the file, which then only this engine runs.
+        keep_bases: write the codec's bases too. They are the same constants in every model of a version, 2.1 MB in F32,
+            so otherwise they are left out where they are those constants, and the engine computes them.
         threads: workers of the engine while calibrating.
         force: replace an existing file.
         progress: called with the share of work done, out of 1.
@@ -157,9 +158,11 @@ def quantize(
         types = ", ".join(already)
         raise ModelError(f"{source} is quantized already ({types}); quantize the F32 file it was made from")
     check_output(target, force=force, inputs=[source])
-    work = _Work(model, kind, _kept(model, keep))
-    if drop_bases:
-        _check_bases(model)
+    notes = []
+    if not keep_bases and (odd := _unusual_bases(model)):
+        keep_bases = True
+        notes.append(f"{odd} is not the standard basis, so the codec's bases stay in the file")
+    work = _Work(model, kind, _kept(model, keep), keep_bases)
     outcome: Outcome | None = None
     recordings: CalibrationSet | None = None
     bound = min_snr if min_snr is not None else DEFAULT_BOUND[kind] if calibration is not None else None
@@ -175,11 +178,9 @@ def quantize(
 
         plan = built_in_plan(work.shapes, kind)
     metadata = _metadata(model, work, plan, keep, recordings, outcome, bound)
-    tensors = work.arrays | work.packed(plan)
-    if drop_bases:
-        tensors = {name: tensor for name, tensor in tensors.items() if name not in _BASES}
+    tensors = {name: tensor for name, tensor in work.arrays.items() if name not in work.left_out} | work.packed(plan)
     gguf_file.write(target, model.config, tensors, metadata)
-    notes = list(recordings.notes) if recordings is not None else []
+    notes += recordings.notes if recordings is not None else []
     if outcome is not None and not outcome.met and min_snr is None:
         notes.append(f"the usual bound of {bound:g} dB is not met; the best found was written")
     return QuantizeSummary(
@@ -207,14 +208,16 @@ def _check_type(kind: str) -> str:
     return kind.upper()
 
 
-def _check_bases(model: gguf_file.GGUFModel) -> None:
+def _unusual_bases(model: gguf_file.GGUFModel) -> str:
+    """Name of a basis that is not the standard one, or nothing."""
     import numpy as np
 
     from ..codec import standard_bases
 
     for name, standard in standard_bases(model.config).items():
         if not np.abs(model.array(name) - standard).max() <= _BASES_TOLERANCE:
-            raise ModelError(f"{model.path}: {name} is not the standard basis, so it cannot be left out")
+            return name
+    return ""
 
 
 def _kept(model: gguf_file.GGUFModel, keep: Sequence[str]) -> set[str]:
@@ -237,11 +240,12 @@ def _kept(model: gguf_file.GGUFModel, keep: Sequence[str]) -> set[str]:
 class _Work:
     """The tensors of a model, and their quantized forms as far as they were needed."""
 
-    def __init__(self, model: gguf_file.GGUFModel, kind: str, kept: set[str]) -> None:
+    def __init__(self, model: gguf_file.GGUFModel, kind: str, kept: set[str], keep_bases: bool) -> None:
         self.path = model.path
         self.config = model.config
         self.kind = kind
         self.arrays: dict[str, Any] = {name: model.array(name) for name in model.tensors}
+        self.left_out = () if keep_bases else _BASES
         self.all_shapes = quantizable_shapes(model.config)
         # Rows of a few weights would only grow by padding.
         self.shapes = {
@@ -271,7 +275,7 @@ class _Work:
         from .measure import Bench
         from .plan import search
 
-        whole = Bench(self.config, self.arrays, recordings.clips, threads=threads)
+        whole = Bench(self.config, self.arrays, recordings.clips, threads=threads, left_out=self.left_out)
         progress(0.1, 1.0)
         self._importance = whole.importance()
         progress(0.2, 1.0)

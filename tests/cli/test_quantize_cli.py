@@ -151,8 +151,8 @@ def test_bases_that_are_left_out_are_computed(tmp_path: Path, version: int) -> N
     config = narrow_config(version, mic_channels=(2, 12, 16, 9, 16, 8))
     source, small, whole = tmp_path / "m.gguf", tmp_path / "small.gguf", tmp_path / "whole.gguf"
     random_gguf(source, config)
-    assert run(source, whole, "Q8_0").exit_code == 0
-    result = run(source, small, "Q8_0", "--drop-bases", "--json")
+    assert run(source, whole, "Q8_0", "--keep-bases").exit_code == 0
+    result = run(source, small, "Q8_0", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["has_bases"] is False
     assert whole.stat().st_size - small.stat().st_size == pytest.approx(2 * 512 * 512 * 4, abs=500)
@@ -165,7 +165,12 @@ def test_bases_that_are_left_out_are_computed(tmp_path: Path, version: int) -> N
     tensors = {name: before.array(name) for name in before.tensors}
     tensors["encoder.conv.weight"] = -tensors["encoder.conv.weight"]
     gguf_file.write(source, config, tensors)
-    assert "not the standard basis" in refusal(run(source, "Q8_0", "--drop-bases"), 4)
+    odd = run(source, "Q8_0", "--force", "--json")
+    assert odd.exit_code == 0
+    assert "encoder.conv.weight is not the standard basis, so the codec's bases stay" in odd.stderr
+    assert json.loads(odd.stdout)["has_bases"] is True
+    made = gguf_file.read(json.loads(odd.stdout)["output"])
+    np.testing.assert_array_equal(made.array("encoder.conv.weight"), tensors["encoder.conv.weight"])
 
 
 def test_names_and_licence_are_carried_over(tmp_path: Path) -> None:
