@@ -84,7 +84,7 @@ template <int V> static void finish_tile(const ConvCall & c, const Panel & panel
 // acc[p][v] += the products of `taps` inputs and their weights; ahead: fetches a line a tap from there.
 template <int P, int V, bool Ahead>
 LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, const float * w, int taps, const char * ahead) {
-#if LVQE_LANES == 16
+#if defined(__AVX512F__)
 #pragma GCC unroll 4 // counting taps competes with multiplying for two execution ports
 #endif
     for (int k = 0; k < taps; ++k) {
