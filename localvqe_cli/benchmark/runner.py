@@ -108,7 +108,7 @@ def run_bench(
         model=ModelFacts(
             name=enhancer.name,
             version=enhancer.config.version,
-            parameters=sum(info.parameters for info in facts.tensors.values()),
+            parameters=facts.parameters,
             type="+".join(types),
             mmac_per_hop=macs / 1e6,
         ),

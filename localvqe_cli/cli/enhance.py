@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..config import QUANTIZATION_PREFIX
 from ..errors import UsageError
 from .common import (
     ForceOption,
@@ -112,7 +113,8 @@ def enhance(
 
     prepare_outputs(jobs, force=force, output_dir=output if batch else None)
     enhancer = load_model(model, threads=threads, noise_gate=noise_gate)
-    say(f"model: {enhancer.name}")
+    kind = enhancer.metadata.get(f"{QUANTIZATION_PREFIX}type")
+    say(f"model: {enhancer.name}" + (f", {kind}" if kind else ""))
     results = [_run(enhancer, job, options, batch=batch) for job in jobs]
     if as_json:
         files = [result.to_dict() for result in results]

@@ -47,7 +47,7 @@ def describe(model: GGUFModel, *, tensors: bool = True) -> dict[str, Any]:
         },
         "totals": {
             "tensors": len(infos),
-            "parameters": sum(info.parameters for info in infos),
+            "parameters": model.parameters,
             "tensor_bytes": sum(info.nbytes for info in infos),
             "types": by_type,
         },

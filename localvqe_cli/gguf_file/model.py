@@ -88,6 +88,14 @@ class GGUFModel:
             raise GGUFError(f"{self.path}: has not been found to hold a LocalVQE model")
         return self.stated_config
 
+    @property
+    def parameters(self) -> int:
+        """Number of the model's parameters, the frozen codec included even where the file leaves it out."""
+        stored = sum(info.parameters for info in self.tensors.values())
+        if BASES_KEY not in self.metadata or self.stated_config is None:
+            return stored
+        return stored + 2 * self.stated_config.n_fft**2
+
     def array(self, name: str) -> NDArray[Any]:
         """Elements of a tensor in PyTorch shape, read from the file now and unpacked if it is quantized. The codec's
         bases are computed where the file leaves them out.

@@ -62,7 +62,7 @@ def embedded_facts(name: str = DEFAULT_NAME) -> dict[str, Any]:
         "line": f"like {VERSION_NAMES[scanned.config.version]}",
         "version": scanned.config.version,
         "dmax": scanned.config.dmax,
-        "parameters": sum(info.parameters for info in scanned.tensors.values()),
+        "parameters": scanned.parameters,
         "license": scanned.metadata.get("general.license"),
         "sha256": None,
         "url": None,
