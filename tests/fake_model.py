@@ -55,6 +55,7 @@ class FakeModel:
 
     def __init__(self, rule: Callable[[np.ndarray, np.ndarray], np.ndarray] = keep_mic) -> None:
         self._rule = rule
+        self.metadata: dict[str, object] = {}
 
     def stream(self, *, max_hops: int = 1) -> FakeStream:
         return FakeStream(self._rule)
