@@ -126,10 +126,10 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
     const int taps = conv.taps;
     for (int row = 0; row < conv.rows; ++row) {
         const float * x = c.rows[row] + ptrdiff_t(position) * step;
-        if (ahead.done()) {
+        if (P == 1 || ahead.done()) {
             multiply_row<P, V, false>(acc, x, step, w, taps, nullptr);
         } else {
-            multiply_row<P, V, true>(acc, x, step, w, taps, ahead.line());
+            multiply_row<P, V, (P > 1)>(acc, x, step, w, taps, ahead.line());
             ahead.advance(size_t(taps));
         }
         w += size_t(taps) * V * LVQE_LANES;
@@ -147,9 +147,9 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
 
 using TileFunction = void (*)(const ConvCall &, const Panel &, int, PrefetchCursor &);
 
-// Positions one micro-kernel handles for a panel of V vectors.
+// Positions one micro-kernel handles for a panel of V vectors. Panels of more than four belong to layers with one position.
 constexpr int positions_per_tile(int accumulators, int vectors) {
-    return accumulators / vectors < 1 ? 1 : accumulators / vectors > 8 ? 8 : accumulators / vectors;
+    return accumulators / vectors < 1 || vectors > 4 ? 1 : accumulators / vectors > 8 ? 8 : accumulators / vectors;
 }
 
 // Every tile size of a kernel: Tiles::get<P, V>() is the function for P positions and V vectors.

@@ -86,10 +86,10 @@ template <int P, int V> static void int_conv_tile(const ConvCall & c, const Pane
         const Segment segment = conv.segments[s];
         const int16_t * x = c.int_rows[segment.row] + ptrdiff_t(position) * step + segment.tap;
         vint sum[P][V];
-        if (ahead.done()) {
+        if (P == 1 || ahead.done()) {
             multiply_segment<P, V, false>(sum, x, step, w, segment.pairs, nullptr);
         } else {
-            multiply_segment<P, V, true>(sum, x, step, w, segment.pairs, ahead.line());
+            multiply_segment<P, V, (P > 1)>(sum, x, step, w, segment.pairs, ahead.line());
             ahead.advance(size_t(segment.pairs));
         }
         w += size_t(segment.pairs) * V * 2 * LVQE_LANES;
