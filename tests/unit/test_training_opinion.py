@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("speechmos")
 
-from localvqe_cli.training.opinion import COLUMNS, Opinion
+from localvqe_cli.training.opinion import Opinion
 from localvqe_cli.training.presets import new_model, preset
+from localvqe_cli.training.validation import OPINION_COLUMNS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -23,7 +24,7 @@ def test_both_figures_of_the_sample_pair(tmp_path: Path) -> None:
     alone, filtered = (new_model(preset("micro", frontend=frontend), 1) for frontend in (False, True))
     opinion = Opinion(pairs)
     before, after = (opinion.run(model.config, model.state_dict()) for model in (alone, filtered))
-    assert set(before) == set(COLUMNS)
+    assert set(before) == set(OPINION_COLUMNS)
     assert all(1.0 <= value <= 5.0 for value in before.values())
     assert after["aecmos_echo"] > before["aecmos_echo"]
     assert np.isfinite(list(after.values())).all()
