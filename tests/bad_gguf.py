@@ -526,6 +526,11 @@ def _trailing_ones(document: Document) -> None:
             tensor.ne.pop()
 
 
+@_good("one value without a dimension")
+def _scalar_bias(document: Document) -> None:
+    document.tensor("align.conv.1.bias").ne = []
+
+
 @_good("format version 2")
 def _format_version_2(document: Document) -> None:
     document.version = 2

@@ -44,7 +44,7 @@ void add_block(Shapes & s, const ModelConfig & c, const BlockShape & b) {
 
 // Writers differ on whether trailing axes of length 1 are stored.
 std::vector<uint64_t> trimmed(std::vector<uint64_t> ne) {
-    while (ne.size() > 1 && ne.back() == 1) {
+    while (!ne.empty() && ne.back() == 1) { // one element is one element, whether [1] or []
         ne.pop_back();
     }
     return ne;
