@@ -3,8 +3,6 @@
 #include "../quantized.h"
 #include "../weights.h"
 
-#include <algorithm>
-
 namespace localvqe {
 
 ConvOp::ConvOp(const std::string & block, const Kernels & kernels, const ConvWeights & weights, const ConvShape & shape,
@@ -46,9 +44,7 @@ void ConvOp::run(int frames, int thread, int n_threads) {
         part.panels += first;
         part.n_panels = conv_.n_panels * (thread + 1) / n_threads - first;
     }
-    if (!ahead_.empty()) {
-        call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), ahead_lines_ * size_t(thread) / size_t(n_threads));
-    }
+    call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), ahead_lines_ * size_t(thread) / size_t(n_threads));
     for (int t = begin / shape_.positions; t * shape_.positions < end; ++t) {
         const int base = t * shape_.positions;
         const int from = begin > base ? begin - base : 0;
@@ -95,7 +91,7 @@ ReadDemand ConvOp::read_demand() const {
     for (int i = 0; i < conv_.n_panels; ++i) {
         const int vectors = conv_.panels[i].vectors;
         floats += size_t(vectors) * size_t(kernels_.lanes) * steps;
-        const int together = std::max(1, std::min(8, kernels_.registers / vectors));
+        const int together = positions_per_tile(kernels_.registers, vectors);
         // A single position waits for its own weights as it is, and narrow vectors have no loads to spare.
         if (shape_.positions > 1 && kernels_.lanes >= 16) {
             demand.spare_lines += size_t((shape_.positions + together - 1) / together) * steps;

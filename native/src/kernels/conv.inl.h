@@ -147,11 +147,6 @@ template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & 
 
 using TileFunction = void (*)(const ConvCall &, const Panel &, int, PrefetchCursor &);
 
-// Positions one micro-kernel handles for a panel of V vectors. Panels of more than four belong to layers with one position.
-constexpr int positions_per_tile(int accumulators, int vectors) {
-    return accumulators / vectors < 1 || vectors > 4 ? 1 : accumulators / vectors > 8 ? 8 : accumulators / vectors;
-}
-
 // Every tile size of a kernel: Tiles::get<P, V>() is the function for P positions and V vectors.
 template <class Tiles, int V> static TileFunction tile_function(int p) {
     constexpr int limit = positions_per_tile(Tiles::accumulators, V);

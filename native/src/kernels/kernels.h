@@ -48,6 +48,11 @@ struct PackedConv {
     int pairs = 0; // of all segments
 };
 
+// Positions one micro-kernel handles for a panel of V vectors. Panels of more than four belong to layers with one position.
+constexpr int positions_per_tile(int accumulators, int vectors) {
+    return accumulators / vectors < 1 || vectors > 4 ? 1 : accumulators / vectors > 8 ? 8 : accumulators / vectors;
+}
+
 // One frame of a convolution. Inputs are channel-last, so a window of kw bins is `taps` contiguous floats.
 struct ConvCall {
     const PackedConv * conv = nullptr;
