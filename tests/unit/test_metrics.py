@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from localvqe_cli.evaluation import read_source
+from localvqe_cli.evaluation.scenario import talk_type
 from localvqe_cli.metrics import FIELDS, GROUPS, ClipSignals, Failure, TalkType, Undefined
 from localvqe_cli.metrics import aecmos as aecmos_metric
 from localvqe_cli.metrics.erle import blind_erle_db, erle_db
+from localvqe_cli.metrics.mel import log_mel
 from localvqe_cli.metrics.sisdr import si_sdr_db
+from localvqe_cli.signal_path import read_at_model_rate
 
 RATE = 16000
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -110,17 +114,68 @@ def test_the_rated_part(talk: TalkType, seconds: int, rated: tuple[int, int]) ->
     assert (part.start, part.stop) == (rated[0] * RATE, rated[1] * RATE)
 
 
-def test_aecmos_equals_a_direct_call(pair: tuple[np.ndarray, ...]) -> None:
+def direct_aecmos(mic: np.ndarray, ref: np.ndarray, out: np.ndarray, talk: TalkType) -> tuple[float, float]:
     speechmos = pytest.importorskip("speechmos.aecmos", reason="the extra eval is not installed")
+    found = speechmos.run({"lpb": ref, "mic": mic, "enh": out}, sr=RATE, talk_type=talk.value)
+    return found["echo_mos"], found["deg_mos"]
+
+
+@pytest.mark.parametrize("talk", TalkType)
+def test_aecmos_equals_a_direct_call(pair: tuple[np.ndarray, ...], talk: TalkType) -> None:
     mic, ref, _ = pair
     ref = ref[:-777]  # cut to the shortest, not padded
     out = (0.5 * mic).astype(np.float32)
-    for talk, start in ((TalkType.DOUBLE, 0), (TalkType.FAR_END, len(ref) // 2), (TalkType.NEAR_END, 0)):
-        part = slice(start, len(ref))
-        wanted = speechmos.run({"lpb": ref[part], "mic": mic[part], "enh": out[part]}, sr=RATE, talk_type=talk.value)
-        found = score("aecmos", mic=mic, ref=ref, enhanced=out, talk=talk)
-        assert found["aecmos_echo"] == pytest.approx(wanted["echo_mos"], abs=1e-3)
-        assert found["aecmos_deg"] == pytest.approx(wanted["deg_mos"], abs=1e-3)
+    part = slice(len(ref) // 2 if talk is TalkType.FAR_END else 0, len(ref))
+    wanted = direct_aecmos(mic[part], ref[part], out[part], talk)
+    found = score("aecmos", mic=mic, ref=ref, enhanced=out, talk=talk)
+    assert (found["aecmos_echo"], found["aecmos_deg"]) == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_aecmos_of_any_sound_equals_a_direct_call(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # From a single window to more than the 20 s that are looked at; loud, faint, and silent for a while.
+    seconds = (513 / RATE, 0.5, 3.0, 7.7001, 20.0, 21.5)[seed]
+    mic, ref, out = (
+        np.clip(noise(seconds, 10 * seed + k, 10.0 ** rng.uniform(-4, 0)), -1, 1).astype(np.float32) for k in range(3)
+    )
+    ref[: len(ref) // 3] = 0.0
+    for talk in TalkType:
+        found = aecmos_metric.score(mic, ref, out, talk)
+        assert found == pytest.approx(direct_aecmos(mic, ref, out, talk), abs=1e-4)
+
+
+def test_aecmos_of_recordings_equals_a_direct_call(eval_dev: Path) -> None:
+    clips = read_source(str(eval_dev / "pairs.tsv")) + read_source(str(eval_dev / "long.tsv"))
+    for clip in clips[::4]:
+        talk = talk_type(clip.scenario)
+        assert talk is not None
+        assert clip.ref is not None
+        mic, ref = (read_at_model_rate(path) for path in (clip.mic, clip.ref))
+        length = min(len(mic), len(ref))
+        part = aecmos_metric.rated_part(talk, length)
+        mic, ref = (np.clip(x[part], -1, 1) for x in (mic, ref))
+        out = (0.1 * mic + 0.001 * ref).astype(np.float32)
+        assert aecmos_metric.score(mic, ref, out, talk) == pytest.approx(direct_aecmos(mic, ref, out, talk), abs=1e-4)
+
+
+def test_the_spectrogram_is_librosas() -> None:
+    librosa = pytest.importorskip("librosa", reason="the extra eval is not installed")
+    for length in (513, 1024, 1025, 16000):
+        sound = noise(length / RATE, length)
+        power = librosa.feature.melspectrogram(y=sound, sr=RATE, n_fft=513, hop_length=256, n_mels=160)
+        wanted = (librosa.power_to_db(power, ref=np.max) + 40) / 40
+        np.testing.assert_allclose(log_mel(sound), wanted.T, atol=2e-6)
+
+
+def test_a_changed_mic_is_not_taken_for_the_one_before(pair: tuple[np.ndarray, ...]) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra eval is not installed")
+    mic, ref, _ = (x[: 4 * RATE].copy() for x in pair)
+    before = aecmos_metric.score(mic, ref, mic, TalkType.DOUBLE)
+    mic[:] = noise(4.0, 1)  # in place: the same array
+    after = aecmos_metric.score(mic, ref, mic, TalkType.DOUBLE)
+    assert after != before
+    assert after == pytest.approx(direct_aecmos(mic, ref, mic, TalkType.DOUBLE), abs=1e-4)
 
 
 def test_dnsmos_equals_a_direct_call(pair: tuple[np.ndarray, ...]) -> None:
