@@ -31,7 +31,7 @@ from .scenario import talk_type
 __all__ = ["Plan", "Settings", "enhance_samples", "finish", "plan", "signals_of"]
 
 # Bump when the way from files to signals changes: it is part of every record's name.
-_PATH_VERSION = 1
+_PATH_VERSION = 2
 _SIGNAL = "signal"  # the record's entry for what was found about the signals themselves
 _SPEED = "realtime_factor"
 # An output this much shorter than its mic was cut off, not framed differently.
@@ -163,7 +163,7 @@ def enhance_samples(
         head = SEARCH_SECONDS * MODEL_RATE
         found = estimate_delay(mic[:head], ref[:head])
         if found is not None and found.trusted:
-            shift = reference_shift(found.delay_ms, model.config.dmax)
+            shift = reference_shift(found.delay_ms, model.config.visible_lags)
     far = np.zeros_like(mic)
     moved = ref[max(0, -shift) :][: max(0, mic.size - max(0, shift))]
     far[max(0, shift) : max(0, shift) + moved.size] = moved

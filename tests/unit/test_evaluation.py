@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 from eval_data import voice, write_clip, write_manifest, write_outputs, write_set
 from fake_model import FakeModel
 
+from localvqe_cli.audio import Job
+from localvqe_cli.config import FrontendConfig, ModelConfig
+from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
 from localvqe_cli.errors import AudioError, LocalVQEError, UsageError
 from localvqe_cli.evaluation import (
     ClipOutcome,
@@ -311,8 +315,6 @@ def test_an_unwritable_cache_is_no_error(tmp_path: Path) -> None:
 
 def test_problems_survive_the_cache(tmp_path: Path) -> None:
     manifest, cache = write_set(tmp_path / "data", {"a": "farend-singletalk"}), tmp_path / "cache"
-    import soundfile as sf
-
     sf.write(tmp_path / "data" / "a_ref.wav", np.zeros(32000), 16000)
     first, second = run(manifest, cache), run(manifest, cache)
     assert second.clips[0].cached
@@ -342,11 +344,8 @@ def test_a_models_output_is_in_step_with_the_mic() -> None:
 
 
 @pytest.mark.parametrize("late", [0.9, -0.2])
-def test_the_reference_is_shifted_as_enhance_shifts_it(late: float) -> None:
-    ref = voice(1, 6.0)
-    shift = int(abs(late) * 16000)
-    pad = np.zeros(shift, np.float32)
-    mic = np.concatenate([pad, ref[:-shift]]) if late > 0 else np.concatenate([ref[shift:], pad])
+def test_a_reference_out_of_sight_is_shifted(late: float) -> None:
+    mic, ref = echo_of(voice(1, 6.0), late)
     model = FakeModel(lambda mic, far: far)  # shows the reference that the model was given
     seen, _ = scoring.enhance_samples(model, mic, ref, align=True)
     lag = 768  # 48 ms
@@ -354,6 +353,34 @@ def test_the_reference_is_shifted_as_enhance_shifts_it(late: float) -> None:
     np.testing.assert_allclose(seen[20000 - lag : 50000 - lag], mic[20000:50000], atol=1e-6)
     unshifted, _ = scoring.enhance_samples(model, mic, ref, align=False)
     np.testing.assert_array_equal(unshifted, ref)
+
+
+def echo_of(ref: np.ndarray, late: float) -> tuple[np.ndarray, np.ndarray]:
+    """A mic that hears ``ref`` that many seconds late (negative: early), and ``ref``."""
+    shift = int(abs(late) * 16000)
+    pad = np.zeros(shift, np.float32)
+    mic = np.concatenate([pad, ref[:-shift]]) if late > 0 else np.concatenate([ref[shift:], pad])
+    return mic, ref
+
+
+@pytest.mark.parametrize("frontend", [None, FrontendConfig()])
+@pytest.mark.parametrize("late", [0.05, 0.25, 0.9, -0.2])
+def test_the_reference_is_shifted_as_enhance_shifts_it(
+    tmp_path: Path, late: float, frontend: FrontendConfig | None
+) -> None:
+    """0.25 s are out of sight of eight lags of attention, but not of a front-end, which searches further."""
+    mic, ref = echo_of(voice(1, 6.0), late)
+    model = FakeModel(lambda mic, far: far)
+    model.config = replace(ModelConfig(), dmax=8, frontend=frontend)
+    files = {role: str(tmp_path / f"{role}.wav") for role in ("mic", "ref", "out")}
+    for role, samples in (("mic", mic), ("ref", ref)):
+        sf.write(files[role], samples, 16000, subtype="FLOAT")
+    result = enhance_file(model, Job("x", files["mic"], files["ref"], files["out"]), EnhanceOptions())
+    wanted, _ = sf.read(files["out"], dtype="float32")
+    found, _ = scoring.enhance_samples(model, mic, ref, align=True)
+    np.testing.assert_array_equal(found, wanted)
+    in_sight = 0.0 <= late <= (0.1 if frontend is None else 0.4)
+    assert (result.shift_ms == 0.0) is in_sight
 
 
 def test_a_model_that_gives_no_numbers_is_refused() -> None:
