@@ -89,6 +89,9 @@ def evaluate(
         list[str] | None,
         typer.Option("--max-drop", metavar="METRIC=X", help="How far it may fall, for example aecmos_echo=0.05."),
     ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Let what the baseline has be missing from this run.")
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, max=MAX_JOBS, metavar="N", help="Processes. [all cores]")
     ] = None,
@@ -112,6 +115,8 @@ def evaluate(
     limits = earlier.parse_limits(max_drop or [])
     if (baseline is None) != (not limits):
         raise UsageError("--baseline and --max-drop belong together, for example --max-drop aecmos_echo=0.05")
+    if allow_missing and baseline is None:
+        raise UsageError("--allow-missing goes with --baseline")
     means = earlier.load_baseline(baseline) if baseline is not None else {}
     groups = _groups(metrics)
     clips = _clips(source, mic, ref, target, scenario)
@@ -128,7 +133,7 @@ def evaluate(
 
     from ..report import Report
 
-    falls = None if baseline is None else earlier.compare(evaluation, means, limits)
+    falls = None if baseline is None else earlier.compare(evaluation, means, limits, allow_missing=allow_missing)
     report = Report(evaluation, falls, baseline)
     _render(report, files, clips, settings, audio=audio, as_json=as_json)
     _conclude(report)

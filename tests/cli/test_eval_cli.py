@@ -184,6 +184,25 @@ def test_baseline_decides_the_exit_code(data: Path, tmp_path: Path) -> None:
     run(data / "pairs.tsv", "--enhanced", data / "half", *FAST, "--baseline", old, "--max-drop", "erle_db=15")
 
 
+def test_a_system_that_vanished_fails_the_gate(data: Path, tmp_path: Path) -> None:
+    three = [arg for name in "xyz" for arg in ("--enhanced", f"{name}={data / 'tenth'}")]
+    old = tmp_path / "old.json"
+    old.write_text(run(data / "pairs.tsv", *three, *FAST, "--json").stdout)
+    gate = ("--baseline", old, "--max-drop", "erle_db=1")
+    run(data / "pairs.tsv", *three, *FAST, *gate)
+    said = run(data / "pairs.tsv", *three[:2], *FAST, *gate, code=1).stderr
+    assert "fell below the baseline: y: in the baseline, not in this run" in said
+    assert "z: in the baseline, not in this run" in said
+    run(data / "pairs.tsv", *three[:2], *FAST, *gate, "--allow-missing")
+    # A scenario that vanished, of the system that is left.
+    rows = [row for row in (data / "pairs.tsv").read_text().splitlines(keepends=True) if "farend" not in row]
+    few = data / "few.tsv"
+    few.write_text("".join(rows))
+    said = run(few, *three, *FAST, *gate, code=1).stderr
+    assert "x, farend-singletalk: in the baseline, not in this run" in said
+    run(few, *three, *FAST, *gate, "--allow-missing")
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -196,6 +215,7 @@ def test_baseline_decides_the_exit_code(data: Path, tmp_path: Path) -> None:
             "two folders of outputs are called half",
         ),
         (("DATA/pairs.tsv", "--max-drop", "erle_db=1"), "belong together"),
+        (("DATA/pairs.tsv", "--allow-missing"), "goes with --baseline"),
         (("DATA/pairs.tsv", "--baseline", "DATA/pairs.tsv", "--max-drop", "erle_db=1"), "not a report"),
         (("DATA/pairs.tsv", "--mic", "DATA"), "drop --mic"),
         (("DATA/pairs.tsv", "-m", "default", "-m", "default"), "two systems are called default"),

@@ -203,10 +203,39 @@ def test_what_fell_below_the_baseline() -> None:
         compare(now, old, {"stoi": 0.1})
 
 
-def test_a_mean_that_is_gone_has_fallen() -> None:
-    old = {"new": {"doubletalk": {"erle_db": 1.0}, "farend-singletalk": {"erle_db": 1.0}}}
-    falls = compare(evaluation({"mic": [0.0], "new": [9.0]}), old, {"erle_db": 1.0})
-    assert [(fall.scenario, fall.now) for fall in falls] == [("farend-singletalk", None)]
+def test_what_is_gone_has_fallen() -> None:
+    now = evaluation({"mic": [0.0, 0.0], "new": [9.0, None]})
+    row = {"erle_db": 9.0, "erle_db_n": 2}
+    # A scenario, a value of it, some of its clips, a whole system.
+    for old, said in (
+        (
+            {"new": {"doubletalk": {"erle_db": 1.0}, "farend-singletalk": row}},
+            "new, farend-singletalk: in the baseline",
+        ),
+        (
+            {"new": {"doubletalk": {"erle_db": 1.0, "stoi": 0.5}}},
+            "new, doubletalk, stoi: 0.5 in the baseline, no value",
+        ),
+        ({"new": {"doubletalk": row}}, "new, doubletalk, erle_db: of 2 clips in the baseline, of 1 now"),
+        ({"new": {"doubletalk": {"erle_db": 9.0}}, "b": {}, "c": {}}, "b: in the baseline, not in this run"),
+    ):
+        limits = {"erle_db": 1.0, "stoi": 0.1}
+        falls = compare(now, old, limits)
+        assert str(falls[0]).startswith(said)
+        assert falls[0].drop is None
+        assert compare(now, old, limits, allow_missing=True) == []
+    # What fell has fallen all the same.
+    fell = {"new": {"doubletalk": {"erle_db": 19.0}, "farend-singletalk": row}}
+    assert [fall.drop for fall in compare(now, fell, {"erle_db": 1.0}, allow_missing=True)] == [10.0]
+
+
+def test_a_run_that_shares_nothing_with_the_baseline_is_a_mistake() -> None:
+    now = evaluation({"mic": [0.0], "new": [9.0]})
+    row = {"doubletalk": {"erle_db": 9.0}}
+    with pytest.raises(UsageError, match="has none of erle_db"):
+        compare(now, {"a": row, "b": row}, {"erle_db": 1.0})
+    with pytest.raises(UsageError, match="has none of erle_db"):
+        compare(now, {"new": {"kitchen": {"erle_db": 9.0}}}, {"erle_db": 1.0}, allow_missing=True)
 
 
 def test_lower_is_better_for_some() -> None:
