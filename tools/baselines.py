@@ -115,14 +115,14 @@ def _pcm(path: str) -> Pcm:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("source", help="what `localvqe eval` takes: a manifest or a folder")
+    parser.add_argument("source", nargs="+", help="what `localvqe eval` takes: manifests or folders")
     parser.add_argument("output", type=Path, help="folder for one folder per canceller")
     parser.add_argument("--only", action="append", choices=sorted(CANCELLERS))
     arguments = parser.parse_args()
     for name in arguments.only or CANCELLERS:
         folder = arguments.output / name
         folder.mkdir(parents=True, exist_ok=True)
-        for clip in read_source(arguments.source):
+        for clip in (clip for source in arguments.source for clip in read_source(source)):
             assert clip.ref is not None, f"{clip.id} has no reference"
             out = CANCELLERS[name](_pcm(clip.mic), _pcm(clip.ref))
             soundfile.write(folder / f"{clip.id}_enhanced.wav", out, MODEL_RATE, subtype="PCM_16")

@@ -1,0 +1,59 @@
+"""The peer canceller of docs/evaluation.md computes what its authors' code computes."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile as sf
+from eval_data import voice
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("nkf", REPOSITORY / "tools" / "nkf.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def random_weights(scale: float) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    shapes: dict[str, tuple[int, ...]] = {"fc_in.1.prelu.weight": (1,), "fc_out.1.prelu.weight": (1,)}
+    for name, rows, columns in (("fc_in.0", 18, 9), ("fc_out.0", 18, 18), ("fc_out.2", 4, 18)):
+        for part in ("real", "imag"):
+            shapes[f"{name}.linear_{part}.weight"], shapes[f"{name}.linear_{part}.bias"] = (rows, columns), (rows,)
+    for unit in "ri":
+        for end in ("ih", "hh"):
+            shapes[f"complex_gru.gru_{unit}.weight_{end}_l0"] = (54, 18)
+            shapes[f"complex_gru.gru_{unit}.bias_{end}_l0"] = (54,)
+    return {name: (scale * rng.standard_normal(shape)).astype(np.float32) for name, shape in shapes.items()}
+
+
+def test_it_computes_what_the_authors_code_computes(tool: ModuleType, golden: Path) -> None:
+    peer = golden.parent / "peers" / "nkf"
+    if not peer.is_dir():
+        pytest.skip("shared/peers/nkf is not beside this checkout")
+    with np.load(peer / "weights.npz") as file:
+        weights = {name: file[name] for name in file.files}
+    mic, ref = (sf.read(golden / "input" / f"{role}.wav", dtype="float32")[0] for role in ("mic", "ref"))
+    np.testing.assert_allclose(tool.nkf(weights, mic, ref), np.load(peer / "golden_output.npy"), atol=2e-6)
+
+
+def test_without_a_gain_the_mic_comes_out(tool: ModuleType) -> None:
+    mic, ref = voice(1, 1.01), voice(2, 1.01)
+    np.testing.assert_allclose(tool.nkf(random_weights(0.0), mic, ref), mic, atol=1e-6)
+
+
+def test_a_silent_reference_moves_nothing(tool: ModuleType) -> None:
+    mic, ref = voice(1, 1.0), voice(2, 1.0)
+    silence = np.zeros_like(ref)
+    np.testing.assert_allclose(tool.nkf(random_weights(0.3), mic, silence), mic, atol=1e-6)
+    assert np.abs(tool.nkf(random_weights(0.3), mic, ref) - mic).max() > 0.01
