@@ -10,7 +10,7 @@ import soundfile
 from training_data import make_manifest
 
 from localvqe_cli.errors import AudioError, UsageError
-from localvqe_cli.training import loudspeaker, noises, rooms
+from localvqe_cli.training import echo_path, gain, loudspeaker, noises, rooms, talk
 from localvqe_cli.training.corpus import RATE, active_rms, load_corpus
 from localvqe_cli.training.manifest import read_manifest, select
 
@@ -201,3 +201,101 @@ def test_coloured_noise_has_its_slope() -> None:
 def test_babble_is_as_long_as_its_shortest_voice() -> None:
     voices = [rng(n).standard_normal(1000 + n).astype(np.float32) for n in range(4)]
     assert noises.babble(rng(), voices).shape == (1000,)
+
+
+def test_rattle_adds_a_little_where_it_is_loud() -> None:
+    x = rng(1).standard_normal(16000).astype(np.float32) * np.repeat((0.02, 1.0), 8000).astype(np.float32)
+    for seed in range(8):
+        added = loudspeaker.rattle(x, rng(seed)) - x
+        level = 10 * np.log10(np.mean(added**2) / np.mean(x**2))
+        assert -45.5 < level < -19.5
+        assert np.abs(added[:8000]).max() == 0.0
+
+
+# -- turns, echo path, gains ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [1.0, 4.0, 12.0, 30.0])
+def test_spurts_are_in_order_and_both_sides_speak(seconds: float) -> None:
+    length = int(seconds * RATE)
+    for seed in range(100):
+        turns = talk.together(rng(seed), length, 0.4, 0.5)
+        for spurts in (turns.far, turns.near, talk.alone(rng(seed), length, 0.5)):
+            edges = np.array(spurts).ravel()
+            assert (np.diff(edges) >= 0).all()
+            assert 0 <= edges[0] < edges[-1] <= length
+            assert sum(stop - start for start, stop in spurts) >= min(0.24 * length, 1.5 * RATE)
+
+
+def test_pauses_are_as_long_as_asked_for() -> None:
+    def longest(spurts: talk.Spurts) -> int:
+        edges = [0, *(edge for spurt in spurts for edge in spurt), 20 * RATE]
+        return max(b - a for a, b in zip(edges[::2], edges[1::2], strict=True))
+
+    short, long = (
+        np.array([longest(talk.alone(rng(seed), 20 * RATE, share)) for seed in range(200)]) / RATE for share in (0, 1)
+    )
+    assert np.median(short) < 3.0 < np.median(long)
+    assert 11.0 < long.max() < 17.0
+
+
+def test_reading_between_samples_keeps_what_is_there() -> None:
+    x = rng(2).standard_normal(4000).astype(np.float32)
+    assert np.allclose(echo_path.read_at(x, np.arange(4000.0)), x, atol=1e-5)
+    shifted = echo_path.read_at(x, np.arange(4000.0) - 7.0)
+    assert not shifted[:7].any()
+    assert np.allclose(shifted[7:], x[:-7], atol=1e-5)
+
+
+@pytest.mark.parametrize(("hz", "worst"), [(300.0, -75.0), (3000.0, -60.0), (6500.0, -44.0)])
+def test_a_drifting_tone_is_the_same_tone_at_another_pitch(hz: float, worst: float) -> None:
+    """A resampler that coloured would change the tone as it slides between the samples."""
+    time = np.arange(2 * RATE, dtype=np.float64)
+    position = time * (1 - 2e-4) - 40.25
+    tone = np.sin(2 * np.pi * hz / RATE * time).astype(np.float32)
+    got = echo_path.read_at(tone, position)[400:-400]
+    want = np.sin(2 * np.pi * hz / RATE * position)[400:-400]
+    assert 10 * np.log10(np.mean((got - want) ** 2) / np.mean(want**2)) < worst
+
+
+def test_drift_and_steps() -> None:
+    last = [echo_path.drift(rng(seed), RATE, 200.0)[-1] for seed in range(200)]
+    assert 2.5 < max(last) < 3.2001
+    assert 0.6 < np.mean(np.abs(last) < 0.6 * 3.2) < 0.98
+    for seed in range(50):
+        delay = echo_path.steps(rng(seed), 20 * RATE, 800.0, (0.0, 8000.0))
+        jumps = np.abs(np.diff(delay))
+        assert delay[0] == 800.0
+        assert 0.002 * RATE <= jumps.max() <= 0.15 * RATE + 1e-6
+        assert 1 <= (jumps > 0).sum() < 10
+
+
+def test_motion_and_volume_are_within_bounds_and_change() -> None:
+    for seed in range(50):
+        weight = echo_path.motion(rng(seed), 12 * RATE)
+        assert 0.0 <= weight.min() < weight.max() <= 1.0
+        assert np.abs(np.diff(weight)).max() < 0.01
+        volume = echo_path.volume(rng(seed), 12 * RATE)
+        assert volume[0] == pytest.approx(1.0)
+        assert np.ptp(volume) > 0.25
+        assert 0.0 <= volume.min() < volume.max() < 5.1
+
+
+def test_gain_control_evens_out_a_step() -> None:
+    x = rng(1).standard_normal(12 * RATE).astype(np.float32)
+    x[6 * RATE :] *= 0.2
+    ratios = []
+    for seed in range(20):
+        out = x * gain.automatic_gain(rng(seed), x)
+        ratios.append(20 * np.log10(active_rms(out[4 * RATE : 6 * RATE]) / active_rms(out[10 * RATE :])))
+    assert np.median(ratios) < 9.0  # 14 dB before
+    assert min(ratios) > -3.0
+
+
+def test_compressor_lowers_peaks_only() -> None:
+    x = rng(1).standard_normal(2 * RATE).astype(np.float32) * np.repeat((0.05, 1.0), RATE).astype(np.float32)
+    for seed in range(10):
+        factor = gain.compressor(rng(seed), x)
+        assert 0.0 < factor.min() < factor.max() <= 1.0
+        assert factor[: RATE // 2].min() > 0.99
+        assert factor[int(1.5 * RATE) :].mean() < 0.995

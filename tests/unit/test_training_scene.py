@@ -29,10 +29,24 @@ def draw(material: tuple[Corpus, list[Room]]) -> Draw:
     def make(scenario: str | None = None, count: int = 12, **options: object) -> list[Scene]:
         if scenario is not None:
             options["mix"] = {scenario: 1.0}
-        maker = SceneMaker(*material, SceneOptions(seconds=2.0, **options))  # type: ignore[arg-type]
+        maker = SceneMaker(*material, SceneOptions(**{"seconds": 2.0, **options}))  # type: ignore[arg-type]
         return [maker.make(np.random.default_rng((9, i))) for i in range(count)]
 
     return make
+
+
+#: Nothing that changes within a scene, and nothing that is not linear.
+STILL = {
+    "faint_echo_share": 0.0,
+    "drift_share": 0.0,
+    "jump_share": 0.0,
+    "change_share": 0.0,
+    "volume_share": 0.0,
+    "agc_share": 0.0,
+    "compressor_share": 0.0,
+    "clip_share": 0.0,
+    "flaw_share": 0.0,
+}
 
 
 def db(x: float) -> float:
@@ -85,12 +99,12 @@ def test_the_mix_is_the_mix(draw: Draw) -> None:
 
 @pytest.mark.parametrize("ser", [-12.0, 0.0, 9.0])
 def test_echo_ratio(draw: Draw, ser: float) -> None:
-    for scene in draw("doubletalk", ser_db=(ser, ser)):
+    for scene in draw("doubletalk", ser_db=(ser, ser), **STILL):
         assert db(active_rms(scene.near) / active_rms(scene.echo)) == pytest.approx(ser, abs=0.01)
 
 
 def test_noise_ratio(draw: Draw) -> None:
-    for scene in draw("nearend", snr_db=(5.0, 5.0), count=20):
+    for scene in draw("nearend", snr_db=(5.0, 5.0), count=20, **STILL):
         ratio = db(active_rms(scene.near) / np.sqrt(np.mean(scene.noise**2)))
         assert ratio == pytest.approx(5.0, abs=0.01) or ratio > 5.0  # a quiet room
 
@@ -104,7 +118,7 @@ def test_level(draw: Draw, scenario: str, level: float) -> None:
 
 def test_clipping_is_all_that_separates_the_microphone_from_its_parts(draw: Draw) -> None:
     clipped = 0
-    for scene in draw("doubletalk", count=40, level_db=(-30.0, -5.0)):
+    for scene in draw("doubletalk", count=40, level_db=(-30.0, -5.0), clip_share=0.2):
         sum_of_parts = scene.near + scene.echo + scene.noise
         limit = np.abs(scene.mic).max()
         assert np.allclose(scene.mic, np.clip(sum_of_parts, -limit, limit), atol=1e-6)
@@ -113,7 +127,7 @@ def test_clipping_is_all_that_separates_the_microphone_from_its_parts(draw: Draw
 
 
 def test_target_is_the_early_near_end_at_its_level(draw: Draw) -> None:
-    for scene in draw("nearend", level_db=(-25.0, -25.0)):
+    for scene in draw("nearend", level_db=(-25.0, -25.0), **STILL):
         scale = float(np.dot(scene.near, scene.target) / np.dot(scene.target, scene.target))
         assert 0.8 < scale < 1.2  # the late part is hardly correlated with the early one
         shifts = [float(np.dot(np.roll(scene.near, -s), scene.target)) for s in (-8, 0, 8)]
@@ -123,7 +137,7 @@ def test_target_is_the_early_near_end_at_its_level(draw: Draw) -> None:
 
 def test_echo_follows_the_reference_by_its_delay(draw: Draw) -> None:
     hits = 0
-    scenes = draw("farend", count=16, change_share=0.0, delay=(0.02, 0.3))
+    scenes = draw("farend", count=16, delay=(0.02, 0.3), **STILL)
     for scene in scenes:
         size = 1 << 16
         cross = np.fft.rfft(scene.echo, size) * np.conj(np.fft.rfft(scene.ref, size))
@@ -132,11 +146,83 @@ def test_echo_follows_the_reference_by_its_delay(draw: Draw) -> None:
     assert hits >= 12  # a device response may be loudest a little later
 
 
-def test_delay_jumps_and_moves_change_the_echo(draw: Draw) -> None:
-    still = draw("farend", change_share=0.0)
-    moving = draw("farend", change_share=1.0)
+@pytest.mark.parametrize("share", ["change_share", "jump_share", "drift_share", "volume_share"])
+def test_whatever_changes_shows_in_the_echo_alone(draw: Draw, share: str) -> None:
+    options = {**STILL, "linear_share": 1.0, "seconds": 6.0}
+    still, moving = (draw("farend", **{**options, share: value}) for value in (0.0, 1.0))
     assert all(np.isfinite(scene.echo).all() for scene in moving)
-    assert sum(not np.allclose(a.echo, b.echo) for a, b in zip(still, moving, strict=True)) >= 8
+    assert sum(not np.allclose(a.echo, b.echo, atol=1e-3) for a, b in zip(still, moving, strict=True)) >= 11
+
+
+def test_clock_drift_moves_the_delay_at_a_constant_rate(draw: Draw) -> None:
+    options = {**STILL, "seconds": 10.0, "drift_share": 1.0, "drift_ppm": 2000.0}
+    rates = []
+    for scene in draw("farend", count=20, **options):
+        heard = np.flatnonzero(scene.delay >= 0)
+        slope, start = np.polyfit(heard, scene.delay[heard], 1)
+        assert np.abs(scene.delay[heard] - np.maximum(slope * heard + start, 0)).max() < 40  # an early one stops at 0
+        rates.append(slope / 256 * 1e6)
+    assert np.abs(rates).max() <= 2001
+    assert 300 < np.median(np.abs(rates)) < 1500
+    assert min(rates) < 0 < max(rates)
+
+
+def test_jumps_stay_within_the_delays_allowed(draw: Draw) -> None:
+    jumps = 0
+    for scene in draw("farend", count=20, **{**STILL, "jump_share": 1.0, "seconds": 5.0, "delay": (0.01, 0.2)}):
+        heard = scene.delay[scene.delay >= 0]
+        assert 0.01 * RATE - 1 <= heard.min() <= heard.max() <= 0.2 * RATE + 1
+        jumps += bool(np.abs(np.diff(heard)).max() >= 0.002 * RATE - 1)
+    assert jumps >= 15  # the others were not heard
+
+
+def test_a_call_has_pauses_on_both_sides(draw: Draw) -> None:
+    late = exact = overlaps = alone = 0
+    scenes = draw("doubletalk", count=40, **{**STILL, "seconds": 12.0, "pause_share": 0.5, "snr_db": (60.0, 60.0)})
+    for scene in scenes:
+        frames = [np.abs(x[: 12 * RATE]).reshape(-1, RATE // 10).max(axis=1) for x in (scene.ref, scene.near)]
+        far, near = (x > 1e-2 * x.max() for x in frames)
+        late += not far[:15].any()
+        exact += bool((frames[0] == 0.0).sum() >= 10)
+        overlaps += bool((far & near).sum() >= 10)
+        alone += bool((far & ~near).sum() >= 10) and bool((near & ~far).sum() >= 10)
+        assert far.sum() >= 5
+        assert near.sum() >= 5
+    assert 4 <= late <= 25
+    assert 10 <= exact <= 30
+    assert overlaps >= 20
+    assert alone >= 20
+
+
+@pytest.mark.parametrize(("share", "floor"), [(1.0, 0.0), (0.0, 1e-7)])
+def test_the_reference_is_silent_or_faintly_noisy_in_pauses(draw: Draw, share: float, floor: float) -> None:
+    options = {**STILL, "seconds": 6.0, "pause_share": 1.0, "silent_pause_share": share}
+    for scene in draw("farend", **options):
+        quietest = np.abs(scene.ref).reshape(-1, 800).max(axis=1).min()
+        assert quietest == 0.0 if share else quietest > floor
+
+
+@pytest.mark.parametrize("share", ["agc_share", "compressor_share"])
+def test_gain_control_holds_the_parts_and_the_target_alike(draw: Draw, share: str) -> None:
+    options = {**STILL, "snr_db": (80.0, 80.0), "level_db": (-30.0, -30.0), "seconds": 5.0}
+    changing = 0
+    for plain, held in zip(draw("doubletalk", **options), draw("doubletalk", **{**options, share: 1.0}), strict=True):
+        assert np.allclose(held.mic, held.near + held.echo + held.noise, atol=1e-6)
+        assert active_rms(held.mic) == pytest.approx(10 ** (-30 / 20), rel=0.01)
+        parts = [(getattr(plain, name), getattr(held, name)) for name in ("near", "echo", "target")]
+        loud = np.all([np.abs(before) > 1e-2 * np.abs(before).max() for before, _ in parts], axis=0)
+        assert loud.sum() > 50
+        gains = np.array([after[loud] / before[loud] for before, after in parts])
+        assert np.allclose(gains, gains[0], rtol=1e-2)
+        changing += bool(np.ptp(gains[0]) > 0.1 * gains[0].mean())
+    assert changing >= 6
+
+
+def test_flaws_of_the_reference(draw: Draw) -> None:
+    flawed, plain = (draw("farend", count=60, **{**STILL, "flaw_share": share}) for share in (1.0, 0.0))
+    offsets = [abs(a.ref.mean() - b.ref.mean()) > 3e-4 for a, b in zip(flawed, plain, strict=True)]
+    assert 5 < sum(offsets) < 50
+    assert all(np.abs(scene.ref).max() <= 1.0 for scene in flawed)
 
 
 def test_easy_scenes_come_first(material: tuple[Corpus, list[Room]]) -> None:
