@@ -50,8 +50,10 @@ class EvalCommand(TyperCommand):
 
 def evaluate(
     source: Annotated[
-        str | None,
-        typer.Argument(metavar="SOURCE", help="TSV or CSV with id, scenario, mic, ref; or a folder of *_mic, *_lpb."),
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...", help="TSV or CSV with id, scenario, mic, ref; or a folder of *_mic, *_lpb."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -119,9 +121,9 @@ def evaluate(
         raise UsageError("--allow-missing goes with --baseline")
     means = earlier.load_baseline(baseline) if baseline is not None else {}
     groups = _groups(metrics)
-    clips = _clips(source, mic, ref, target, scenario)
+    clips = _clips(source or [], mic, ref, target, scenario)
     clips, systems = _systems(clips, model or [], enhanced or [])
-    lists = [path for path in (source, baseline) if path is not None]
+    lists = [*(source or []), *([baseline] if baseline is not None else [])]
     files = _outputs({"csv": csv, "markdown": markdown, "html": html}, clips, lists, as_json=as_json, force=force)
     settings = _settings(groups, systems, align=align, cache=cache)
     for system in systems:
@@ -158,23 +160,19 @@ def _groups(metrics: str | None) -> tuple[str, ...]:
 
 
 def _clips(
-    source: str | None, mic: str | None, ref: str | None, target: str | None, scenario: str | None
+    sources: list[str], mic: str | None, ref: str | None, target: str | None, scenario: str | None
 ) -> list[Clip]:
-    from dataclasses import replace
+    from ..evaluation import clips_from_folders, read_sources
+    from ..evaluation.inputs import with_scenario
 
-    from ..evaluation import clips_from_folders, read_source
-    from ..evaluation.scenario import UNKNOWN, normalised
-
-    if source is not None:
+    if sources:
         if mic is not None or ref is not None or target is not None:
             raise UsageError("SOURCE lists mics, references and targets itself; drop --mic, --ref and --target")
-        return read_source(source, scenario=scenario)
+        return read_sources(sources, scenario=scenario)
     if mic is None or ref is None:
         raise UsageError("nothing to score: name a manifest or a folder, or --mic DIR --ref DIR")
     clips = clips_from_folders(mic, ref, target)
-    if scenario is None:
-        return clips
-    return [replace(c, scenario=normalised(scenario)) if c.scenario == UNKNOWN else c for c in clips]
+    return clips if scenario is None else with_scenario(clips, scenario)
 
 
 def _systems(clips: list[Clip], models: list[str], folders: list[str]) -> tuple[list[Clip], list[SystemInfo]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inputs import Clip, attach_outputs, clips_from_folders, read_source
+from .inputs import Clip, attach_outputs, clips_from_folders, read_source, read_sources
 from .result import ClipOutcome, ClipScores, Evaluation, Problem, SystemInfo
 from .run import evaluate
 from .scoring import Settings
@@ -19,4 +19,5 @@ __all__ = [
     "clips_from_folders",
     "evaluate",
     "read_source",
+    "read_sources",
 ]

@@ -10,7 +10,16 @@ from ..audio.pairing import audio_files, beside, file_stem, read_rows
 from ..errors import UsageError
 from . import scenario as scenarios
 
-__all__ = ["Clip", "attach_outputs", "clips_from_folder", "clips_from_folders", "clips_from_manifest", "read_source"]
+__all__ = [
+    "Clip",
+    "attach_outputs",
+    "clips_from_folder",
+    "clips_from_folders",
+    "clips_from_manifest",
+    "read_source",
+    "read_sources",
+    "with_scenario",
+]
 
 _MIC_SUFFIX = "_mic"
 _REF_SUFFIXES = ("_lpb", "_ref")
@@ -49,9 +58,27 @@ def read_source(source: str, *, scenario: str | None = None) -> list[Clip]:
         UsageError: it cannot be read as either, or holds no clip.
     """
     clips = clips_from_folder(source) if os.path.isdir(source) else clips_from_manifest(source)
-    if scenario is None:
-        return clips
-    return [replace(clip, scenario=_or(clip.scenario, scenario)) for clip in clips]
+    return clips if scenario is None else with_scenario(clips, scenario)
+
+
+def read_sources(sources: Sequence[str], *, scenario: str | None = None) -> list[Clip]:
+    """Clips of several manifests or folders, one after the other.
+
+    Raises:
+        UsageError: one cannot be read or holds no clip, or two have a clip of the same id.
+    """
+    clips: dict[str, Clip] = {}
+    for source in sources:
+        for clip in read_source(source, scenario=scenario):
+            if clip.id in clips:
+                raise UsageError(f"{source}: has a clip {clip.id!r}, as an earlier source has")
+            clips[clip.id] = clip
+    return list(clips.values())
+
+
+def with_scenario(clips: Sequence[Clip], scenario: str) -> list[Clip]:
+    """``clips``, where those of an unknown scenario have this one."""
+    return [replace(clip, scenario=scenarios.of_clip(clip.id, _or(clip.scenario, scenario))) for clip in clips]
 
 
 def clips_from_manifest(path: str) -> list[Clip]:
@@ -75,7 +102,7 @@ def clips_from_manifest(path: str) -> list[Clip]:
         given = scenarios.normalised(row["scenario"])
         clips[name] = Clip(
             id=name,
-            scenario=_or(given, scenarios.from_name(file_stem(mic))),
+            scenario=scenarios.of_clip(name, _or(given, scenarios.from_name(file_stem(mic)))),
             mic=mic,
             ref=beside(base, row["ref"]) if row["ref"] else None,
             target=beside(base, row["target"]) if row["target"] else None,
@@ -109,7 +136,7 @@ def clips_from_folder(folder: str) -> list[Clip]:
         clips.append(
             Clip(
                 id=name,
-                scenario=scenarios.from_name(name),
+                scenario=scenarios.of_clip(name, scenarios.from_name(name)),
                 mic=mic,
                 ref=next((files[name + end] for end in _REF_SUFFIXES if name + end in files), None),
                 target=files.get(name + _TARGET_SUFFIX),
@@ -133,7 +160,13 @@ def clips_from_folders(mics: str, refs: str, targets: str | None = None) -> list
     if not by_name:
         raise UsageError(f"{mics}: holds no audio")
     return [
-        Clip(name, scenarios.from_name(name), mic, ref_by_name.get(name), target_by_name.get(name))
+        Clip(
+            name,
+            scenarios.of_clip(name, scenarios.from_name(name)),
+            mic,
+            ref_by_name.get(name),
+            target_by_name.get(name),
+        )
         for name, mic in by_name.items()
     ]
 

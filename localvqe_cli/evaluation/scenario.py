@@ -6,7 +6,7 @@ import re
 
 from ..metrics import TalkType
 
-__all__ = ["CHALLENGE", "UNKNOWN", "from_name", "normalised", "sort_key", "talk_type"]
+__all__ = ["CHALLENGE", "LONG", "UNKNOWN", "from_name", "normalised", "of_clip", "sort_key", "talk_type"]
 
 #: The challenge's own, in the order of its tables.
 CHALLENGE = (
@@ -17,6 +17,8 @@ CHALLENGE = (
     "nearend-singletalk",
 )
 UNKNOWN = "unknown"
+#: Of scenarios of whole calls with their pauses, which the challenge has not: rows and a mean of their own.
+LONG = "long-"
 
 _PATTERN = re.compile(
     r"(?:^|[-_. ])((?:doubletalk|farend[-_]singletalk|nearend[-_]singletalk)(?:[-_]with[-_]movement)?)"
@@ -33,6 +35,13 @@ def from_name(stem: str) -> str:
     """The scenario inside a file's name, ``unknown`` where there is none."""
     found = _PATTERN.search(stem.lower())
     return normalised(found.group(1)) if found else UNKNOWN
+
+
+def of_clip(name: str, scenario: str) -> str:
+    """The row that a clip belongs to: a clip called ``long-...`` to ``long-SCENARIO``, others to their scenario."""
+    return (
+        LONG + scenario if name.lower().startswith(LONG) and talk_type(scenario) and LONG not in scenario else scenario
+    )
 
 
 def talk_type(scenario: str) -> TalkType | None:

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 
 from .result import Evaluation
-from .scenario import CHALLENGE
+from .scenario import CHALLENGE, LONG
 
 __all__ = ["Difference", "Summary", "aecmos_mean", "bootstrap_interval", "differences", "summaries", "summarise"]
 
@@ -110,14 +110,18 @@ def differences(evaluation: Evaluation) -> list[Difference]:
     return out
 
 
-def aecmos_mean(evaluation: Evaluation, system: str) -> float | None:
+def aecmos_mean(evaluation: Evaluation, system: str, *, long: bool = False) -> float | None:
     """One number for a system: the mean of echo and degradation, averaged over the challenge's scenarios present.
 
-    Every scenario counts the same, however many clips it has; synthetic and unknown ones do not count.
+    Every scenario counts the same, however many clips it has; long, synthetic and unknown ones do not count.
+
+    Args:
+        long: of the long scenarios instead, ``long-doubletalk`` and the like.
     """
+    counted = {LONG + name if long else name for name in CHALLENGE}
     means = []
     for scenario in evaluation.scenarios:
-        found = summaries(evaluation, system, scenario) if scenario in CHALLENGE else {}
+        found = summaries(evaluation, system, scenario) if scenario in counted else {}
         pair = [found[key].mean for key in ("aecmos_echo", "aecmos_deg") if key in found]
         values = [value for value in pair if value is not None]
         if len(values) == 2:

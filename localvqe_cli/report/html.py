@@ -125,10 +125,7 @@ def _score_cell(report: Report, scenario: str, name: str, item: Field, count: in
 
 
 def _overall(report: Report) -> str:
-    known = [f"{escape(name)} {value:.2f}" for name, value in report.overall.items() if value is not None]
-    if not known:
-        return ""
-    return f"<p>Mean of AECMOS echo and deg over the challenge's scenarios: {', '.join(known)}.</p>"
+    return "".join(f"<p>{escape(line)}.</p>" for line in report.overall_lines)
 
 
 def _notes(report: Report) -> str:

@@ -33,6 +33,7 @@ def _system(report: Report, name: str) -> dict[str, Any]:
         "model": info.model,
         "sha256": info.sha256,
         "aecmos_mean": report.overall[name],
+        "aecmos_mean_long": report.overall_long[name],
         "scenarios": {
             scenario: {
                 "n": report.count(scenario, name),

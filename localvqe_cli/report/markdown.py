@@ -54,10 +54,7 @@ def _scores(report: Report) -> list[str]:
 
 
 def _overall(report: Report) -> list[str]:
-    known = [f"{_text(name)} {value:.2f}" for name, value in report.overall.items() if value is not None]
-    if not known:
-        return []
-    return [f"Mean of AECMOS echo and deg over the challenge's scenarios: {', '.join(known)}.", ""]
+    return [text for line in report.overall_lines for text in (_text(f"{line}."), "")]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, text_columns: int) -> list[str]:

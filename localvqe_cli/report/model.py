@@ -56,6 +56,21 @@ class Report:
         """system -> mean AECMOS over scenarios."""
         return {info.name: aecmos_mean(self.evaluation, info.name) for info in self.systems}
 
+    @cached_property
+    def overall_long(self) -> dict[str, float | None]:
+        """The same over long scenarios."""
+        return {info.name: aecmos_mean(self.evaluation, info.name, long=True) for info in self.systems}
+
+    @property
+    def overall_lines(self) -> list[str]:
+        """What is known of both, as sentences without their stop."""
+        lines = []
+        for what, found in (("the challenge's", self.overall), ("the long", self.overall_long)):
+            known = [f"{name} {value:.2f}" for name, value in found.items() if value is not None]
+            if known:
+                lines.append(f"Mean of AECMOS echo and deg over {what} scenarios: {', '.join(known)}")
+        return lines
+
     @property
     def systems(self) -> list[SystemInfo]:
         return self.evaluation.systems

@@ -42,18 +42,10 @@ def print_report(report: Report, console: Any) -> None:
                 cells = [fixed(found[item.key].mean if item.key in found else None, item) for item in shown]
                 table.add_row(f"  {_escape(name)}", str(count), *cells)
     console.print(table)
-    _print_overall(report, console)
-    for text in report.notes:
+    for text in (*report.overall_lines, *report.notes):
         console.print(text, markup=False)
     _print_undefined(report, shown, console)
     _print_differences(report, console)
-
-
-def _print_overall(report: Report, console: Any) -> None:
-    known = {name: value for name, value in report.overall.items() if value is not None}
-    if known:
-        text = ", ".join(f"{name} {value:.2f}" for name, value in known.items())
-        console.print(f"mean of AECMOS echo and deg over the challenge's scenarios: {text}", markup=False)
 
 
 def _print_undefined(report: Report, shown: list[Field], console: Any) -> None:

@@ -82,6 +82,20 @@ def test_opinion_scores_of_the_default_model(tmp_path: Path) -> None:
                 assert row[f"{key}_ci"] is None  # of a single clip
 
 
+def test_long_calls_have_a_mean_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("speechmos", reason="the extra eval is not installed")
+    short = write_set(tmp_path / "a", {"a": "doubletalk"})
+    long = write_set(tmp_path / "b", {"long-b": "doubletalk"})
+    args = (short, long, "--enhanced", write_outputs(tmp_path / "b", tmp_path / "out", 0.3, ["long-b"]))
+    found = run(*args, "--metrics", "aecmos", "-j", 1, "--json", code=1)  # there is no output for a
+    mic = json.loads(found.stdout)["systems"]["mic"]
+    rows = mic["scenarios"]
+    assert list(rows) == ["doubletalk", "long-doubletalk"]
+    for key, row in (("aecmos_mean", rows["doubletalk"]), ("aecmos_mean_long", rows["long-doubletalk"])):
+        assert mic[key] == pytest.approx((row["aecmos_echo"] + row["aecmos_deg"]) / 2)
+    assert "over the long scenarios: mic" in run(*args, "--metrics", "aecmos", "-j", 1, code=1).stdout
+
+
 def test_the_table_is_for_people(data: Path) -> None:
     out = run(data / "pairs.tsv", "--enhanced", data / "tenth", "--enhanced", data / "half", *FAST, "--no-cache").stdout
     lines = out.splitlines()

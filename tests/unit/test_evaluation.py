@@ -25,6 +25,7 @@ from localvqe_cli.evaluation import (
     attach_outputs,
     evaluate,
     read_source,
+    read_sources,
     scoring,
 )
 from localvqe_cli.evaluation.baseline import compare, parse_limits
@@ -60,6 +61,28 @@ def test_scenarios_in_columns() -> None:
     assert normalised(" Farend_Singletalk ") == "farend-singletalk"
     assert talk_type("synthetic-doubletalk") is TalkType.DOUBLE
     assert talk_type("kitchen") is None
+
+
+def test_long_clips_have_rows_of_their_own(tmp_path: Path) -> None:
+    rows = [write_clip(tmp_path, name, "doubletalk", 1) for name in ("long-doubletalk-1", "doubletalk-1", "longest-1")]
+    rows[0]["scenario"] = "doubletalk_with_movement"
+    scenarios = [clip.scenario for clip in read_source(str(write_manifest(tmp_path / "a.tsv", rows)))]
+    assert scenarios == ["long-doubletalk-with-movement", "doubletalk", "doubletalk"]
+    assert talk_type(scenarios[0]) is TalkType.DOUBLE
+    # By the files' names alone, too, and where the command line says who speaks.
+    assert [clip.scenario for clip in read_source(str(tmp_path))] == ["doubletalk", "long-doubletalk", "unknown"]
+    rows = [{**row, "scenario": "", "mic": f"{number}.wav"} for number, row in enumerate(rows)]
+    other = read_source(str(write_manifest(tmp_path / "b.tsv", rows)), scenario="farend-singletalk")
+    assert [clip.scenario for clip in other] == ["long-farend-singletalk", "farend-singletalk", "farend-singletalk"]
+
+
+def test_several_sources_are_one_set(tmp_path: Path) -> None:
+    first, second = write_set(tmp_path / "a"), write_set(tmp_path / "b", {"long-1": "doubletalk"})
+    clips = read_sources([str(first), str(second)])
+    assert [clip.id for clip in clips] == ["a", "b", "c", "d", "e", "long-1"]
+    assert clips[-1].scenario == "long-doubletalk"
+    with pytest.raises(UsageError, match="has a clip 'a', as an earlier source has"):
+        read_sources([str(first), str(first)])
 
 
 # -- inputs -----------------------------------------------------------------------------------
@@ -175,18 +198,21 @@ def test_paired_differences_see_what_means_cannot() -> None:
     assert both[0][1] > both[1][0]
 
 
-def test_the_overall_mean_weighs_scenarios_not_clips_and_leaves_out_synthetic_ones() -> None:
+def test_the_overall_mean_weighs_scenarios_not_clips_and_leaves_out_long_and_synthetic_ones() -> None:
     clips = []
     for scenario, echo, count in (
         ("doubletalk", 2.0, 3),
         ("nearend-singletalk", 5.0, 1),
         ("synthetic-doubletalk", 1.0, 9),
+        ("long-doubletalk", 3.0, 2),
+        ("long-doubletalk-with-movement", 4.0, 1),
     ):
         for index in range(count):
             scores = ClipScores({"aecmos_echo": echo, "aecmos_deg": 4.0})
             clips.append(ClipOutcome(f"{scenario}{index}", scenario, systems={"mic": scores}))
     whole = Evaluation([MIC], clips, ["aecmos_echo", "aecmos_deg"])
     assert aecmos_mean(whole, "mic") == pytest.approx(((2 + 4) / 2 + (5 + 4) / 2) / 2)
+    assert aecmos_mean(whole, "mic", long=True) == pytest.approx(((3 + 4) / 2 + (4 + 4) / 2) / 2)
 
 
 # -- baseline ---------------------------------------------------------------------------------
