@@ -70,7 +70,7 @@ def parse_limits(texts: Sequence[str]) -> dict[str, float]:
     Raises:
         UsageError: not of that form, a metric that does not exist or has no better end, or a negative limit.
     """
-    judged = [item.key for item in FIELDS if item.better]
+    judged = [item.key for item in FIELDS if item.judged]
     limits: dict[str, float] = {}
     for text in texts:
         key, _, number = text.partition("=")
@@ -160,4 +160,4 @@ def _matches(now: Sequence[str], old: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _worse_by(key: str, before: float, now: float) -> float:
-    return (before - now) * field(key).better
+    return field(key).merit(before) - field(key).merit(now)

@@ -38,6 +38,7 @@ class Field:
         decimals: as many as mean something.
         better: 1 if higher is better, -1 if lower is, 0 if neither.
         group: the group that computes it.
+        ideal: the best value, where neither higher nor lower is better but nearer.
     """
 
     key: str
@@ -45,6 +46,16 @@ class Field:
     decimals: int
     better: int
     group: str
+    ideal: float | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Two values can be said to be one better than the other."""
+        return self.better != 0 or self.ideal is not None
+
+    def merit(self, value: float) -> float:
+        """Grows as ``value`` gets better."""
+        return self.better * value if self.ideal is None else -abs(value - self.ideal)
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,9 @@ GROUPS: dict[str, Group] = {
     for group in (
         Group("aecmos", ("speechmos", "onnxruntime")),
         Group("erle"),
+        Group("convergence"),
         Group("dnsmos", ("speechmos", "onnxruntime")),
+        Group("level", needs_target=True),
         Group("sisdr", needs_target=True),
         Group("pesq", ("pesq",), optional=True, needs_target=True),
         Group("stoi", ("pystoi",), optional=True, needs_target=True),
@@ -106,9 +119,11 @@ FIELDS: tuple[Field, ...] = (
     Field("aecmos_deg", "AECMOS deg", 2, 1, "aecmos"),
     Field("blind_erle_db", "blind ERLE (dB)", 1, 1, "erle"),
     Field("erle_db", "ERLE (dB)", 1, 1, "erle"),
+    Field("convergence_s", "convergence (s)", 2, -1, "convergence"),
     Field("dnsmos_sig", "DNSMOS SIG", 2, 1, "dnsmos"),
     Field("dnsmos_bak", "DNSMOS BAK", 2, 1, "dnsmos"),
     Field("dnsmos_ovrl", "DNSMOS OVRL", 2, 1, "dnsmos"),
+    Field("level_db", "near-end level (dB)", 1, 0, "level", ideal=0.0),
     Field("si_sdr_db", "SI-SDR (dB)", 1, 1, "sisdr"),
     Field("si_sdr_improvement_db", "SI-SDR gain (dB)", 1, 1, "sisdr"),
     Field("pesq", "PESQ", 2, 1, "pesq"),

@@ -271,6 +271,13 @@ def test_lower_is_better_for_some() -> None:
     assert compare(now, {"new": {"doubletalk": {"realtime_factor": 0.9}}}, {"realtime_factor": 0.2}) == []
 
 
+def test_nearer_is_better_for_the_level() -> None:
+    now = evaluation({"mic": [0.0], "new": [3.0]}, key="level_db")
+    for before, fell in ((-1.0, 2.0), (1.0, 2.0), (-4.0, None)):
+        falls = compare(now, {"new": {"doubletalk": {"level_db": before}}}, {"level_db": 0.5})
+        assert [fall.drop for fall in falls] == ([] if fell is None else [pytest.approx(fell)])
+
+
 @pytest.mark.parametrize("text", ["erle_db", "erle_db=", "erle=1", "delay_ms=1", "erle_db=-1", "erle_db=nan"])
 def test_limits_that_make_no_sense(text: str) -> None:
     with pytest.raises(UsageError, match="--max-drop"):

@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from eval_data import voice
 
 from localvqe_cli.evaluation import read_source
 from localvqe_cli.evaluation.scenario import talk_type
 from localvqe_cli.metrics import FIELDS, GROUPS, ClipSignals, Failure, TalkType, Undefined
 from localvqe_cli.metrics import aecmos as aecmos_metric
+from localvqe_cli.metrics.convergence import convergence_s
 from localvqe_cli.metrics.erle import blind_erle_db, erle_db
+from localvqe_cli.metrics.level import level_db
 from localvqe_cli.metrics.mel import log_mel
 from localvqe_cli.metrics.sisdr import si_sdr_db
 from localvqe_cli.signal_path import read_at_model_rate
@@ -223,6 +226,100 @@ def test_si_sdr_by_its_geometry() -> None:
     assert found["si_sdr_improvement_db"] == pytest.approx(20.0, abs=1e-3)
     assert si_sdr_db(target, target) == Undefined("the output is the target itself, so the ratio is infinite")
     assert isinstance(si_sdr_db(np.zeros_like(target), target), Undefined)
+
+
+# -- near-end level ---------------------------------------------------------------------------
+
+
+def phase_shifted(samples: np.ndarray, late: int) -> np.ndarray:
+    """``samples`` late by that many, and through an all-pass that turns the low frequencies most, as high-passes do."""
+    spectrum = np.fft.rfft(samples, len(samples) + RATE)
+    angle = np.pi / (1.0 + np.arange(len(spectrum)) * RATE / (len(samples) + RATE) / 300.0)
+    return np.roll(np.fft.irfft(spectrum * np.exp(1j * angle)), late)[: len(samples)].astype(np.float32)
+
+
+def test_the_level_is_that_of_the_speech_not_of_the_energy() -> None:
+    near, echo = voice(1, 8.0), voice(2, 8.0, 0.2)
+    mic = near + echo
+    for wanted, out in (
+        (0.0, mic),
+        (0.0, near),
+        (-6.02, 0.5 * near),
+        (-6.02, 0.5 * near + 0.8 * echo),  # louder than the speech itself
+        (-6.02, 0.5 * near + 0.1 * voice(3, 8.0)),
+        (6.02, 2.0 * near),
+        (-6.02, phase_shifted(0.5 * near + 0.1 * echo, 320)),
+        (-20.0, 0.01 * near),  # gone is gone
+    ):
+        found = level_db(mic, out.astype(np.float32), near)
+        assert found == pytest.approx(wanted, abs=0.3)
+
+
+def test_the_level_is_held_against_what_the_mic_has_of_the_target() -> None:
+    """Sets exist whose target is a clean recording of another level than its part in the mic."""
+    near, echo = voice(1, 8.0), voice(2, 8.0)
+    out = (0.5 * near + 0.2 * echo).astype(np.float32)
+    for scale in (0.3, 3.0):
+        assert level_db(near + echo, out, scale * near) == pytest.approx(-6.02, abs=0.3)
+
+
+def test_a_swallowed_second_counts_and_pauses_do_not() -> None:
+    near = voice(1, 8.0)
+    near[4 * RATE :] *= 1e-3  # a pause, whose level is not the speech's
+    out = near.copy()
+    out[: 2 * RATE] = 0.0
+    out[4 * RATE :] = 0.0
+    assert level_db(near, out, near) == pytest.approx(-20.0 / 2, abs=1.0)
+
+
+def test_a_level_without_a_value_says_why() -> None:
+    near, silence = voice(1, 4.0), np.zeros(4 * RATE, np.float32)
+    assert level_db(near, near, silence) == Undefined("the target is silent")
+    assert level_db(near, silence, near) == Undefined("the output is silent")
+    assert level_db(voice(2, 4.0), near, voice(3, 4.0)) == Undefined("the mic holds nothing of the target")
+    assert level_db(near[:4000], near, near) == Undefined("shorter than a block of 256 ms")
+    assert level_db(near[: RATE // 2], near, near) == Undefined("less than 1.0 s of near-end speech")
+
+
+# -- convergence ------------------------------------------------------------------------------
+
+
+def echoing(seconds: float, pause: tuple[float, float] = (2.0, 3.0)) -> np.ndarray:
+    """Echo with a pause, over noise 40 dB below it."""
+    echo = noise(seconds, 1)
+    echo[int(pause[0] * RATE) : int(pause[1] * RATE)] = 0.0
+    return echo + noise(seconds, 2, 0.001)
+
+
+def test_convergence_counts_seconds_of_echo() -> None:
+    mic = echoing(10.0)
+    gain = np.where(np.arange(mic.size) < 5 * RATE, 1.0, 0.1).astype(np.float32)
+    # Four of the first five seconds hold echo; of the half second that is looked at, nine tenths must be quiet.
+    assert convergence_s(mic, gain * mic) == pytest.approx(4.0 + 0.45, abs=0.1)
+    assert convergence_s(mic, 0.1 * mic) == pytest.approx(0.0, abs=0.02)
+    late = np.concatenate([np.zeros(320, np.float32), gain * mic])[: mic.size]
+    assert convergence_s(mic, late) == pytest.approx(4.0 + 0.45, abs=0.15)
+    # 10 dB that do not hold for a second are none.
+    relapse = gain * mic
+    relapse[int(5.9 * RATE) : 7 * RATE] *= 10.0
+    assert convergence_s(mic, relapse) == pytest.approx(6.0 + 0.45, abs=0.15)
+
+
+def test_a_convergence_without_a_value_says_why() -> None:
+    mic = echoing(10.0)
+    assert convergence_s(mic, 0.5 * mic) == Undefined("the output does not stay 10 dB below the mic for 1 s")
+    late = np.where(np.arange(mic.size) < 9.5 * RATE, mic, 0.1 * mic).astype(np.float32)
+    assert convergence_s(mic, late) == Undefined("the output does not stay 10 dB below the mic for 1 s")
+    noisy = mic + noise(10.0, 3, 0.05)
+    assert convergence_s(noisy, 0.01 * noisy) == Undefined("the echo is less than 15 dB above the noise")
+    assert convergence_s(mic[:RATE], 0.1 * mic[:RATE]) == Undefined("the echo is less than 15 dB above the noise")
+    short = echoing(0.9, (0.0, 0.1))
+    assert convergence_s(short, short) == Undefined("less than 1 s of echo")
+    assert isinstance(convergence_s(np.zeros_like(mic), mic), Undefined)
+    talking = score("convergence", mic=mic, ref=mic, enhanced=0.1 * mic, talk=TalkType.DOUBLE)
+    assert isinstance(talking["convergence_s"], Undefined)
+    alone = score("convergence", mic=mic, ref=mic, enhanced=0.1 * mic, talk=TalkType.FAR_END)
+    assert isinstance(alone["convergence_s"], float)
 
 
 def test_pesq_of_the_target_itself_is_the_scales_end(pair: tuple[np.ndarray, ...]) -> None:
