@@ -71,7 +71,11 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", metavar="LIST", help="aecmos, erle, dnsmos, sisdr, pesq, stoi, delay, clipping."),
+        typer.Option(
+            "--metrics",
+            metavar="LIST",
+            help="aecmos, erle, convergence, dnsmos, level, sisdr, pesq, stoi, delay, clipping. [all installed]",
+        ),
     ] = None,
     align: Annotated[
         bool, typer.Option("--align/--no-align", help="Let models have references shifted as enhance does.")
@@ -120,7 +124,7 @@ def evaluate(
     if allow_missing and baseline is None:
         raise UsageError("--allow-missing goes with --baseline")
     means = earlier.load_baseline(baseline) if baseline is not None else {}
-    groups = _groups(metrics)
+    groups, left_out = _groups(metrics)
     clips = _clips(source or [], mic, ref, target, scenario)
     clips, systems = _systems(clips, model or [], enhanced or [])
     lists = [*(source or []), *([baseline] if baseline is not None else [])]
@@ -131,6 +135,8 @@ def evaluate(
             say(f"model: {system.name} ({system.model})")
     with ProgressBar("scoring") as progress:
         evaluation = run(clips, systems, settings, jobs=jobs or _cores(), progress=progress)
+    if left_out:
+        evaluation.notes.append(left_out)
     detail(f"{sum(clip.cached for clip in evaluation.clips)} of {len(evaluation.clips)} clips were in the cache")
 
     from ..report import Report
@@ -145,18 +151,24 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _groups(metrics: str | None) -> tuple[str, ...]:
+def _groups(metrics: str | None) -> tuple[tuple[str, ...], str]:
+    """The metrics to compute, and a sentence on those that nobody asked for and that are not installed."""
     from ..metrics import DEFAULT_GROUPS, GROUPS
 
     if metrics is None:
-        return tuple(name for name in DEFAULT_GROUPS if GROUPS[name].installed or not GROUPS[name].optional)
+        lacking = [GROUPS[name] for name in DEFAULT_GROUPS if not GROUPS[name].installed]
+        missed = [group for group in lacking if not group.optional]
+        names = ", ".join(group.name for group in missed)
+        extras = ",".join(dict.fromkeys(group.extra for group in missed))
+        groups = tuple(name for name in DEFAULT_GROUPS if GROUPS[name] not in lacking)
+        return groups, f"not computed: {names}; they need pip install 'localvqe[{extras}]'" if missed else ""
     chosen = [name.strip().lower() for name in metrics.split(",") if name.strip()]
     for name in chosen:
         if name not in GROUPS:
             raise UsageError(f"--metrics {name}: no such metric; choose from {', '.join(GROUPS)}")
     if not chosen:
         raise UsageError(f"--metrics is empty; choose from {', '.join(GROUPS)}")
-    return tuple(name for name in GROUPS if name in chosen)
+    return tuple(name for name in GROUPS if name in chosen), ""
 
 
 def _clips(

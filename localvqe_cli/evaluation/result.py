@@ -83,12 +83,14 @@ class Evaluation:
         clips: by scenario, then in the order of the input.
         fields: keys of the metrics that were asked for, in report order.
         problems: of the run and of its clips.
+        notes: what a reader should know and is no problem.
     """
 
     systems: list[SystemInfo]
     clips: list[ClipOutcome]
     fields: list[str]
     problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def scenarios(self) -> list[str]:

@@ -11,11 +11,22 @@ import numpy as np
 from .result import Evaluation
 from .scenario import CHALLENGE, LONG
 
-__all__ = ["Difference", "Summary", "aecmos_mean", "bootstrap_interval", "differences", "summaries", "summarise"]
+__all__ = [
+    "FEWEST",
+    "Difference",
+    "Summary",
+    "aecmos_mean",
+    "bootstrap_interval",
+    "differences",
+    "summaries",
+    "summarise",
+]
 
 _RESAMPLES = 2000
 _LEVEL = 95.0
 _SEED = 20220510
+#: Clips below which no difference is called significant: an interval of two to four values says next to nothing.
+FEWEST = 5
 _AT_ONCE = 1 << 21  # drawn clips held at a time, 16 MB
 
 
@@ -41,8 +52,8 @@ class Summary:
 class Difference:
     """``system`` minus ``against`` in one metric, clip by clip over the ``n`` that both have.
 
-    ``ci``: 95 % interval of ``mean``, None below two clips. Where it excludes zero the difference is no accident of
-    which clips were chosen.
+    ``ci``: 95 % interval of ``mean``, None below two clips. Where it excludes zero, and there are five clips or more,
+    the difference is no accident of which clips were chosen.
     """
 
     scenario: str
@@ -55,7 +66,7 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        return self.ci is not None and (self.ci[0] > 0.0 or self.ci[1] < 0.0)
+        return self.n >= FEWEST and self.ci is not None and (self.ci[0] > 0.0 or self.ci[1] < 0.0)
 
 
 def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:

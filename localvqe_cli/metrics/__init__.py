@@ -65,12 +65,14 @@ class Group:
     Attributes:
         name: as in ``--metrics``, and the module's name.
         packages: distributions whose versions are part of the result's identity.
+        extra: the extra that brings them.
         optional: left out silently where its package is missing, unless asked for by name.
         needs_target: computed only where the clean speech is known.
     """
 
     name: str
     packages: tuple[str, ...] = ()
+    extra: str = ""
     optional: bool = False
     needs_target: bool = False
 
@@ -100,14 +102,14 @@ class Group:
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
-        Group("aecmos", ("speechmos", "onnxruntime")),
+        Group("aecmos", ("speechmos", "onnxruntime"), "eval"),
         Group("erle"),
         Group("convergence"),
-        Group("dnsmos", ("speechmos", "onnxruntime")),
+        Group("dnsmos", ("speechmos", "onnxruntime"), "eval"),
         Group("level", needs_target=True),
         Group("sisdr", needs_target=True),
-        Group("pesq", ("pesq",), optional=True, needs_target=True),
-        Group("stoi", ("pystoi",), optional=True, needs_target=True),
+        Group("pesq", ("pesq",), "pesq", optional=True, needs_target=True),
+        Group("stoi", ("pystoi",), "pesq", optional=True, needs_target=True),
         Group("delay"),
         Group("clipping"),
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..audio.resample import MODEL_RATE, FloatArray
 from ..evaluation.result import ClipOutcome
-from ..evaluation.statistics import Difference
+from ..evaluation.statistics import FEWEST, Difference
 from ..metrics import Field, field
 from .model import HEADLINE, Report
 from .numbers import MISSING, fixed
@@ -25,7 +25,7 @@ __all__ = ["LISTEN_SECONDS", "chosen_clips", "to_html"]
 
 #: How much of a clip can be heard, so that the page stays small.
 LISTEN_SECONDS = 20
-_PLOTTED = ("aecmos_echo", "aecmos_deg", "blind_erle_db", "erle_db", "dnsmos_ovrl", "si_sdr_improvement_db")
+_PLOTTED = HEADLINE
 
 Signals = Mapping[str, FloatArray]
 
@@ -152,8 +152,8 @@ def _differences(report: Report) -> str:
         body.append(f"<tr><td>{escape(system)} against {escape(against)}</td><td>{n}</td>{cells}</tr>")
     head = "".join(f"<th>{escape(item.label)}</th>" for item in columns)
     return (
-        "<p>Coloured where the 95&nbsp;% bootstrap interval of the paired difference, in small print, leaves out zero. "
-        "With few clips intervals are too narrow, so take n into account.</p>"
+        "<p>Coloured where the 95&nbsp;% bootstrap interval of the paired difference, in small print, leaves out zero "
+        f"and {FEWEST} clips or more are behind it. With fewer than ten clips intervals are still too narrow.</p>"
         f'<div class="wide"><table><thead><tr><th>systems</th><th>n</th>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
@@ -166,7 +166,7 @@ def _difference_cell(row: Difference | None, item: Field) -> str:
     visible = float(text) != 0.0
     kind = "unclear"
     if row.significant and visible:
-        kind = "better" if row.mean * item.better > 0 else "worse"
+        kind = ("better" if row.mean * item.better > 0 else "worse") if item.better else "told"
     small = f"<small>{fixed(row.ci[0], item)} to {fixed(row.ci[1], item)}</small>" if row.ci else ""
     return f'<td class="{kind}">{"+" if row.mean > 0 and visible else ""}{text}{small}</td>'
 

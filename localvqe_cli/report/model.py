@@ -12,13 +12,16 @@ from ..metrics import FIELDS, Field
 
 __all__ = ["HEADLINE", "Report"]
 
-#: What a table of limited width shows.
+#: What the tables of scores and differences show, in the order in which it matters.
 HEADLINE = (
     "aecmos_echo",
     "aecmos_deg",
     "blind_erle_db",
-    "erle_db",
+    "level_db",
+    "dnsmos_sig",
     "dnsmos_ovrl",
+    "erle_db",
+    "convergence_s",
     "si_sdr_improvement_db",
 )
 
@@ -51,6 +54,14 @@ class Report:
         """Of every pair of systems."""
         return differences(self.evaluation)
 
+    def differences_to(self, system: str) -> dict[tuple[str, str], dict[str, Difference]]:
+        """Of the other systems to this one: (scenario, system) -> metric -> difference."""
+        rows: dict[tuple[str, str], dict[str, Difference]] = {}
+        for row in self.differences:
+            if row.against == system:
+                rows.setdefault((row.scenario, row.system), {})[row.metric] = row
+        return rows
+
     @cached_property
     def overall(self) -> dict[str, float | None]:
         """system -> mean AECMOS over scenarios."""
@@ -82,7 +93,7 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """What a reader must know before trusting a number."""
-        notes = []
+        notes = list(self.evaluation.notes)
         for info in self.systems:
             scores = [clip.systems[info.name] for clip in self.evaluation.clips if info.name in clip.systems]
             delays = sorted(found.values["delay_ms"] for found in scores if "delay_ms" in found.values)

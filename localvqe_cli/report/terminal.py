@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..evaluation.statistics import Difference
+from ..evaluation.statistics import FEWEST, Difference
 from ..metrics import Field, field
 from .model import HEADLINE, Report
 from .numbers import fixed, interval
@@ -17,18 +17,23 @@ _HEADINGS = {
     "blind_erle_db": "blind\nERLE",
     "erle_db": "\nERLE",
     "dnsmos_ovrl": "DNSMOS\nOVRL",
+    "convergence_s": "conver-\ngence",
+    "dnsmos_sig": "DNSMOS\nSIG",
+    "level_db": "near\nlevel",
     "si_sdr_improvement_db": "SI-SDR\ngain",
 }
+_COLUMN = 8  # characters of a number with its gap
+_NARROWEST = 6  # columns, even where the window has no room for them
 _PROBLEMS = 20
 #: What the comparison of systems shows; the files have all of it.
-_COMPARED = ("aecmos_echo", "aecmos_deg", "erle_db", "dnsmos_ovrl", "si_sdr_improvement_db")
+_COMPARED = tuple(key for key in HEADLINE if key != "blind_erle_db")
 
 
 def print_report(report: Report, console: Any) -> None:
     """Print tables to a ``rich`` console."""
     from rich.table import Table
 
-    shown = [item for item in report.fields if item.key in HEADLINE] or report.fields[:6]
+    shown = _shown(report, console.width)
     table = Table(box=None, pad_edge=False)
     table.add_column("\nsystem", overflow="fold")
     table.add_column("\nn", justify="right", no_wrap=True)
@@ -46,6 +51,15 @@ def print_report(report: Report, console: Any) -> None:
         console.print(text, markup=False)
     _print_undefined(report, shown, console)
     _print_differences(report, console)
+
+
+def _shown(report: Report, width: int) -> list[Field]:
+    """The columns that the window has room for, by what matters."""
+    names = max((len(info.name) for info in report.systems), default=0)
+    room = max(_NARROWEST, (width - names - 8) // _COLUMN)
+    known = {item.key: item for item in report.fields}
+    chosen = [key for key in HEADLINE if key in known][:room] or list(known)[:room]
+    return [item for item in report.fields if item.key in chosen]
 
 
 def _print_undefined(report: Report, shown: list[Field], console: Any) -> None:
@@ -66,13 +80,17 @@ def _print_differences(report: Report, console: Any) -> None:
     told = [row for row in rows if row.significant and _visible(row)]
     if not rows:
         return
-    console.print(f"\ndifferences to {against} on the same clips, 95 % interval beside zero:", markup=False)
+    console.print(
+        f"\ndifferences to {against} on the same clips, 95 % interval beside zero, {FEWEST} clips or more:",
+        markup=False,
+    )
     for row in told:
         console.print(f"  {_difference(row)}", markup=False)
     unclear = len(rows) - len(told)
     if unclear:
         console.print(
-            f"  {unclear} of {len(rows)} comparisons tell nothing: no visible difference, or the interval holds zero"
+            f"  {unclear} of {len(rows)} comparisons tell nothing: too few clips, no visible difference, or an "
+            "interval that holds zero"
         )
 
 

@@ -64,8 +64,8 @@ def test_json_has_the_documented_form(data: Path, model: Path) -> None:
     assert 0 < document["systems"]["narrow"]["clips"][0]["realtime_factor"] < 10
     gaps = [d for d in document["differences"] if (d["system"], d["against"], d["metric"]) == ("A", "mic", "erle_db")]
     assert [(d["scenario"], d["n"], d["significant"]) for d in gaps][:2] == [
-        ("doubletalk", 2, True),
-        ("farend-singletalk", 2, True),
+        ("doubletalk", 2, False),  # nothing is claimed of two clips
+        ("farend-singletalk", 2, False),
     ]
 
 
@@ -103,7 +103,27 @@ def test_the_table_is_for_people(data: Path) -> None:
     assert "ERLE, mic" not in out
     assert any(line.split()[:2] == ["tenth", "2"] and "20.0" in line for line in lines)
     assert "differences to tenth on the same clips" in out
-    assert "half ERLE (dB) -14.0 [-14.0 .. -14.0], n 2" in out
+    assert "3 of 3 comparisons tell nothing: too few clips" in out
+
+
+def test_the_table_claims_what_five_clips_bear_out(tmp_path: Path) -> None:
+    names = "abcde"
+    manifest = write_set(tmp_path, dict.fromkeys(names, "doubletalk"))
+    folders = [write_outputs(tmp_path, tmp_path / name, gain, names) for name, gain in (("tenth", 0.1), ("half", 0.5))]
+    args = (manifest, "--enhanced", folders[0], "--enhanced", folders[1], "--metrics", "erle,level", "-j", 1)
+    out = run(*args).stdout
+    assert max(map(len, out.splitlines())) <= 80
+    assert "half ERLE (dB) -14.0 [-14.0 .. -14.0], n 5" in out
+    assert "half near-end level (dB) 14.0 [14.0 .. 14.0], n 5" in out.replace("+", "")
+    table = run(*args, "--markdown", "-").stdout
+    means, to_mic, between = (part.splitlines() for part in table.split("\n## ")[:3])
+    assert "| doubletalk | tenth | 5 | 20.0 (20.0 .. 20.0) | 20.0 (20.0 .. 20.0) | -20.0 (-20.0 .. -20.0) |" in means
+    assert to_mic[0] == "Differences to mic on the same clips"
+    assert [line for line in to_mic if line.startswith("| doubletalk")] == [
+        "| doubletalk | tenth | 5 | **+20.0** (20.0 .. 20.0) | **+20.0** (20.0 .. 20.0) | **-20.0** (-20.0 .. -20.0) |",
+        "| doubletalk | half | 5 | **+6.0** (6.0 .. 6.0) | **+6.0** (6.0 .. 6.0) | **-6.0** (-6.0 .. -6.0) |",
+    ]
+    assert "| doubletalk | ERLE (dB) | half - tenth | 5 | -14.0 | -14.0 .. -14.0 |" in between
 
 
 def test_csv_and_markdown(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +133,12 @@ def test_csv_and_markdown(data: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert rows[1]["system"] == "tenth"
     assert float(rows[1]["erle_db"]) == pytest.approx(20.0, abs=1e-3)
     table = run(*args, "--markdown", "-").stdout
-    assert "| doubletalk | tenth | 2 | 20.0 | 20.0 |" in table
+    assert "| doubletalk | tenth | 2 | 20.0 (20.0 .. 20.0) | 20.0 (20.0 .. 20.0) |" in table
+    assert "| nearend-singletalk | tenth | 1 | 20.0 | 20.0 |" in table
+    # Of two clips nothing is claimed, of one there is no interval.
+    assert "| doubletalk | tenth | 2 | +20.0 (20.0 .. 20.0) | +20.0 (20.0 .. 20.0) |" in table
+    assert "| nearend-singletalk | tenth | 1 | +20.0 | +20.0 |" in table
+    assert table.index("## Other scores") < table.index("| doubletalk | tenth | 2 | 0.0 | 0 |")
     monkeypatch.chdir(tmp_path)  # without a name they have one
     run(*args, "--csv", "--markdown", "--html", "--audio", 0)
     assert {path.name for path in tmp_path.iterdir()} == {"eval.csv", "eval.md", "eval.html"}
@@ -184,6 +209,20 @@ def test_a_missing_extra_is_said_once_and_the_rest_goes_on(data: Path, monkeypat
     assert error["metric"] == "aecmos"
     assert "pip install 'localvqe[eval]'" in error["message"]
     assert document["systems"]["tenth"]["scenarios"]["doubletalk"]["erle_db"] == pytest.approx(20.0, abs=1e-3)
+
+
+def test_without_the_extra_there_is_a_table_and_a_line(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "find_spec", lambda package: None)
+    args = (data / "pairs.tsv", "--enhanced", data / "tenth", "-j", 1)
+    out = run(*args).stdout
+    assert out.replace("\n", " ").count("not computed: aecmos, dnsmos; they need pip install 'localvqe[eval]'") == 1
+    assert any(line.split()[:2] == ["tenth", "2"] and "20.0" in line for line in out.splitlines())
+    document = json.loads(run(*args, "--json").stdout)
+    assert document["errors"] == []
+    row = document["systems"]["tenth"]["scenarios"]["doubletalk"]
+    assert row["level_db"] == pytest.approx(-20.0, abs=0.1)
+    assert "aecmos_echo" not in row
+    assert "not computed" not in run(*args, "--metrics", "erle").stdout
 
 
 def test_baseline_decides_the_exit_code(data: Path, tmp_path: Path) -> None:

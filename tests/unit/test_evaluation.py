@@ -198,6 +198,13 @@ def test_paired_differences_see_what_means_cannot() -> None:
     assert both[0][1] > both[1][0]
 
 
+def test_a_few_clips_make_no_difference_significant() -> None:
+    for count in range(1, 8):
+        base, better = [float(i) for i in range(count)], [i + 1.0 for i in range(count)]
+        (found,) = differences(evaluation({"old": list(base), "new": list(better)}))
+        assert found.significant is (count >= 5)
+
+
 def test_the_overall_mean_weighs_scenarios_not_clips_and_leaves_out_long_and_synthetic_ones() -> None:
     clips = []
     for scenario, echo, count in (
