@@ -1,4 +1,4 @@
-"""Distributions as inline SVG: every clip a dot, the mean and its interval a bar."""
+"""Distributions as inline SVG: every clip a dot, the mean a line and its interval a bar, in the system's colour."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _STRIP = 26
 _GAP = 22
 _LABEL = 106
 _DOTS = 120
+_DOT, _ALONE = 2.2, 4.0  # radius of a dot, and of one that is the only one
+_WIDE = 560  # from here on a plot has a row of the page to itself
 _TICKS = 4
 
 
@@ -63,8 +65,9 @@ def distribution_svg(report: Report, item: Field) -> str | None:
             parts += _strip(strip, ci, x + number * _STRIP + _STRIP / 2, y, colour, report.systems[number].name, item)
     body = "".join(parts)
     label = escape(f"{item.label} by scenario and system")
+    kind = "plot wide" if width > _WIDE else "plot"
     return (
-        f'<svg class="plot" role="img" aria-label="{label}" viewBox="0 0 {width} {_HEIGHT}" '
+        f'<svg class="{kind}" role="img" aria-label="{label}" viewBox="0 0 {width} {_HEIGHT}" '
         f'style="min-width: {width * 0.75:.0f}px; max-width: {width * 1.4:.0f}px">{body}</svg>'
     )
 
@@ -75,6 +78,12 @@ def _strip(
     assert callable(y)
     if not values:
         return []
+    mean = sum(values) / len(values)
+    title = f"{escape(name)}: mean {fixed(mean, item)}, n {len(values)}"
+    if len(values) == 1:
+        # One clip has no spread: the dot says all, and a line through it would only hide whose it is.
+        dot = f'<circle cx="{x:.1f}" cy="{y(mean):.1f}" r="{_ALONE}" fill="{colour}"/>'
+        return [f"<g><title>{title}</title>{dot}</g>"]
     # Of many clips as many as can be seen, evenly by rank, the extremes among them.
     count = min(len(values), _DOTS)
     ranks = [round(i * (len(values) - 1) / max(1, count - 1)) for i in range(count)]
@@ -82,14 +91,16 @@ def _strip(
     for place, rank in enumerate(ranks):
         jitter = ((place * 7) % 11 - 5) / 5 * _STRIP * 0.26
         parts.append(
-            f'<circle cx="{x + jitter:.1f}" cy="{y(values[rank]):.1f}" r="2" fill="{colour}" fill-opacity="0.5"/>'
+            f'<circle cx="{x + jitter:.1f}" cy="{y(values[rank]):.1f}" r="{_DOT}" fill="{colour}" fill-opacity="0.45"/>'
         )
-    mean = sum(values) / len(values)
-    title = f"{escape(name)}: mean {fixed(mean, item)}, n {len(values)}"
     if ci is not None:
         title += f", 95 % interval {fixed(ci[0], item)} to {fixed(ci[1], item)}"
-        parts.append(f'<line class="bar" x1="{x:.1f}" x2="{x:.1f}" y1="{y(ci[0]):.1f}" y2="{y(ci[1]):.1f}"/>')
-    parts.append(f'<rect class="mean" x="{x - 8:.1f}" y="{y(mean) - 1.5:.1f}" width="16" height="3"/>')
+        parts.append(
+            f'<line class="bar" stroke="{colour}" x1="{x:.1f}" x2="{x:.1f}" y1="{y(ci[0]):.1f}" y2="{y(ci[1]):.1f}"/>'
+        )
+    parts.append(
+        f'<rect class="mean" fill="{colour}" x="{x - 9:.1f}" y="{y(mean) - 1.25:.1f}" width="18" height="2.5"/>'
+    )
     return [f"<g><title>{title}</title>{''.join(parts)}</g>"]
 
 

@@ -61,6 +61,27 @@ def test_names_are_text(browser: Page) -> None:
     assert "<b>&" in column(browser, 2)
 
 
+def test_marks_tell_whose_they_are(browser: Page) -> None:
+    """Also where there is a single clip, whose dot a line would hide."""
+    strips = browser.run(
+        """[...document.querySelectorAll("svg.plot g")].map(g => [
+            g.querySelector("title").textContent,
+            g.querySelectorAll("circle").length,
+            [...g.querySelectorAll("circle, .mean")].map(m => getComputedStyle(m).fill),
+            [...g.querySelectorAll(".bar")].map(m => getComputedStyle(m).stroke),
+        ])"""
+    )
+    legend = browser.run("[...document.querySelectorAll('.legend i')].map(i => getComputedStyle(i).backgroundColor)")
+    names = browser.run("[...document.querySelectorAll('.legend span')].map(i => i.textContent)")
+    alone = 0
+    for title, dots, fills, strokes in strips:
+        colour = legend[names.index(title.rpartition(": mean")[0])]
+        assert set(fills + strokes) == {colour}
+        assert len(fills) - dots == (dots > 1)
+        alone += dots == 1
+    assert alone == 2 * len(names)  # near-end single talk in both plots
+
+
 def test_rows_sort_by_any_column(browser: Page) -> None:
     assert len(column(browser, 0)) == 3 * len(CLIPS)
     click = "document.querySelectorAll('#rows th button')[{}].click()"
