@@ -1,7 +1,8 @@
 """Figures of a scene and of what became of it. The parts of the microphone are known, so nothing has to be guessed.
 
-What an output holds beyond the talker and the background is echo that was left, or talker that was taken away: the
-residual, ``out - near - noise``. For the filter alone, which is linear, that is exact.
+What the filter's error holds beyond the talker and the background is echo that was left, or talker that was taken
+away: the residual, ``out - near - noise``. That is exact, as subtracting leaves the rest alone. A stage that takes
+noise away as well is judged by what it lets through where only the echo speaks, against the microphone.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ class Figures:
             infinite if never.
         converged_again: the same, counted from a change of the path; the longest.
         resume_db: attenuation of the first second of echo after a long pause, less that of the last three before it.
-        near_db: SI-SDR of the near end with its noise where it speaks alone.
+        near_db: SI-SDR of the near end, for a subtraction with its noise, where it speaks alone.
         double_db: the same in double talk.
-        false_db: energy taken away where there is no echo, over that of the microphone.
+        near_level_db: level of the output where the near end speaks alone, over that of the near end.
+        false_db: energy taken away where there is no echo, over that of the microphone; of a subtraction.
         jumps: changes of the delay.
         late_jumps: those in stretches where the delay must stay, else those after SETTLED seconds of active echo.
         misplaced: share of the hops with active echo, settled, whose direct sound lies before the filter's first tap.
@@ -57,6 +59,7 @@ class Figures:
     resume_db: float | None = None
     near_db: float | None = None
     double_db: float | None = None
+    near_level_db: float | None = None
     false_db: float | None = None
     jumps: int | None = None
     late_jumps: int | None = None
@@ -64,12 +67,26 @@ class Figures:
     per_second: list[float | None] | None = None
 
 
-def measure(scene: Scene, out: Any, offset: NDArray[np.int64] | None = None) -> Figures:
-    """Judge ``out`` (N,), aligned with the scene; ``offset`` (N // 256,) is the filter's delay in frames, if known."""
+def measure(scene: Scene, out: Any, offset: NDArray[np.int64] | None = None, *, subtracted: bool = True) -> Figures:
+    """Judge an output.
+
+    Args:
+        out: (N,), aligned with the scene.
+        offset: the filter's delay in frames, (N // 256,), if known.
+        subtracted: ``out`` is the microphone less an estimate of the echo; else anything may have become of it.
+    """
     out = np.asarray(out, np.float64)
-    wanted = scene.near.astype(np.float64) + scene.noise
-    echo, left = _energy(scene.echo), _energy(out - wanted)
+    echo = _energy(scene.echo)
     active = _active(scene, echo)
+    if subtracted:
+        wanted = scene.near.astype(np.float64) + scene.noise
+        left = _energy(out - wanted)
+    else:
+        wanted = scene.near.astype(np.float64)
+        # Reverberation outlasts a talker.
+        talking = np.convolve(_energy(scene.near) > 1e-9 * HOP, np.ones(32))[: len(echo)] > 0
+        active &= ~talking
+        echo, left = _energy(scene.mic), _energy(out)
     figures = Figures(per_second=_per_second(echo, left, active))
     which = np.flatnonzero(active)
     settled = np.zeros(len(echo), bool)
@@ -92,7 +109,10 @@ def measure(scene: Scene, out: Any, offset: NDArray[np.int64] | None = None) -> 
         figures.resume_db = _resume(scene, which, echo, left)
     figures.near_db = _sdr(out, wanted, scene.near_alone)
     figures.double_db = _sdr(out, wanted, scene.double)
-    if scene.no_echo:
+    if scene.near_alone:
+        rows = _inside(scene.near_alone, len(echo))
+        figures.near_level_db = _db(_energy(out)[rows], _energy(wanted)[rows])
+    if scene.no_echo and subtracted:
         rows = _inside(scene.no_echo, len(echo))
         figures.false_db = _db(_energy(scene.mic - out)[rows], _energy(scene.mic)[rows])
     if offset is not None:

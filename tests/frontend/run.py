@@ -2,6 +2,7 @@ r"""Put the stress scenes through a front-end and print a table of figures.
 
     python -m tests.frontend.run                         # the filter alone, in the compiled engine
     python -m tests.frontend.run --reference             # the filter alone, in PyTorch
+    python -m tests.frontend.run --reference -m ckpt.pt  # the filter of a checkpoint
     python -m tests.frontend.run -m localvqe-kalman-small --stage output
     python -m tests.frontend.run --json new.json --compare old.json
     python -m tests.frontend.run --hour                  # an hour of conversation
@@ -22,11 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS)]
-
-from . import scenes, systems  # noqa: E402
-from .measure import measure  # noqa: E402
+from . import scenes, systems
+from .measure import measure
 
 #: Figure -> (column, decimals, how to join seeds).
 COLUMNS: dict[str, tuple[str, int, Callable[[list[float]], float]]] = {
@@ -38,6 +36,7 @@ COLUMNS: dict[str, tuple[str, int, Callable[[list[float]], float]]] = {
     "resume_db": ("resume", 1, min),
     "near_db": ("near dB", 1, min),
     "double_db": ("dt dB", 1, min),
+    "near_level_db": ("level", 1, min),
     "false_db": ("false dB", 1, max),
     "jumps": ("jumps", 0, max),
     "late_jumps": ("late", 0, max),
@@ -53,7 +52,7 @@ def judge(cases: list[tuple[str, int]], args: argparse.Namespace) -> Results:
         if args.reference:
             made = [scenes.make(name, seed, args.seconds) for name, seed in cases]
             heard: Iterable[tuple[scenes.Scene, systems.Heard]] = zip(
-                made, systems.through_reference(made), strict=True
+                made, systems.through_reference(made, args.model), strict=True
             )
         else:
             model = args.model or stack.enter_context(systems.filter_model())
@@ -61,7 +60,8 @@ def judge(cases: list[tuple[str, int]], args: argparse.Namespace) -> Results:
             heard = ((scene, systems.through_engine(model, scene)) for scene in lazily)
         for (name, seed), (scene, result) in zip(cases, heard, strict=True):
             out = result.out if args.stage == "output" else result.error
-            results[name][str(seed)] = asdict(measure(scene, out, result.offset))
+            figures = measure(scene, out, result.offset, subtracted=args.stage == "filter")
+            results[name][str(seed)] = asdict(figures)
     return results
 
 
@@ -100,8 +100,8 @@ def table(results: Results, before: Results | None = None) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-m", "--model", help="file or registry name; without it, the filter in a model of its own")
-    parser.add_argument("--reference", action="store_true", help="the PyTorch front-end instead of the engine")
+    parser.add_argument("-m", "--model", help="file or registry name; without it, the filter with nothing behind it")
+    parser.add_argument("--reference", action="store_true", help="PyTorch instead of the engine; -m is a checkpoint")
     parser.add_argument("--stage", choices=["filter", "output"], default="filter", help="what to judge")
     parser.add_argument("--only", action="append", metavar="NAME", help="scenes whose name contains this; repeatable")
     parser.add_argument("--seeds", type=int, default=4, metavar="N", help="seeds 0 to N - 1 (4)")
@@ -109,8 +109,6 @@ def main() -> int:
     parser.add_argument("--compare", type=Path, metavar="FILE", help="an earlier --json to show beside")
     parser.add_argument("--hour", action="store_true", help="only one conversation, of 3600 s")
     args = parser.parse_args()
-    if args.reference and (args.model or args.stage == "output"):
-        parser.error("--reference runs the front-end alone")
     if args.stage == "output" and not args.model:
         parser.error("--stage output needs a model")
     args.seconds = 3600.0 if args.hour else None

@@ -165,7 +165,8 @@ def _muted(s: _Studio) -> Scene:
     far, near = s.speech("far", FAR_DB), s.speech("near", NEAR_DB, [(11.0, s.seconds)])
     echo, noise = _switch(signals.level(s.echo(far), ECHO_DB), s.silence(), 10.0), s.noise(-62.0)
     after = [(11.0, s.seconds)]
-    return Scene(_sum(echo, near, noise), far, near, noise, s.hops(), near_alone=after, no_echo=after)
+    quiet = [(3.0, s.seconds)]
+    return Scene(_sum(echo, near, noise), far, near, noise, s.hops(), near_alone=after, no_echo=after, quiet=quiet)
 
 
 def _drift(s: _Studio, ppm: float) -> Scene:

@@ -40,12 +40,13 @@ class Heard:
 
 @contextmanager
 def filter_model(config: FrontendConfig | None = None) -> Iterator[Path]:
-    """The smallest model file with a front-end. Its network is there only because a model must have one."""
-    from make_model import narrow_config, random_gguf
+    """A model file with a front-end and nothing behind it."""
+    from localvqe_cli import export, gguf_file
 
+    model = ModelConfig(frontend=config or FrontendConfig(), network=False)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "filter.gguf"
-        random_gguf(path, narrow_config(3, frontend=config or FrontendConfig()))
+        gguf_file.write(path, model, export.fold(model, {}))
         yield path
 
 
@@ -75,36 +76,61 @@ def _tap(stream: Stream, name: str, size: int) -> Samples:
 
 def _offset(stream: Stream, config: ModelConfig) -> int:
     """The engine tells the delay of filter and network together; the network's part is in a tap, oldest lag first."""
-    frames = stream._lib.localvqe_current_delay(stream._ctx, None)
-    return int(frames - (config.dmax - 1 - int(_tap(stream, "delay", config.dmax).argmax())))
+    frames = int(stream._lib.localvqe_current_delay(stream._ctx, None))
+    return frames - (config.dmax - 1 - int(_tap(stream, "delay", config.dmax).argmax())) if config.network else frames
 
 
 def _floats(values: Samples) -> Any:
     return values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
 
 
-def through_reference(scenes: list[Scene], config: FrontendConfig | None = None) -> list[Heard]:
-    """All scenes at once through the PyTorch front-end alone; shorter ones are followed by silence."""
+def through_reference(scenes: list[Scene], checkpoint: str | None = None) -> list[Heard]:
+    """All scenes through the PyTorch model of ``checkpoint``, or through the default front-end alone.
+
+    Scenes of one length go through at once.
+    """
     import torch
 
-    from localvqe_cli.reference.frontend import KalmanFrontend
+    model = _reference_model(checkpoint)
+    lengths = [len(scene.mic) for scene in scenes]
+    heard: dict[int, Heard] = {}
+    with torch.no_grad():
+        for length in sorted(set(lengths)):
+            rows = [row for row, own in enumerate(lengths) if own == length]
+            for row, result in zip(rows, _batch(model, [scenes[row] for row in rows]), strict=True):
+                heard[row] = result
+    return [heard[row] for row in range(len(scenes))]
+
+
+def _reference_model(checkpoint: str | None) -> Any:
+    from localvqe_cli.checkpoint import read
+    from localvqe_cli.reference import LocalVQE
+
+    if checkpoint is None:
+        return LocalVQE(ModelConfig(frontend=FrontendConfig(), network=False)).eval()
+    content = read(checkpoint)
+    return LocalVQE.from_state(content.config, content.state)
+
+
+def _batch(model: Any, scenes: list[Scene]) -> list[Heard]:
+    import torch
+
     from localvqe_cli.reference.history import History
 
-    hops = [len(scene.mic) // HOP for scene in scenes]
     mic, ref = (
-        torch.from_numpy(
-            np.stack([np.pad(x, (0, max(hops) * HOP - len(x))) for x in signals]).reshape(len(x0), -1, HOP)
-        )
-        for signals, x0 in (([s.mic for s in scenes], scenes), ([s.ref for s in scenes], scenes))
+        torch.from_numpy(np.stack(x).reshape(len(scenes), -1, HOP))
+        for x in ([scene.mic for scene in scenes], [scene.ref for scene in scenes])
     )
-    front, history = KalmanFrontend(config or FrontendConfig()), History()
-    errors: list[Any] = []
-    offsets: list[Any] = []
-    for hop in range(max(hops)):
-        errors.append(front(mic[:, hop : hop + 1], ref[:, hop : hop + 1], history)[0][:, 0].numpy())
-        offsets.append(getattr(history.recall_object(front), "offset", torch.zeros(len(scenes))).numpy().copy())
-    error, offset = np.stack(errors, axis=1), np.stack(offsets, axis=1)
-    return [
-        Heard(error[row, :count].reshape(-1), None, offset[row, :count].astype(np.int64))
-        for row, count in enumerate(hops)
-    ]
+    history, taps = History(), {}
+    out, error, offset = [], [], []
+    for hop in range(mic.shape[1]):
+        out.append(model.run(mic[:, hop : hop + 1], ref[:, hop : hop + 1], history=history, taps=taps).numpy())
+        error.append(taps.get("frontend_error", mic[:, None, hop : hop + 1])[:, 0, 0].numpy())
+        state: Any = history.recall_object(model.frontend) if model.frontend is not None else None
+        offset.append(np.zeros(len(scenes)) if state is None else state.search.offset.numpy().copy())
+    silence = torch.zeros(len(scenes), 1, HOP)
+    out.append(model.run(silence, silence, history=history).numpy())
+    said, left = np.concatenate(out[1:], axis=1), np.concatenate(error, axis=1)
+    delays = np.stack(offset, axis=1).astype(np.int64)
+    known = model.frontend is not None
+    return [Heard(left[row], said[row], delays[row] if known else None) for row in range(len(scenes))]
