@@ -34,8 +34,10 @@ class Figures:
     """One scene's figures; None where the scene has nothing of the kind.
 
     Attributes:
-        echo_db: attenuation, energies pooled, where SETTLED seconds of echo were heard since the start or a change.
+        echo_db: attenuation, energies pooled, where SETTLED seconds of active echo were heard since the start or a
+            change, and the near end is silent.
         worst_db: the lowest attenuation of any second of active echo there.
+        double_echo_db: attenuation where both speak, likewise settled.
         first_db: attenuation of the first second of active echo.
         converged: seconds of active echo until CONVERGED_DB holds in every quarter of a second, for one second;
             infinite if never.
@@ -53,6 +55,7 @@ class Figures:
 
     echo_db: float | None = None
     worst_db: float | None = None
+    double_echo_db: float | None = None
     first_db: float | None = None
     converged: float | None = None
     converged_again: float | None = None
@@ -94,14 +97,14 @@ def measure(scene: Scene, out: Any, offset: NDArray[np.int64] | None = None, *, 
         settled = _settled(scene, active)
         figures.first_db = _db(echo[which[:_SECOND]], left[which[:_SECOND]])
         figures.converged = _convergence(echo[which], left[which])
-        judged = np.flatnonzero(settled)
+        double = _inside(scene.double, len(echo))
+        judged = np.flatnonzero(settled & ~double)
         if len(judged) >= _SECOND:
             figures.echo_db = _db(echo[judged], left[judged])
-            sums = (
-                np.convolve(echo[judged], np.ones(_SECOND), "valid"),
-                np.convolve(left[judged], np.ones(_SECOND), "valid"),
-            )
-            figures.worst_db = float(10 * np.log10(sums[0] / np.maximum(sums[1], 1e-20)).min())
+            come, stayed = (np.convolve(x[judged], np.ones(_SECOND), "valid") for x in (echo, left))
+            figures.worst_db = float(10 * np.log10(come / np.maximum(stayed, 1e-20)).min())
+        if (settled & double).sum() >= _SECOND:
+            figures.double_echo_db = _db(echo[settled & double], left[settled & double])
         again = [which[which >= _hop(t)] for t in scene.changes]
         again = [part for part in again if len(part) > _SECOND]
         if again:

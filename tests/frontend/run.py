@@ -8,7 +8,7 @@ r"""Put the stress scenes through a front-end and print a table of figures.
     python -m tests.frontend.run --hour                  # an hour of conversation
 
 Means over the seeds stand under "echo"; every other column has the seed that came off worst. docs/frontend.md says what
-the figures mean.
+the columns mean.
 """
 
 from __future__ import annotations
@@ -28,19 +28,20 @@ from .measure import measure
 
 #: Figure -> (column, decimals, how to join seeds).
 COLUMNS: dict[str, tuple[str, int, Callable[[list[float]], float]]] = {
-    "echo_db": ("echo dB", 1, lambda x: sum(x) / len(x)),
-    "worst_db": ("worst s", 1, min),
-    "first_db": ("first s", 1, min),
-    "converged": ("conv. s", 1, max),
+    "echo_db": ("echo", 1, lambda x: sum(x) / len(x)),
+    "worst_db": ("worst", 1, min),
+    "double_echo_db": ("dt echo", 1, min),
+    "first_db": ("first", 1, min),
+    "converged": ("conv s", 1, max),
     "converged_again": ("again s", 1, max),
     "resume_db": ("resume", 1, min),
-    "near_db": ("near dB", 1, min),
-    "double_db": ("dt dB", 1, min),
+    "near_db": ("near", 1, min),
+    "double_db": ("dt near", 1, min),
     "near_level_db": ("level", 1, min),
-    "false_db": ("false dB", 1, max),
+    "false_db": ("false", 1, max),
     "jumps": ("jumps", 0, max),
     "late_jumps": ("late", 0, max),
-    "misplaced": ("ahead %", 0, lambda x: 100.0 * max(x)),
+    "misplaced": ("ahead", 0, lambda x: 100.0 * max(x)),
 }
 Results = dict[str, dict[str, dict[str, Any]]]
 
