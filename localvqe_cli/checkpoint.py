@@ -252,6 +252,8 @@ def _determine_config(
     path: Path, raw: Mapping[str, Any], state: Mapping[str, torch.Tensor], dmax: int | None, arch: int | None
 ) -> tuple[ModelConfig, tuple[str, ...]]:
     shapes = _shapes(state)
+    if raw.get("network") is False:
+        return ModelConfig.from_mapping(raw), ()
     if ENCODER_BASIS not in shapes:
         raise CheckpointError(f"holds no LocalVQE model: there is no tensor {ENCODER_BASIS}")
     notes: list[str] = []
@@ -362,7 +364,7 @@ def _plain_tensors(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
                 raise CheckpointError(f"tensor {name} holds NaN or infinite values")
         out[name] = plain.contiguous()
     for name, values in _MASK_CONSTANTS.items():
-        if not torch.allclose(out[name], torch.tensor(values), atol=1e-4):
+        if name in out and not torch.allclose(out[name], torch.tensor(values), atol=1e-4):
             raise CheckpointError(
                 f"tensor {name} is not the cube-root-of-unity basis; the mask cannot be computed with it"
             )

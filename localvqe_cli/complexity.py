@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import math
 
-from .config import FAR_STAGES, MIC_STAGES, FrontendConfig, ModelConfig
+from .config import FAR_STAGES, GAIN_FEATURES, MIC_STAGES, FrontendConfig, ModelConfig
 from .tensors import ALIGN_SMOOTH, DECODER_BASIS, ENCODER_BASIS, gguf_shapes
 
 __all__ = ["macs_by_block", "macs_per_hop"]
 
+_BINS = 257
+_TRANSFORM = round(2.5 * 512 * 9)
+
 
 def macs_by_block(config: ModelConfig) -> dict[str, int]:
     """Block name -> multiply-adds per hop, in the order of computation."""
+    counts = {} if config.frontend is None else {"frontend": _frontend(config.frontend)}
+    if config.residual is not None:
+        # Two analyses and, without a network, their synthesis; thirty products a bin.
+        counts["residual_echo"] = (2 if config.network else 3) * _TRANSFORM + 30 * _BINS
+    return counts | _network(config) if config.network else counts
+
+
+def _network(config: ModelConfig) -> dict[str, int]:
     shapes = gguf_shapes(config)
 
     def weights(prefix: str) -> int:
@@ -26,7 +37,7 @@ def macs_by_block(config: ModelConfig) -> dict[str, int]:
     bins = config.freqs(FAR_STAGES)
     features = config.far_channels[FAR_STAGES]
     smoothing = math.prod(shapes[f"{ALIGN_SMOOTH}.weight"])
-    counts = {} if config.frontend is None else {"frontend": _frontend(config.frontend)}
+    counts = {}
     counts["analysis"] = 2 * math.prod(shapes[ENCODER_BASIS])
     for side, stages in (("mic_enc", range(1, 3)), ("far_enc", range(1, FAR_STAGES + 1))):
         for stage in stages:
@@ -47,13 +58,16 @@ def macs_by_block(config: ModelConfig) -> dict[str, int]:
 
 def _frontend(config: FrontendConfig) -> int:
     """Of the adaptive filter: per bin and partition three for the prediction, four for an echo, and per update two for
-    the power, four for the coefficient and three for its variance; four per lag and searched bin. Transforms of 512
-    samples by 2.5 n log2 n, as many as the method needs.
+    the power, four for the coefficient and three for its variance; four per lag and searched bin; the weights of the
+    learned controller once per bin. Transforms of 512 samples by 2.5 n log2 n, as many as the method needs.
     """
-    coefficients = config.partitions * 257
+    coefficients = config.partitions * _BINS
     filtering = coefficients * (3 + 4 + config.iterations * (9 + 4))
-    transforms = (2 + 1 + 2 * config.iterations + 2) * round(2.5 * 512 * 9)
-    return filtering + 4 * config.lags * 196 + transforms
+    transforms = (2 + 1 + 2 * config.iterations + 2) * _TRANSFORM
+    controlling, hidden = 0, config.gain_hidden
+    if hidden:
+        controlling = _BINS * (3 * hidden * (GAIN_FEATURES + hidden) + 2 * hidden) + 3 * coefficients + 2 * _TRANSFORM
+    return filtering + 4 * config.lags * 196 + transforms + controlling
 
 
 def macs_per_hop(config: ModelConfig) -> int:

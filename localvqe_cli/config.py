@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, dataclass, fields
-from typing import Any
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, TypeAlias, TypeVar
 
 from .errors import ModelError
 
@@ -21,20 +21,30 @@ __all__ = [
     "FRONTEND_PREFIX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
+    "NETWORK_KEY",
     "QUANTIZATION_PREFIX",
+    "RESIDUAL_PREFIX",
     "SHAPE_PREFIX",
     "STANDARD_BASES",
     "VERSION_NAMES",
     "FrontendConfig",
     "ModelConfig",
+    "ResidualConfig",
     "block_name",
 ]
+
+#: (key, type, value) of a GGUF file; the type is u32, f32 or bool.
+KeyField: TypeAlias = tuple[str, str, int | float | bool]
 
 ARCHITECTURE = "localvqe"
 KEY_PREFIX = "localvqe."
 BN_FOLDED_KEY = "localvqe.bn_folded"
 #: A file with any key below this one has an adaptive filter before the network, and then all of them.
 FRONTEND_PREFIX = "localvqe.frontend."
+#: Likewise for the gain stage behind that filter.
+RESIDUAL_PREFIX = "localvqe.residual."
+#: Present and false in a file that holds a front-end without a network.
+NETWORK_KEY = "localvqe.network"
 #: Present, with the value STANDARD_BASES, where a file leaves the codec's bases out.
 BASES_KEY = "localvqe.bases"
 STANDARD_BASES = "standard"
@@ -52,6 +62,8 @@ DEFAULT_DMAX = {1: 32, 2: 32, 3: 64}
 MASK_CHANNELS = 27
 MIC_STAGES = 5
 FAR_STAGES = 2
+#: Numbers per bin that the front-end's controller sees.
+GAIN_FEATURES = 11
 
 # The range of each number a file may state. The upper ends are far above any published model and
 # low enough that a hostile file cannot make the loader reserve more than a few hundred MB.
@@ -61,7 +73,8 @@ MAX_ALIGN_HIDDEN = 512
 DMAX_RANGE = (2, 512)
 KERNEL_RANGE = (1, 8)
 
-_SCALAR_KEYS_BEFORE_C = ("n_fft", "hop_length", "n_freq_bins", "sample_rate", "dmax")
+_CODEC_KEYS = ("n_fft", "hop_length", "n_freq_bins", "sample_rate")
+_SCALAR_KEYS_BEFORE_C = (*_CODEC_KEYS, "dmax")
 _SCALAR_KEYS_AFTER_BN = ("kernel_size_h", "kernel_size_w", "bottleneck_hidden")
 
 
@@ -71,7 +84,12 @@ def block_name(side: str, stage: int) -> str:
 
 
 #: Front-ends that this build knows by ``localvqe.frontend.version``.
-FRONTEND_VERSIONS = {1: "Kalman filter"}
+FRONTEND_VERSIONS = {1: "Kalman filter", 2: "Kalman filter with a learned gain"}
+
+
+def _since(version: int, default: Any) -> Any:
+    """A field that files of earlier front-end versions do not have."""
+    return field(default=default, metadata={"since": version})
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,8 @@ class FrontendConfig:
     """The adaptive linear filter before the network (``reference/frontend.py``). Not in the report.
 
     Attributes:
-        version: 1, the partitioned-block Kalman filter with a delay search.
+        version: 1, the partitioned-block Kalman filter with a delay search; 2, the same with the fields below that say
+            so, and a learned controller of its gain where ``gain_hidden`` is not 0.
         partitions: length of the filter in hops of 256 taps (1..64).
         lags: frames that the delay search covers (2..128).
         iterations: Kalman updates per hop (1..4).
@@ -88,35 +107,39 @@ class FrontendConfig:
         initial_variance: of a coefficient of the first partition before anything was heard, 1e-6..1e3.
         process_floor: squared coefficient size below which its process noise does not fall, 0..1e3.
         decay: by how much both are smaller from each partition to the next, as a room's response is, 0.01..1.
+        noise_weight: factor of the observation noise, 0.01..100; version 2.
+        gain_hidden: states per bin of the recurrent controller (``reference/frontend_gain.py``), 0..64, 0 for none;
+            version 2.
     """
 
-    version: int = 1
+    version: int = 2
     partitions: int = 10
     lags: int = 32
     iterations: int = 2
     transition: float = 0.998
     noise_smoothing: float = 0.9
-    initial_variance: float = 0.5
+    initial_variance: float = 0.05
     process_floor: float = 0.005
     decay: float = 0.6
+    noise_weight: float = _since(2, 0.5)
+    gain_hidden: int = _since(2, 0)
 
     def __post_init__(self) -> None:
         if self.version not in FRONTEND_VERSIONS:
-            raise ModelError(f"unknown front-end version {self.version}; this build knows 1")
-        for name, (low, high) in _FRONTEND_RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:  # false for NaN as well
-                raise ModelError(f"frontend.{name} is {value}, expected {low}..{high}")
+            raise ModelError(f"unknown front-end version {self.version}; this build knows 1 and 2")
+        _check_ranges("frontend", self, _FRONTEND_RANGES)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, for a checkpoint's ``model_config``."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {f.name: getattr(self, f.name) for f in self._fields(self.version)}
 
-    def gguf_fields(self) -> list[tuple[str, str, int | float | bool]]:
+    def gguf_fields(self) -> list[KeyField]:
         """(key, type, value) of every key, in file order."""
-        return [
-            (FRONTEND_PREFIX + f.name, "u32" if _kind(f) is int else "f32", getattr(self, f.name)) for f in fields(self)
-        ]
+        return _gguf_fields(FRONTEND_PREFIX, self, self._fields(self.version))
+
+    @classmethod
+    def _fields(cls, version: int) -> list[Field[Any]]:
+        return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> FrontendConfig:
@@ -125,15 +148,71 @@ class FrontendConfig:
         Raises:
             ModelError: a value of the wrong kind or out of range.
         """
-        try:
-            known: dict[str, Any] = {f.name: _kind(f)(values[f.name]) for f in fields(cls) if f.name in values}
-            return cls(**known)
-        except (TypeError, ValueError, OverflowError) as exc:
-            raise ModelError(f"the front-end has a value of the wrong kind: {exc}") from exc
+        values = {**values}
+        if values.get("version", cls.version) == 1:
+            values |= {"noise_weight": 1.0, "gain_hidden": 0}
+        return _from_values("front-end", cls, values)
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """The gain per bin behind the adaptive filter (``reference/residual_echo.py``). Not in the report.
+
+    Attributes:
+        version: 1.
+        overestimate: how many times the estimated echo's power is taken to be left in the error, 0..1e4.
+        noise_fill: share of the smallest recent power below which no bin is lowered, 0..16.
+    """
+
+    version: int = 1
+    overestimate: float = 5.0
+    noise_fill: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.version != 1:
+            raise ModelError(f"unknown residual echo version {self.version}; this build knows 1")
+        _check_ranges("residual", self, _RESIDUAL_RANGES)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint's ``model_config``."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def gguf_fields(self) -> list[KeyField]:
+        """(key, type, value) of every key, in file order."""
+        return _gguf_fields(RESIDUAL_PREFIX, self, fields(self))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> ResidualConfig:
+        """As :meth:`FrontendConfig.from_values`."""
+        return _from_values("residual echo stage", cls, values)
+
+
+_Part = TypeVar("_Part", FrontendConfig, ResidualConfig)
 
 
 def _kind(field: Field[Any]) -> type[int] | type[float]:
     return int if isinstance(field.default, int) else float
+
+
+def _gguf_fields(prefix: str, part: FrontendConfig | ResidualConfig, known: Sequence[Field[Any]]) -> list[KeyField]:
+    return [(prefix + f.name, "u32" if _kind(f) is int else "f32", getattr(part, f.name)) for f in known]
+
+
+def _from_values(what: str, cls: type[_Part], values: Mapping[str, Any]) -> _Part:
+    try:
+        known: dict[str, Any] = {f.name: _kind(f)(values[f.name]) for f in fields(cls) if f.name in values}
+        return cls(**known)
+    except (TypeError, ValueError, OverflowError) as exc:
+        raise ModelError(f"the {what} has a value of the wrong kind: {exc}") from exc
+
+
+def _check_ranges(
+    prefix: str, part: FrontendConfig | ResidualConfig, ranges: Mapping[str, tuple[float, float]]
+) -> None:
+    for name, (low, high) in ranges.items():
+        value = getattr(part, name)
+        if not low <= value <= high:  # false for NaN as well
+            raise ModelError(f"{prefix}.{name} is {value}, expected {low}..{high}")
 
 
 _FRONTEND_RANGES: dict[str, tuple[float, float]] = {
@@ -145,7 +224,10 @@ _FRONTEND_RANGES: dict[str, tuple[float, float]] = {
     "initial_variance": (1e-6, 1e3),
     "process_floor": (0.0, 1e3),
     "decay": (0.01, 1.0),
+    "noise_weight": (0.01, 100.0),
+    "gain_hidden": (0, 64),
 }
+_RESIDUAL_RANGES: dict[str, tuple[float, float]] = {"overestimate": (0.0, 1e4), "noise_fill": (0.0, 16.0)}
 
 
 @dataclass(frozen=True)
@@ -165,6 +247,8 @@ class ModelConfig:
             512, 256, 256 and 16000 Hz only.
         kernel_size_h, kernel_size_w: convolution kernel in frames and bins.
         frontend: the adaptive filter before the network; None for a network alone.
+        residual: the gain per bin behind that filter; None for none.
+        network: False for a front-end alone; what describes the network then means nothing.
     """
 
     version: int = 2
@@ -181,6 +265,8 @@ class ModelConfig:
     kernel_size_h: int = 4
     kernel_size_w: int = 4
     frontend: FrontendConfig | None = None
+    residual: ResidualConfig | None = None
+    network: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mic_channels", tuple(int(c) for c in self.mic_channels))
@@ -203,6 +289,12 @@ class ModelConfig:
         _check_range("kernel_size_w", self.kernel_size_w, *KERNEL_RANGE)
         if not (math.isfinite(self.power_law_c) and 0.0 < self.power_law_c <= 1.0):
             raise ModelError(f"power_law_c is {self.power_law_c}, expected a number in (0, 1]")
+        if self.frontend is None and not self.network:
+            raise ModelError("a model needs a network, a front-end or both")
+        if self.frontend is None and self.residual is not None:
+            raise ModelError("the residual echo stage works on what a front-end estimates, and there is none")
+        if self.residual is not None and self.network and self.version == 1:
+            raise ModelError("the residual echo stage needs the codec of version 2 or 3 before a network")
 
     # -- geometry -----------------------------------------------------------------------------
 
@@ -245,13 +337,15 @@ class ModelConfig:
         if isinstance(kernel, Sequence) and not isinstance(kernel, str) and len(kernel) == 2:
             values.setdefault("kernel_size_h", kernel[0])
             values.setdefault("kernel_size_w", kernel[1])
-        frontend = values.pop("frontend", None)
-        if frontend is not None:
-            if not isinstance(frontend, Mapping):
-                raise ModelError(f"model_config: frontend is {type(frontend).__name__}, expected a mapping")
-            frontend = FrontendConfig.from_values(frontend)
+        parts: dict[str, Any] = {}
+        for name, kind in (("frontend", FrontendConfig), ("residual", ResidualConfig)):
+            part = values.pop(name, None)
+            if part is not None:
+                if not isinstance(part, Mapping):
+                    raise ModelError(f"model_config: {name} is {type(part).__name__}, expected a mapping")
+                parts[name] = kind.from_values(part)
         try:
-            return cls(frontend=frontend, **{k: _coerce(k, v) for k, v in values.items()})
+            return cls(**parts, **{k: _coerce(k, v) for k, v in values.items()})
         except (TypeError, ValueError, OverflowError) as exc:
             raise ModelError(f"model_config holds a value of the wrong kind: {exc}") from exc
 
@@ -268,13 +362,22 @@ class ModelConfig:
             "n_freqs": self.n_freq_bins,
             "kernel_size": [self.kernel_size_h, self.kernel_size_w],
             **({} if self.frontend is None else {"frontend": self.frontend.to_mapping()}),
+            **({} if self.residual is None else {"residual": self.residual.to_mapping()}),
+            **({} if self.network else {"network": False}),
         }
 
-    def gguf_fields(self) -> list[tuple[str, str, int | float | bool]]:
+    def gguf_fields(self) -> list[KeyField]:
         """(key, type, value) of every contract key, in file order; type is u32, f32 or bool."""
-        rows: list[tuple[str, str, int | float | bool]] = [(f"{KEY_PREFIX}version", "u32", self.version)]
-        rows += [(KEY_PREFIX + name, "u32", getattr(self, name)) for name in _SCALAR_KEYS_BEFORE_C]
-        rows += [
+        rows: list[KeyField] = [(f"{KEY_PREFIX}version", "u32", self.version)]
+        codec = _SCALAR_KEYS_BEFORE_C if self.network else _CODEC_KEYS
+        rows += [(KEY_PREFIX + name, "u32", getattr(self, name)) for name in codec]
+        rows += self._network_fields() if self.network else [(NETWORK_KEY, "bool", False)]
+        for part in (self.frontend, self.residual):
+            rows += [] if part is None else part.gguf_fields()
+        return rows
+
+    def _network_fields(self) -> list[KeyField]:
+        rows: list[KeyField] = [
             (f"{KEY_PREFIX}power_law_c", "f32", self.power_law_c),
             (f"{KEY_PREFIX}align_hidden", "u32", self.align_hidden),
             (BN_FOLDED_KEY, "bool", True),
@@ -284,7 +387,21 @@ class ModelConfig:
             widths = getattr(self, name)
             rows.append((f"{KEY_PREFIX}{name}.count", "u32", len(widths)))
             rows += [(f"{KEY_PREFIX}{name}.{i}", "u32", width) for i, width in enumerate(widths)]
-        return rows if self.frontend is None else rows + self.frontend.gguf_fields()
+        return rows
+
+    @classmethod
+    def resembling(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Some config whose :meth:`gguf_fields` have the keys and types that a file with ``values`` must have."""
+
+        def has(prefix: str) -> bool:
+            return any(key.startswith(prefix) for key in values)
+
+        version = values.get(f"{FRONTEND_PREFIX}version")
+        known = version if version in FRONTEND_VERSIONS else max(FRONTEND_VERSIONS)
+        network = values.get(NETWORK_KEY) is not False
+        frontend = FrontendConfig(version=int(known)) if has(FRONTEND_PREFIX) or not network else None
+        residual = ResidualConfig() if frontend is not None and has(RESIDUAL_PREFIX) else None
+        return cls(frontend=frontend, residual=residual, network=network)
 
     @classmethod
     def from_gguf_fields(cls, values: Mapping[str, int | float | bool]) -> ModelConfig:
@@ -299,20 +416,28 @@ class ModelConfig:
                 raise ModelError(f"{KEY_PREFIX}{name}.count is {count}, expected {expected}")
             return tuple(int(values[f"{KEY_PREFIX}{name}.{i}"]) for i in range(expected))
 
-        scalars = ("version", "align_hidden", *_SCALAR_KEYS_BEFORE_C, *_SCALAR_KEYS_AFTER_BN)
+        network = values.get(NETWORK_KEY) is not False
+        scalars: tuple[str, ...] = ("version", *_CODEC_KEYS)
+        if network:
+            scalars = ("version", "align_hidden", *_SCALAR_KEYS_BEFORE_C, *_SCALAR_KEYS_AFTER_BN)
         kwargs: dict[str, Any] = {name: int(values[KEY_PREFIX + name]) for name in scalars}
+        if network:
+            kwargs |= {
+                "mic_channels": widths("mic_channels", MIC_STAGES + 1),
+                "far_channels": widths("far_channels", FAR_STAGES + 1),
+                "power_law_c": float(values[f"{KEY_PREFIX}power_law_c"]),
+            }
+        frontend, residual = _below(FRONTEND_PREFIX, values), _below(RESIDUAL_PREFIX, values)
         return cls(
-            mic_channels=widths("mic_channels", MIC_STAGES + 1),
-            far_channels=widths("far_channels", FAR_STAGES + 1),
-            power_law_c=float(values[f"{KEY_PREFIX}power_law_c"]),
-            frontend=_gguf_frontend(values),
+            frontend=FrontendConfig.from_values(frontend) if frontend else None,
+            residual=ResidualConfig.from_values(residual) if residual else None,
+            network=network,
             **kwargs,
         )
 
 
-def _gguf_frontend(values: Mapping[str, Any]) -> FrontendConfig | None:
-    found = {k.removeprefix(FRONTEND_PREFIX): v for k, v in values.items() if k.startswith(FRONTEND_PREFIX)}
-    return FrontendConfig.from_values(found) if found else None
+def _below(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
 _ALIASES = {"arch_version": "version", "n_freqs": "n_freq_bins", "hop": "hop_length", "c": "power_law_c"}
@@ -321,6 +446,8 @@ _ALIASES = {"arch_version": "version", "n_freqs": "n_freq_bins", "hop": "hop_len
 def _coerce(name: str, value: Any) -> Any:
     if name in ("mic_channels", "far_channels"):
         return tuple(int(v) for v in value)
+    if name == "network":
+        return bool(value)
     return float(value) if name == "power_law_c" else int(value)
 
 

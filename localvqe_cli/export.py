@@ -69,10 +69,11 @@ def fold(config: ModelConfig, state: Mapping[str, Any]) -> dict[str, NDArray[np.
     problems = shape_problems({name: tuple(a.shape) for name, a in arrays.items()}, state_dict_shapes(config))
     if problems:
         raise CheckpointError(f"state dict: {problems[0]}")
-    if config.version == 1:
-        arrays = _fold_batch_norms(config, arrays)
-    arrays = _fold_align_temperature(arrays)
-    arrays = _convert_poles(arrays)
+    if config.network:
+        if config.version == 1:
+            arrays = _fold_batch_norms(config, arrays)
+        arrays = _fold_align_temperature(arrays)
+        arrays = _convert_poles(arrays)
     folded = {}
     for name in gguf_shapes(config):
         with np.errstate(over="ignore"):
@@ -205,14 +206,14 @@ class ExportSummary:
     Attributes:
         output: the file written.
         config: the model's hyperparameters.
-        temperature: tau of the checkpoint; 1.0 if it had been folded before.
+        temperature: tau of the checkpoint; 1.0 if it had been folded before, None without a network.
         tensors, parameters, nbytes: counts of the file written.
         notes: assumptions the user should know of, a line each.
     """
 
     output: Path
     config: ModelConfig
-    temperature: float
+    temperature: float | None
     tensors: int
     parameters: int
     nbytes: int
@@ -255,7 +256,7 @@ def export(
     except CheckpointError as exc:
         raise CheckpointError(f"{source}: {exc}") from exc
     gguf_file.write(target, loaded.config, tensors, metadata)
-    temperature = float(loaded.state[TEMPERATURE])
+    temperature = float(loaded.state[TEMPERATURE]) if loaded.config.network else None
     notes = loaded.notes
     if temperature == 1.0:
         notes = (*notes, "the temperature is 1.0: folded before, so left alone")

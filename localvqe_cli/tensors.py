@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .config import MASK_CHANNELS, MIC_STAGES, ModelConfig
+from .config import GAIN_FEATURES, MASK_CHANNELS, MIC_STAGES, ModelConfig
 
 __all__ = [
     "ConvBlock",
@@ -26,6 +26,7 @@ Shape = tuple[int, ...]
 
 ENCODER_BASIS = "encoder.conv.weight"
 DECODER_BASIS = "decoder.linear.weight"
+FRONTEND_GAIN = "frontend.gain"
 TEMPERATURE = "align.temperature"
 ALIGN_SMOOTH = "align.conv.1"
 
@@ -159,10 +160,27 @@ def _body(config: ModelConfig, *, folded: bool) -> dict[str, Shape]:
     return shapes
 
 
+def _frontend_gain(config: ModelConfig) -> dict[str, Shape]:
+    """The learned controller of the adaptive filter, a recurrent unit and its output (reference/frontend_gain.py)."""
+    if config.frontend is None or config.frontend.gain_hidden == 0:
+        return {}
+    hidden = config.frontend.gain_hidden
+    return {
+        f"{FRONTEND_GAIN}.weight_ih": (3 * hidden, GAIN_FEATURES),
+        f"{FRONTEND_GAIN}.weight_hh": (3 * hidden, hidden),
+        f"{FRONTEND_GAIN}.bias_ih": (3 * hidden,),
+        f"{FRONTEND_GAIN}.bias_hh": (3 * hidden,),
+        f"{FRONTEND_GAIN}.out.weight": (2, hidden),
+        f"{FRONTEND_GAIN}.out.bias": (2,),
+    }
+
+
 def state_dict_shapes(config: ModelConfig) -> dict[str, Shape]:
     """Name -> PyTorch shape of every entry of a checkpoint's state dict."""
+    if not config.network:
+        return _frontend_gain(config)
     constants: dict[str, Shape] = {"mask.v_real": (3,), "mask.v_imag": (3,)}
-    return _basis(config) | _body(config, folded=False) | constants
+    return _frontend_gain(config) | _basis(config) | _body(config, folded=False) | constants
 
 
 def gguf_shapes(config: ModelConfig) -> dict[str, Shape]:
@@ -170,7 +188,9 @@ def gguf_shapes(config: ModelConfig) -> dict[str, Shape]:
 
     A file stores the same shape reversed (ne0 is the last axis): (O, I, kh, kw) as [kw, kh, I, O].
     """
-    shapes: dict[str, Shape] = {}
+    shapes = _frontend_gain(config)
+    if not config.network:
+        return shapes
     for name, channels in decoder_output_norms(config):
         shapes |= {f"{name}.scale": (channels,), f"{name}.bias": (channels,)}
     hidden = config.bottleneck_hidden
@@ -181,7 +201,7 @@ def gguf_shapes(config: ModelConfig) -> dict[str, Shape]:
 def quantizable_shapes(config: ModelConfig) -> dict[str, Shape]:
     """Name -> PyTorch shape of every tensor that may be quantized, in file order: the weights of convolutions and
     linear layers, without the codec's bases and the attention's smoothing."""
-    kept = {ENCODER_BASIS, DECODER_BASIS, f"{ALIGN_SMOOTH}.weight"}
+    kept = {ENCODER_BASIS, DECODER_BASIS, f"{ALIGN_SMOOTH}.weight", *_frontend_gain(config)}
     return {name: shape for name, shape in gguf_shapes(config).items() if len(shape) > 1 and name not in kept}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,9 @@ BLOCKS = (
     *(f"dec{stage}" for stage in range(MIC_STAGES, 0, -1)),
     "enhanced",
 )
-#: Of the front-end, computed first, in models that have one.
+#: Of the front-end and the stage behind it, computed first, in models that have them.
 FRONTEND_BLOCKS = ("frontend_error", "frontend_echo")
+RESIDUAL_BLOCKS = ("residual_gain",)
 # Hops per pass of the reference; bounds its memory on long recordings.
 _HOPS_AT_ONCE = 64
 
@@ -171,11 +172,18 @@ def _require_same_config(
 ) -> None:
     for field in fields(ModelConfig):
         stated, found = getattr(ours, field.name), getattr(theirs, field.name)
-        same = np.float32(stated) == np.float32(found) if field.name == "power_law_c" else stated == found
+        same = _same(stated, found)
         if not same:
             raise LocalVQEError(
                 f"{gguf_path} was not made from {checkpoint_path}: {field.name} is {found} there and {stated} here"
             )
+
+
+def _same(stated: Any, found: Any) -> bool:
+    """Equal once stored in a file, which keeps numbers in single precision."""
+    if is_dataclass(stated) and type(stated) is type(found):
+        return all(_same(getattr(stated, f.name), getattr(found, f.name)) for f in fields(stated))
+    return bool(np.float32(stated) == np.float32(found)) if isinstance(stated, float) else bool(stated == found)
 
 
 def _reference(loaded: checkpoint.Checkpoint, file: gguf_file.GGUFModel) -> LocalVQE:
@@ -250,7 +258,12 @@ def _compare_blocks(
     model: LocalVQE, stream: Stream, mic: Samples, ref: Samples, tolerance: float, enough_snr: float
 ) -> Iterator[BlockResult]:
     """Run both over the signal and one hop of silence, which brings out the last samples."""
-    blocks = BLOCKS if model.config.frontend is None else (*FRONTEND_BLOCKS, *BLOCKS)
+    config = model.config
+    blocks = (
+        *(FRONTEND_BLOCKS if config.frontend is not None else ()),
+        *(RESIDUAL_BLOCKS if config.residual is not None else ()),
+        *(BLOCKS if config.network else ()),
+    )
     differences = {name: _Difference() for name in (*blocks, OUTPUT)}
     hop = model.config.hop_length
     total = -(-len(mic) // hop) + 1

@@ -32,7 +32,14 @@ from gguf_document import (
     parse,
 )
 
-from localvqe_cli.config import FRONTEND_PREFIX, FrontendConfig, ModelConfig
+from localvqe_cli.config import (
+    FRONTEND_PREFIX,
+    NETWORK_KEY,
+    RESIDUAL_PREFIX,
+    FrontendConfig,
+    ModelConfig,
+    ResidualConfig,
+)
 
 Edit = Callable[[Document], bytes | None]
 
@@ -322,7 +329,7 @@ for _name in (f.name for f in fields(FrontendConfig)):
     _bad(f"front-end without {_name}", f"frontend.{_name}")(_frontend(without=_name))
     _bad(f"front-end with a boolean {_name}", f"frontend.{_name}")(_frontend(**{_name: True}))
 for _name, _wrong in {
-    "version": (0, 2),
+    "version": (0, 3),
     "partitions": (0, 65, 4_000_000_000),
     "lags": (1, 129),
     "iterations": (0, 5),
@@ -331,10 +338,63 @@ for _name, _wrong in {
     "initial_variance": (0.0, 2e3, float("inf")),
     "process_floor": (-1e-3, float("nan")),
     "decay": (0.0, 1.1),
+    "noise_weight": (0.0, 101.0, float("nan")),
+    "gain_hidden": (65,),
 }.items():
     for _value_ in _wrong:
         _bad(f"front-end with {_name} {_value_}", "front")(_frontend(**{_name: _value_}))
+_bad("front-end without its controller", "frontend.gain")(_frontend(gain_hidden=4))
 _good("front-end")(_frontend())
+
+
+# -- the stage behind it, and no network ------------------------------------------------------
+
+
+def _residual(without: str = "", *, alone: bool = False, **changes: object) -> Edit:
+    """A file with front-end and residual echo keys, or with the latter alone."""
+
+    def edit(document: Document) -> None:
+        if not alone:
+            _frontend()(document)
+        kinds = {"u32": U32, "f32": F32}
+        for key, kind, value in ResidualConfig().gguf_fields():
+            name = key.removeprefix(RESIDUAL_PREFIX)
+            if name != without:
+                document.keys.append(Key(key, kinds[kind], changes.get(name, value)))
+
+    return edit
+
+
+for _name in (f.name for f in fields(ResidualConfig)):
+    _bad(f"residual echo without {_name}", f"residual.{_name}")(_residual(without=_name))
+for _name, _wrong in {
+    "version": (0, 2),
+    "overestimate": (-1.0, 2e4, float("nan")),
+    "noise_fill": (-0.1, 17.0, float("inf")),
+}.items():
+    for _value_ in _wrong:
+        _bad(f"residual echo with {_name} {_value_}", "residual")(_residual(**{_name: _value_}))
+_bad("residual echo without front-end", "front-end")(_residual(alone=True))
+
+
+def _network(value: object, kind: int = BOOL, *, frontend: bool = True, tensors: bool = False) -> Edit:
+    """A file that says whether it has a network; without its tensors unless asked."""
+
+    def edit(document: Document) -> None:
+        if frontend:
+            _frontend()(document)
+        document.keys.append(Key(NETWORK_KEY, kind, value))
+        if not tensors:
+            document.tensors.clear()
+
+    return edit
+
+
+_bad("no network nor front-end", "front-end")(_network(0, frontend=False))
+_bad("no network, but its tensors", "tensor")(_network(0, tensors=True))
+_bad("network as a number", "network")(_network(0, U32, tensors=True))
+_bad("network without tensors", "tensor")(_network(1))
+_good("network that is said to be there")(_network(1, frontend=False, tensors=True))
 
 
 # -- keys that contradict the tensors ---------------------------------------------------------

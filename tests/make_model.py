@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from localvqe_cli import export, gguf_file
 from localvqe_cli.codec import standard_bases
 from localvqe_cli.config import ModelConfig
-from localvqe_cli.tensors import TEMPERATURE, state_dict_shapes
+from localvqe_cli.tensors import FRONTEND_GAIN, TEMPERATURE, state_dict_shapes
 
 Array = NDArray[Any]
 
@@ -54,7 +54,8 @@ def random_state(config: ModelConfig, seed: int = 0) -> dict[str, Array]:
     for name, shape in state_dict_shapes(config).items():
         value = bases[name] if name in bases else _draw(rng, name, shape)
         state[name] = value if name.endswith("num_batches_tracked") else np.asarray(value, np.float32).reshape(shape)
-    state["dec1.deconv.conv.bias"][list(_IDENTITY)] += np.float32(1.0)
+    if config.network:
+        state["dec1.deconv.conv.bias"][list(_IDENTITY)] += np.float32(1.0)
     return state
 
 
@@ -91,6 +92,8 @@ def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Array], confi
 
 def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
     leaf = name.rsplit(".", 1)[-1]
+    if name.startswith(f"{FRONTEND_GAIN}."):
+        return rng.normal(0.0, 0.3, shape)
     owner = name.split(".")[-2]
     if name == TEMPERATURE:
         return np.asarray(TAU)

@@ -92,7 +92,7 @@ class GGUFModel:
     def parameters(self) -> int:
         """Number of the model's parameters, the frozen codec included even where the file leaves it out."""
         stored = sum(info.parameters for info in self.tensors.values())
-        if BASES_KEY not in self.metadata or self.stated_config is None:
+        if BASES_KEY not in self.metadata or self.stated_config is None or not self.stated_config.network:
             return stored
         return stored + 2 * self.stated_config.n_fft**2
 

@@ -11,10 +11,9 @@ from ..config import (
     ARCHITECTURE,
     BASES_KEY,
     BN_FOLDED_KEY,
-    FRONTEND_PREFIX,
+    NETWORK_KEY,
     SHAPE_PREFIX,
     STANDARD_BASES,
-    FrontendConfig,
     ModelConfig,
 )
 from ..errors import GGUFError, ModelError
@@ -92,14 +91,13 @@ def _architecture_problems(model: GGUFModel) -> list[str]:
 
 def _key_problems(model: GGUFModel) -> list[str]:
     """Missing keys in one line, then wrong types and an unfolded BatchNorm, a line each."""
-    # The keys and their types do not depend on the values, so any config can list them.
-    has_frontend = any(key.startswith(FRONTEND_PREFIX) for key in model.metadata)
-    example = ModelConfig(frontend=FrontendConfig() if has_frontend else None)
-    expected = {key: kind for key, kind, _ in example.gguf_fields()}
+    expected = {key: kind for key, kind, _ in ModelConfig.resembling(model.metadata).gguf_fields()}
     problems = []
     missing = [key for key in expected if key not in model.metadata]
     if missing:
         problems.append(f"missing key{'s' if len(missing) > 1 else ''} {names(missing)}")
+    if NETWORK_KEY in model.metadata:
+        expected[NETWORK_KEY] = "bool"
     for key, kind in expected.items():
         found = model.metadata_types.get(key, kind)
         if found != kind:

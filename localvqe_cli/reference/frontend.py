@@ -1,13 +1,12 @@
-"""An adaptive linear filter before the network: partitioned-block frequency-domain Kalman filter with a delay search.
+"""An adaptive linear filter before the network: a Kalman filter with a delay search.
 
-The echo path is modelled as ``partitions`` blocks of 256 taps whose coefficients, one set per frequency bin, are the
-state of a random walk; a diagonal Kalman filter follows it (Enzner and Vary, 2006; Kuech, Mabande and Enzner, 2014).
-Its observation noise is the smoothed spectrum of its own error, so near-end speech slows the adaptation by itself. The
-delay of the echo is the lag at which whitened microphone and reference agree best over about a second; only spectra are
+The filter itself is in ``kalman``, its learned gain in ``frontend_gain``. The delay of the echo is the lag at which
+whitened microphone and reference agree best over about a second in which the reference was active; only spectra are
 delayed, by whole frames, so a change of delay costs nothing.
 
-The filter is no part of the report: files without ``localvqe.frontend.*`` keys do not have it. It has no weights and
-passes no gradient. The network gets the filter's error as its microphone and the estimated echo as its far end.
+The filter is no part of the report: files without ``localvqe.frontend.*`` keys do not have it. Inference passes no
+gradient; training runs ``kalman`` by itself. The network gets the filter's error as its microphone and the estimated
+echo as its far end.
 """
 
 from __future__ import annotations
@@ -18,56 +17,109 @@ import torch
 from torch import Tensor, nn
 
 from ..config import FrontendConfig
+from .frontend_gain import GainController
 from .history import History
+from .kalman import HOP, Complex, FilterState, initial_filter, kalman_step, moved
 from .precision import at_least_float32, full_precision
 
-__all__ = ["KalmanFrontend"]
+__all__ = ["DelaySearch", "KalmanFrontend"]
 
-HOP = 256
 #: Bins that take part in the delay search: 125 to 6250 Hz.
 SEARCH_LOW, SEARCH_HIGH = 4, 200
 #: Memory of the spectra that whiten, and of the agreement per lag, per frame.
 WHITENING_MEMORY = 0.98
 SEARCH_MEMORY = 0.9835
 WHITENING_FLOOR = 1e-8
+#: A frame tells something about the delay if the reference's mean square in it is above this share of the loudest
+#: lately, which is forgotten by PEAK_MEMORY a frame, and above an absolute floor (-60 dBFS). In others nothing is
+#: learned and nothing moves: silence agrees with everything.
+ACTIVE_SHARE, ACTIVE_FLOOR, PEAK_MEMORY = 1e-4, 1e-6, 0.9995
 #: The best lag is believed where it beats the median lag, and the lags in use, by these factors of power, for as many
-#: frames in a row.
+#: active frames in a row, after so many active frames in all.
 PROMINENCE = 3.0
 DOMINANCE = 1.2
 PATIENCE = 4
+HEARD_ENOUGH = 15
 #: The filter starts this many frames before the best lag, which may then wander over as many frames as IN_PLACE.
 MARGIN = 1
 IN_PLACE = 3
-#: Uncertainty that a coefficient has at least after a change of delay, as a share of the initial one.
-RENEWED = 0.3
-NOISE_FLOOR = 1e-10
-#: No update explains more of a hop than 1 / (1 + RESTRAINT): an unsure filter could otherwise fit a hop, near end and
-#: all, down to rounding errors.
-RESTRAINT = 0.3
-#: Largest real and imaginary part of a coefficient: 60 dB.
-GAIN_LIMIT = 1e3
-#: An error with this many times the microphone's energy says that the filter is wrong: it starts anew.
-DIVERGED = 4.0
+
+
+class DelaySearch:
+    """By how many frames each of B streams should delay its reference. No gradient passes."""
+
+    def __init__(self, lags: int, like: Tensor) -> None:
+        batch, searched = like.shape[0], SEARCH_HIGH - SEARCH_LOW
+
+        def complex_zeros(*shape: int) -> Tensor:
+            return torch.complex(like.new_zeros(batch, *shape), like.new_zeros(batch, *shape))
+
+        self.offset = torch.zeros(batch, dtype=torch.int64, device=like.device)  # frames
+        self._white = complex_zeros(lags, searched)  # newest first
+        self._mic_power = like.new_zeros(batch, searched)
+        self._ref_power = like.new_zeros(batch, searched)
+        self._agreement = complex_zeros(lags, searched)
+        self._peak = like.new_zeros(batch)
+        self._candidate = self.offset
+        self._patience = self.offset
+        self._heard = self.offset  # active frames
+
+    @torch.no_grad()
+    def step(self, near: Tensor, far: Tensor, ref: Tensor) -> Tensor:
+        """Listen to one frame.
+
+        Args:
+            near, far: spectra of microphone and reference, two hops each, (B, 257) complex.
+            ref: the reference's hop, (B, 256).
+
+        Returns:
+            By how many frames the offset grew, (B,).
+        """
+        near, far = _hann(near), _hann(far)
+        level = ref.square().mean(dim=-1)
+        self._peak = torch.maximum(level, PEAK_MEMORY * self._peak)
+        active = (level > ACTIVE_SHARE * self._peak) & (level > ACTIVE_FLOOR)
+        memory = torch.where(self._heard > 0, WHITENING_MEMORY, 0.0).to(level.dtype)[:, None]
+        self._heard = self._heard + active
+
+        def learned(now: Tensor, then: Tensor) -> Tensor:
+            return torch.where(active.reshape(-1, *[1] * (now.ndim - 1)), now, then)
+
+        self._ref_power = learned(memory * self._ref_power + (1.0 - memory) * _power(far), self._ref_power)
+        self._mic_power = learned(memory * self._mic_power + (1.0 - memory) * _power(near), self._mic_power)
+        white = _whitened(far, self._ref_power)
+        self._white = torch.cat([white[:, None], self._white[:, :-1]], dim=1)
+        flat = _whitened(near, self._mic_power)
+        agreement = SEARCH_MEMORY * self._agreement + self._white.conj() * flat[:, None]
+        self._agreement = learned(agreement, self._agreement)
+        score = _power(self._agreement).mean(dim=-1)
+
+        best = score.argmax(dim=-1)
+        peak = score.gather(1, best[:, None])[:, 0]
+        since = torch.arange(score.shape[1], device=score.device) - self.offset[:, None]
+        in_use = torch.where((since >= 0) & (since < IN_PLACE), score, 0.0).amax(dim=-1)
+        away = (best < self.offset) | (best >= self.offset + IN_PLACE)
+        believed = away & (peak > PROMINENCE * score.median(dim=-1).values) & (peak > DOMINANCE * in_use)
+        patience = torch.where(believed, torch.where(best == self._candidate, self._patience, 0) + 1, 0)
+        self._patience = learned(patience, self._patience)
+        self._candidate = learned(best, self._candidate)
+        move = (self._patience >= PATIENCE) & (self._heard >= HEARD_ENOUGH)
+        self._patience = torch.where(move, 0, self._patience)
+        by = torch.where(move, (best - MARGIN).clamp(min=0) - self.offset, 0)
+        self.offset = self.offset + by
+        return by
 
 
 @dataclass
 class _State:
-    """Everything between two frames; B streams, P partitions, L lags, F = 257 bins, S = 196 of them searched."""
+    """Everything between two frames; B streams, P partitions, L lags, F = 257 bins."""
 
     mic: Tensor  # (B, 256), the previous hop
     ref: Tensor  # (B, 256)
     spectra: Tensor  # (B, L + P, F) complex, newest first
-    weights: Tensor  # (B, P, F) complex
-    variance: Tensor  # (B, P, F)
-    noise: Tensor  # (B, F)
-    white: Tensor  # (B, L, S) complex, newest first
-    mic_power: Tensor  # (B, S)
-    ref_power: Tensor  # (B, S)
-    agreement: Tensor  # (B, L, S) complex
-    offset: Tensor  # (B,) frames
-    candidate: Tensor  # (B,)
-    patience: Tensor  # (B,)
-    frames: int
+    search: DelaySearch
+    filter: FilterState
+    frames: int = 0
 
 
 class KalmanFrontend(nn.Module):
@@ -76,6 +128,7 @@ class KalmanFrontend(nn.Module):
     def __init__(self, config: FrontendConfig) -> None:
         super().__init__()
         self.config = config
+        self.gain = GainController(config.gain_hidden) if config.gain_hidden else None
 
     @torch.no_grad()
     def forward(self, mic: Tensor, ref: Tensor, history: History | None = None) -> tuple[Tensor, Tensor]:
@@ -94,143 +147,45 @@ class KalmanFrontend(nn.Module):
                 history.store_object(self, state)
             return torch.stack(errors, dim=1), torch.stack(echoes, dim=1)
 
-    def _shape(self, like: Tensor) -> Tensor:
-        """How large a partition's coefficients are expected to be, in power, against the first's: (P, 1)."""
-        count = self.config.partitions
-        return like.new_tensor([self.config.decay**part for part in range(count)])[:, None]
-
     def _initial(self, like: Tensor) -> _State:
         config, batch = self.config, like.shape[0]
-        parts, lags, bins, searched = config.partitions, config.lags, HOP + 1, SEARCH_HIGH - SEARCH_LOW
-
-        def zeros(*shape: int) -> Tensor:
-            return like.new_zeros(batch, *shape)
-
-        def complex_zeros(*shape: int) -> Tensor:
-            return torch.complex(zeros(*shape), zeros(*shape))
-
-        whole = torch.zeros(batch, dtype=torch.int64, device=like.device)
+        hop, spectra = like.new_zeros(batch, HOP), like.new_zeros(batch, config.lags + config.partitions, HOP + 1)
         return _State(
-            mic=zeros(HOP),
-            ref=zeros(HOP),
-            spectra=complex_zeros(lags + parts, bins),
-            weights=complex_zeros(parts, bins),
-            variance=zeros(parts, bins) + config.initial_variance * self._shape(like),
-            noise=zeros(bins),
-            white=complex_zeros(lags, searched),
-            mic_power=zeros(searched),
-            ref_power=zeros(searched),
-            agreement=complex_zeros(lags, searched),
-            offset=whole,
-            candidate=whole,
-            patience=whole,
-            frames=0,
+            mic=hop,
+            ref=hop,
+            spectra=torch.complex(spectra, spectra),
+            search=DelaySearch(config.lags, like),
+            filter=initial_filter(config, self.gain, like),
         )
 
     def _step(self, s: _State, mic: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
+        config = self.config
         far = torch.fft.rfft(torch.cat([s.ref, ref], dim=-1))
         near = torch.fft.rfft(torch.cat([s.mic, mic], dim=-1))
         s.mic, s.ref = mic, ref
         s.spectra = torch.cat([far[:, None], s.spectra[:, :-1]], dim=1)
-        self._search(s, _hann(near), _hann(far))
-        out = self._filter(s, mic)
+        by = s.search.step(near, far, ref)
+        if bool(by.any()):
+            s.filter = moved(config, s.filter, by)
+        index = s.search.offset[:, None] + torch.arange(config.partitions, device=mic.device)
+        used = s.spectra.gather(1, index[..., None].expand(-1, -1, s.spectra.shape[-1]))
+        constrained = mic.new_zeros(config.partitions, 1)
+        constrained[s.frames % config.partitions] = 1.0
+        first = torch.tensor(s.frames == 0, device=mic.device)
+        s.filter, heard = kalman_step(
+            config, self.gain, s.filter, Complex(used.real, used.imag), mic, first, constrained
+        )
         s.frames += 1
-        return out
-
-    # -- delay --------------------------------------------------------------------------------
-
-    def _search(self, s: _State, near: Tensor, far: Tensor) -> None:
-        far_power, near_power = _power(far), _power(near)
-        if s.frames:
-            s.ref_power = WHITENING_MEMORY * s.ref_power + (1.0 - WHITENING_MEMORY) * far_power
-            s.mic_power = WHITENING_MEMORY * s.mic_power + (1.0 - WHITENING_MEMORY) * near_power
-        else:
-            s.ref_power, s.mic_power = far_power, near_power
-        white = far / torch.sqrt(s.ref_power + WHITENING_FLOOR)
-        s.white = torch.cat([white[:, None], s.white[:, :-1]], dim=1)
-        flat = near / torch.sqrt(s.mic_power + WHITENING_FLOOR)
-        s.agreement = SEARCH_MEMORY * s.agreement + s.white.conj() * flat[:, None]
-        score = _power(s.agreement).mean(dim=-1)
-
-        best = score.argmax(dim=-1)
-        peak = score.gather(1, best[:, None])[:, 0]
-        lags = torch.arange(score.shape[1], device=score.device)
-        since = lags - s.offset[:, None]
-        in_use = torch.where((since >= 0) & (since < IN_PLACE), score, 0.0).amax(dim=-1)
-        away = (best < s.offset) | (best >= s.offset + IN_PLACE)
-        believed = away & (peak > PROMINENCE * score.median(dim=-1).values) & (peak > DOMINANCE * in_use)
-        s.patience = torch.where(believed, torch.where(best == s.candidate, s.patience, 0) + 1, 0)
-        s.candidate = best
-        move = s.patience >= PATIENCE
-        if bool(move.any()):
-            self._move(s, move, (best - MARGIN).clamp(min=0))
-
-    def _move(self, s: _State, move: Tensor, offset: Tensor) -> None:
-        """Give the streams in ``move`` (B,) another offset; coefficients stay with the lag they belong to."""
-        config = self.config
-        offset = torch.where(move, offset, s.offset)
-        index = torch.arange(config.partitions, device=offset.device) + (offset - s.offset)[:, None]
-        known = ((index >= 0) & (index < config.partitions))[..., None]
-        index = index.clamp(0, config.partitions - 1)[..., None].expand_as(s.variance)
-        weights = torch.where(known, s.weights.gather(1, index), 0.0)
-        initial = config.initial_variance * self._shape(s.variance)
-        kept = torch.maximum(s.variance.gather(1, index), RENEWED * initial)
-        variance = torch.where(known, kept, initial)
-        chosen = move[:, None, None]
-        s.weights = torch.where(chosen, weights, s.weights)
-        s.variance = torch.where(chosen, variance, s.variance)
-        s.patience = torch.where(move, 0, s.patience)
-        s.offset = offset
-
-    # -- filter -------------------------------------------------------------------------------
-
-    def _filter(self, s: _State, mic: Tensor) -> tuple[Tensor, Tensor]:
-        config = self.config
-        index = s.offset[:, None] + torch.arange(config.partitions, device=mic.device)
-        far = s.spectra.gather(1, index[..., None].expand(-1, -1, s.spectra.shape[-1]))
-        far_power = _power(far)
-        keep, shape = config.transition**2, self._shape(mic)
-        s.variance = keep * s.variance + (1.0 - keep) * (_power(s.weights) + config.process_floor * shape)
-        echo = _last_half((far * s.weights).sum(dim=1))
-        error = mic - echo
-        before = s.noise
-        for round_ in range(config.iterations):
-            spectrum = torch.fft.rfft(torch.cat([torch.zeros_like(error), error], dim=-1))
-            power = _power(spectrum)
-            share = config.noise_smoothing
-            s.noise = share * before + (1.0 - share) * power if s.frames else power
-            explained = (1.0 + RESTRAINT) * (far_power * s.variance).sum(dim=1)
-            step = s.variance / (explained + 2.0 * s.noise + NOISE_FLOOR)[:, None]
-            weights = torch.view_as_real(s.weights + step * far.conj() * spectrum[:, None])
-            s.weights = torch.view_as_complex(weights.clamp(-GAIN_LIMIT, GAIN_LIMIT))
-            s.variance = s.variance * (1.0 - 0.5 * step * far_power)
-            if round_ == config.iterations - 1:
-                self._constrain(s)
-            # What the updated filter makes of the same hop: the error is smaller, and nothing has to wait.
-            echo = _last_half((far * s.weights).sum(dim=1))
-            error = mic - echo
-        bad = error.square().sum(dim=-1) > DIVERGED * mic.square().sum(dim=-1)
-        if bool(bad.any()):
-            chosen = bad[:, None, None]
-            s.weights = torch.where(chosen, 0.0, s.weights)
-            s.variance = torch.where(chosen, config.initial_variance * shape, s.variance)
-            error, echo = torch.where(bad[:, None], mic, error), torch.where(bad[:, None], 0.0, echo)
-        return error, echo
-
-    def _constrain(self, s: _State) -> None:
-        """Cut one partition, in turn, to its 256 taps.
-
-        The updates leave something in the other half of each. To cut all of them every hop would cost most of the
-        time, and the filter then converges more slowly.
-        """
-        part = s.frames % self.config.partitions
-        taps = torch.fft.irfft(s.weights[:, part])
-        taps[:, HOP:] = 0.0
-        s.weights[:, part] = torch.fft.rfft(taps)
+        return heard.error, heard.echo
 
 
 def _power(z: Tensor) -> Tensor:
     return z.real.square() + z.imag.square()
+
+
+def _whitened(spectrum: Tensor, power: Tensor) -> Tensor:
+    """At most of magnitude one: an onset, for which the smoothed power is too small, must not outweigh a second."""
+    return spectrum / torch.sqrt(torch.maximum(power, _power(spectrum)) + WHITENING_FLOOR)
 
 
 def _hann(spectrum: Tensor) -> Tensor:
@@ -238,8 +193,3 @@ def _hann(spectrum: Tensor) -> Tensor:
     low, high = SEARCH_LOW, SEARCH_HIGH
     beside = spectrum[..., low - 1 : high - 1] + spectrum[..., low + 1 : high + 1]
     return 0.5 * spectrum[..., low:high] - 0.25 * beside
-
-
-def _last_half(spectrum: Tensor) -> Tensor:
-    samples: Tensor = torch.fft.irfft(spectrum)
-    return samples[..., HOP:]

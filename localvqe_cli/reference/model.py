@@ -3,7 +3,8 @@
     mic ─ encoder ─ power law ─ mic_enc1 ─ mic_enc2 ──────┬─ mic_enc3..5 ─ bottleneck ─ dec5..dec1 ─ mask ─ decoder
     ref ─ encoder ─ power law ─ far_enc1 ─ far_enc2 ─ align                             (skips from mic_enc5..1)
 
-Where the configuration has a front-end, mic and ref first pass an adaptive filter; see ``frontend``.
+Where the configuration has a front-end, mic and ref first pass an adaptive filter; see ``frontend``. Where it has a
+residual echo stage, a gain per bin follows; see ``residual_echo``. A configuration without a network ends there.
 
 Module names are the checkpoint's state-dict names (``localvqe_cli.tensors``). Each block lives in a file of its own,
 named as in the native engine.
@@ -28,8 +29,9 @@ from .decoder_block import DecoderBlock
 from .features import power_law
 from .filterbank import Analysis, Synthesis, split_hops
 from .frontend import KalmanFrontend
-from .history import History
+from .history import History, causal_pad
 from .mask import IDENTITY_TAP, ConvolvingMask
+from .residual_echo import ResidualEcho
 
 __all__ = ["LocalVQE", "Taps"]
 
@@ -53,6 +55,9 @@ class LocalVQE(nn.Module):
         self.config = config
         version, kernel = config.version, (config.kernel_size_h, config.kernel_size_w)
         self.frontend = None if config.frontend is None else KalmanFrontend(config.frontend)
+        self.residual_echo = None if config.residual is None else ResidualEcho(config.residual)
+        if not config.network:
+            return
         self.encoder = Analysis(config)
         self.decoder = Synthesis(config)
         for block in tensors.blocks(config):
@@ -107,7 +112,8 @@ class LocalVQE(nn.Module):
             taps: if given, filled with every block's output over all T = ceil(N / 256) + 1 frames: ``mic_spectrum``,
                 ``ref_spectrum``, ``enhanced`` (B, 256, T, 2); ``mic_enc1``..``5``, ``far_enc1``, ``far_enc2``,
                 ``align``, ``bottleneck``, ``dec5``..``dec1`` (B, C, T, F); ``delay`` (B, T, d_max), oldest lag first;
-                with a front-end ``frontend_error`` and ``frontend_echo`` (B, 1, T, 256), samples.
+                with a front-end ``frontend_error`` and ``frontend_echo`` (B, 1, T, 256), samples; with a residual
+                echo stage ``residual_gain`` (B, 1, T, 257).
 
         Returns:
             (B, N), aligned with ``mic``.
@@ -131,8 +137,18 @@ class LocalVQE(nn.Module):
         if self.frontend is not None:
             mic, ref = self.frontend(mic, ref, history)
             taps["frontend_error"], taps["frontend_echo"] = mic[:, None], ref[:, None]
+        gain = None
+        if self.residual_echo is not None:
+            gain = self.residual_echo(mic, ref, history)
+            taps["residual_gain"] = gain[:, None]
+        if not self.config.network:
+            return self._without_network(mic, gain, history)
+
         c = self.config.power_law_c
-        spectrum = taps["mic_spectrum"] = self.encoder(mic, history, "mic")
+        spectrum = self.encoder(mic, history, "mic")
+        if gain is not None:
+            spectrum = spectrum * gain[..., 1:].transpose(1, 2)[..., None]  # the codec has no DC bin
+        taps["mic_spectrum"] = spectrum
         far_spectrum = taps["ref_spectrum"] = self.encoder(ref, history, "ref")
 
         far = power_law(far_spectrum, c)
@@ -158,3 +174,9 @@ class LocalVQE(nn.Module):
         enhanced = taps["enhanced"] = self.mask(x, spectrum, history)
         out: Tensor = self.decoder(enhanced, history)
         return out
+
+    def _without_network(self, error: Tensor, gain: Tensor | None, history: History | None) -> Tensor:
+        """The filter's error, with the gain if there is one, one hop late as behind a network."""
+        if self.residual_echo is None or gain is None:
+            return causal_pad(error, 1, history, self, "error")[:, :-1].flatten(1)
+        return self.residual_echo.samples(gain * self.residual_echo.spectrum(error, history, "again"), history)

@@ -366,6 +366,12 @@ int localvqe_current_delay(uintptr_t ctx, float * confidence) {
     }
     Context & c = *handle<Context>(ctx);
     const Tap * tap = c.find_tap("delay");
+    if (tap == nullptr) { // no network, whose attention it would be
+        if (confidence != nullptr) {
+            *confidence = 1.0f;
+        }
+        return c.stream().frontend_offset();
+    }
     int peak = 0;
     const int status = guarded(c, [&] {
         std::vector<float> delay(size_t(tap->dim0));

@@ -19,6 +19,8 @@ constexpr int kMaxKernel = 8;
 
 constexpr int kMaxPartitions = 64;
 constexpr int kMaxLags = 128;
+constexpr int kMaxGainHidden = 64;
+constexpr int kGainFeatures = 11; // numbers per bin that the controller sees
 
 // The adaptive filter before the network; blocks/frontend.h.
 struct FrontendConfig {
@@ -30,6 +32,14 @@ struct FrontendConfig {
     float initial_variance = 0.0f;
     float process_floor = 0.0f;
     float decay = 1.0f;
+    float noise_weight = 1.0f;
+    int gain_hidden = 0; // states per bin of the learned controller; 0 for none
+};
+
+// The gain per bin behind that filter; blocks/residual_echo.h.
+struct ResidualConfig {
+    float overestimate = 0.0f;
+    float noise_fill = 0.0f;
 };
 
 struct ModelConfig {
@@ -42,8 +52,11 @@ struct ModelConfig {
     int kernel_h = 0;
     int kernel_w = 0;
     float power_law_c = 0.0f;
+    bool has_network = true; // otherwise what describes the network means nothing
     bool has_frontend = false;
     FrontendConfig frontend;
+    bool has_residual = false;
+    ResidualConfig residual;
 
     bool has_norm() const { return version >= 2; }
     int freqs(int stage) const { return kBins >> stage; }

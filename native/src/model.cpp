@@ -32,6 +32,12 @@ Model::Model(const GgufFile & file, const Kernels & kernels) : config_(ModelConf
     name_ = file.string_or_empty("general.name");
     const auto shapes = tensor_shapes(config_);
     const Loader loader{file, kernels, shapes, prefers_integers(kernels)};
+    if (config_.has_frontend && config_.frontend.gain_hidden > 0) {
+        frontend_gain.reset(new FrontendGain(loader, config_.frontend.gain_hidden));
+    }
+    if (!config_.has_network) {
+        return;
+    }
     filterbank = Filterbank::load(loader, config_);
     for (const BlockShape & b : block_shapes(config_)) {
         if (b.decoder) {

@@ -7,6 +7,7 @@
 #include "blocks/conv_block.h"
 #include "blocks/decoder_block.h"
 #include "blocks/filterbank.h"
+#include "blocks/frontend_gain.h"
 #include "config.h"
 #include "kernels/kernels.h"
 
@@ -25,6 +26,7 @@ public:
     const Kernels & kernels() const { return kernels_; }
     const std::string & name() const { return name_; }
 
+    std::unique_ptr<FrontendGain> frontend_gain; // null without a learned controller; all that follows, without a network
     Filterbank filterbank;
     std::vector<ConvBlock> mic_enc;    // stages 1..5
     std::vector<ConvBlock> far_enc;    // stages 1..2

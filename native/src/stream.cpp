@@ -32,7 +32,7 @@ bool all_finite(const float * x) {
 } // namespace
 
 Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
-    : model_(std::move(model)), batch_(batch), graph_(threads), s4d_state_(model_->bottleneck.state_size()), overlap_tail_(kHop) {
+    : model_(std::move(model)), batch_(batch), graph_(threads), s4d_state_(model_->config().has_network ? model_->bottleneck.state_size() : 0), overlap_tail_(kHop) {
     build();
 }
 
@@ -44,10 +44,30 @@ void Stream::build() {
     ref_samples_ = &b.make(1, kHop, 1, 0, 0);
     FrontendOutput heard{mic_samples_, ref_samples_};
     if (config.has_frontend) {
-        frontend_.reset(new FrontendState(config.frontend));
+        frontend_.reset(new FrontendState(config.frontend, model_->frontend_gain.get()));
         heard = build_frontend(b, *frontend_, *mic_samples_, *ref_samples_);
     }
+    if (config.has_residual) {
+        residual_echo_.reset(new ResidualEchoState(config.residual));
+    }
+    if (config.has_network) {
+        output_ = &build_network(b, heard);
+    } else if (residual_echo_) {
+        output_ = &build_residual_echo_alone(b, *residual_echo_, *heard.error, *heard.echo);
+    } else {
+        output_ = &build_one_hop_late(b, *heard.error);
+    }
+    if (batch_ == 1) {
+        graph_.read_ahead();
+    }
+}
+
+Frames & Stream::build_network(Builder & b, const FrontendOutput & heard) {
+    const ModelConfig & config = model_->config();
     Frames & mic_spectrum = model_->filterbank.build_analysis(b, "mic_spectrum", *heard.error);
+    if (residual_echo_) {
+        build_residual_echo(b, *residual_echo_, *heard.error, *heard.echo, mic_spectrum);
+    }
     Frames & ref_spectrum = model_->filterbank.build_analysis(b, "ref_spectrum", *heard.echo);
     const SpectrumHistory history = build_history(b, mic_spectrum);
 
@@ -68,10 +88,7 @@ void Stream::build() {
         y = &model_->decoder[size_t(kMicStages - stage)].build(b, *y, *mic[stage]);
     }
     Frames & enhanced = build_mask(b, *y, history);
-    output_ = &model_->filterbank.build_synthesis(b, enhanced, overlap_tail_);
-    if (batch_ == 1) {
-        graph_.read_ahead();
-    }
+    return model_->filterbank.build_synthesis(b, enhanced, overlap_tail_);
 }
 
 void Stream::process(const float * mic, const float * ref, float * out, size_t hops) {
@@ -106,6 +123,9 @@ void Stream::reset() {
     }
     if (frontend_) {
         frontend_->reset();
+    }
+    if (residual_echo_) {
+        residual_echo_->reset();
     }
     for (IntFrames & frames : integers_) {
         frames.clear();

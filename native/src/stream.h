@@ -3,6 +3,7 @@
 
 #include "blocks/builder.h"
 #include "blocks/frontend.h"
+#include "blocks/residual_echo.h"
 #include "model.h"
 
 #include <deque>
@@ -34,6 +35,8 @@ public:
 
 private:
     void build();
+    // From the samples that the front-end leaves, or microphone and reference, to the output.
+    Frames & build_network(Builder & b, const FrontendOutput & heard);
 
     std::shared_ptr<const Model> model_;
     int batch_;
@@ -44,6 +47,7 @@ private:
     std::deque<IntFrames> integers_;
     std::deque<Tap> taps_;
     std::unique_ptr<FrontendState> frontend_;
+    std::unique_ptr<ResidualEchoState> residual_echo_;
     AlignedFloats s4d_state_;
     AlignedFloats overlap_tail_;
     Frames * mic_samples_ = nullptr;

@@ -88,7 +88,7 @@ void check_quantized(const GgufFile & file, const std::string & name, const Gguf
 } // namespace
 
 bool quantizable(const std::string & name, const std::vector<uint64_t> & ne) {
-    return ne.size() >= 2 && name != "encoder.conv.weight" && name != "decoder.linear.weight" && name != "align.conv.1.weight";
+    return ne.size() >= 2 && name.compare(0, 9, "frontend.") != 0 && name != "encoder.conv.weight" && name != "decoder.linear.weight" && name != "align.conv.1.weight";
 }
 
 bool leaves_out_bases(const GgufFile & file) {
@@ -134,6 +134,18 @@ std::vector<BlockShape> block_shapes(const ModelConfig & c) {
 
 Shapes tensor_shapes(const ModelConfig & c) {
     Shapes s;
+    if (c.has_frontend && c.frontend.gain_hidden > 0) {
+        const uint64_t hidden = uint64_t(c.frontend.gain_hidden);
+        s["frontend.gain.weight_ih"] = {kGainFeatures, 3 * hidden};
+        s["frontend.gain.weight_hh"] = {hidden, 3 * hidden};
+        s["frontend.gain.bias_ih"] = {3 * hidden};
+        s["frontend.gain.bias_hh"] = {3 * hidden};
+        s["frontend.gain.out.weight"] = {hidden, 2};
+        s["frontend.gain.out.bias"] = {2};
+    }
+    if (!c.has_network) {
+        return s;
+    }
     s["encoder.conv.weight"] = {kFft, 1, kFft};
     s["decoder.linear.weight"] = {kFft, kFft};
     for (const BlockShape & b : block_shapes(c)) {
@@ -157,7 +169,7 @@ Shapes tensor_shapes(const ModelConfig & c) {
 
 void check_tensors(const GgufFile & file, const ModelConfig & config) {
     Shapes expected = tensor_shapes(config);
-    if (leaves_out_bases(file)) {
+    if (leaves_out_bases(file)) { // no such tensors without a network
         expected.erase("encoder.conv.weight");
         expected.erase("decoder.linear.weight");
     }

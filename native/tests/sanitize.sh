@@ -13,12 +13,15 @@ from pathlib import Path
 
 from make_model import narrow_config, random_gguf, random_quantized_gguf
 
-from localvqe_cli.config import FrontendConfig
+from localvqe_cli.config import FrontendConfig, ResidualConfig
 
 for version in (1, 2, 3):
     random_gguf(Path(sys.argv[1]) / f"v{version}.gguf", narrow_config(version), version)
 random_gguf(Path(sys.argv[1]) / "odd.gguf", narrow_config(3, mic_channels=(2, 17, 21, 9, 33, 5), dmax=70, kernel_size_w=3), 4)
 random_gguf(Path(sys.argv[1]) / "frontend.gguf", narrow_config(3, frontend=FrontendConfig(partitions=3, lags=9)), 5)
+parts = {"frontend": FrontendConfig(partitions=3, lags=9, gain_hidden=5), "residual": ResidualConfig()}
+for name, network in (("gain", True), ("alone", False)):
+    random_gguf(Path(sys.argv[1]) / f"{name}.gguf", narrow_config(3, network=network, **parts), 6)
 for kind in ("Q8_0", "Q4_K"):
     config = narrow_config(2, mic_channels=(2, 17, 21, 9, 33, 11), far_channels=(2, 15, 13), kernel_size_w=3)
     random_quantized_gguf(Path(sys.argv[1]) / f"{kind}.gguf", config, kind)

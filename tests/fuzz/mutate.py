@@ -130,7 +130,13 @@ def _key_list(rng: Random, d: Document) -> None:
     elif kind == 3:
         rng.shuffle(d.keys)
     else:
-        d.keys += [Key(f"localvqe.frontend.{rng.choice(('version', 'lags', 'new'))}", 4, rng.getrandbits(32))]
+        d.keys += [
+            Key(
+                f"localvqe.{rng.choice(('frontend.version', 'frontend.gain_hidden', 'residual.version', 'network'))}",
+                4,
+                rng.getrandbits(32),
+            )
+        ]
 
 
 def _many(rng: Random, d: Document) -> None:

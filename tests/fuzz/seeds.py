@@ -9,16 +9,19 @@ import numpy as np
 from gguf_document import Document, parse
 from make_model import narrow_config, random_gguf, random_quantized_gguf, random_state, save_checkpoint
 
-from localvqe_cli.config import FrontendConfig
+from localvqe_cli.config import FrontendConfig, ResidualConfig
 
 
 def models(folder: Path) -> list[Document]:
-    """F32 of each version, with and without front-end, and each quantized form."""
+    """F32 of each version, with and without front-end, each quantized form, and a front-end alone."""
     paths = []
     for version in (1, 2, 3):
         frontend = FrontendConfig(partitions=2, lags=4) if version == 3 else None
         paths.append(folder / f"v{version}.gguf")
         random_gguf(paths[-1], narrow_config(version, frontend=frontend), version)
+    paths.append(folder / "alone.gguf")
+    controlled = FrontendConfig(partitions=2, lags=4, gain_hidden=3)
+    random_gguf(paths[-1], narrow_config(3, frontend=controlled, residual=ResidualConfig(), network=False), 4)
     for kind in ("Q8_0", "Q4_K"):
         paths.append(folder / f"{kind}.gguf")
         config = narrow_config(2, mic_channels=(2, 17, 21, 9, 33, 11), far_channels=(2, 15, 13), kernel_size_w=3)

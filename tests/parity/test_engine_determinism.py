@@ -11,13 +11,13 @@ from engine_runs import by_clip, by_hop, signals
 from make_model import narrow_config, random_gguf
 
 from localvqe_cli import Enhancer
-from localvqe_cli.config import FrontendConfig, ModelConfig
+from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
 
 CONFIGS = {
     "version 1": ModelConfig(version=1),
     "version 2": ModelConfig(version=2),
     "version 3": ModelConfig(version=3),
-    "front-end": ModelConfig(version=3, dmax=8, frontend=FrontendConfig()),
+    "front-end": ModelConfig(version=3, dmax=8, frontend=FrontendConfig(gain_hidden=8), residual=ResidualConfig()),
 }
 
 

@@ -10,7 +10,7 @@ from engine_runs import by_clip, by_hop, signals, usable_kernels
 from make_model import V13, narrow_config, random_gguf, random_state
 
 from localvqe_cli import Enhancer, export, gguf_file
-from localvqe_cli.config import FrontendConfig, ModelConfig
+from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
 
 torch = pytest.importorskip("torch")
 
@@ -34,7 +34,17 @@ GEOMETRIES = {
     "short front-end": {
         "frontend": FrontendConfig(partitions=1, lags=2, iterations=1, transition=1.0, noise_smoothing=0.0)
     },
-    "long front-end": {"frontend": FrontendConfig(partitions=23, lags=128, iterations=4, process_floor=1.0)},
+    "long front-end": {
+        "frontend": FrontendConfig(partitions=23, lags=128, iterations=4, process_floor=1.0, noise_weight=1.0)
+    },
+    "old front-end": {"frontend": FrontendConfig.from_values({"version": 1})},
+    "learned gain": {"frontend": FrontendConfig(gain_hidden=5)},
+}
+#: Front-ends without a network.
+ALONE = {
+    "filter": {"frontend": FrontendConfig()},
+    "filter and gain": {"frontend": FrontendConfig(gain_hidden=16), "residual": ResidualConfig()},
+    "no fill": {"frontend": FrontendConfig(), "residual": ResidualConfig(overestimate=100.0, noise_fill=0.0)},
 }
 
 
@@ -52,16 +62,41 @@ def _centred(model: LocalVQE, mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
         return model(torch.from_numpy(mic)[None], torch.from_numpy(ref)[None])[0].numpy()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
-@pytest.mark.parametrize("geometry", GEOMETRIES)
+@pytest.mark.parametrize(
+    ("version", "geometry"),
+    [*((version, name) for version in (1, 2, 3) for name in GEOMETRIES), (2, "gain"), (3, "gain")],
+)
 def test_any_geometry_agrees_with_the_reference(version, geometry, tmp_path) -> None:
-    engine, model = _pair(narrow_config(version, **GEOMETRIES[geometry]), tmp_path, seed=version)
+    parts = GEOMETRIES.get(geometry, ALONE["filter and gain"])
+    engine, model = _pair(narrow_config(version, **parts), tmp_path, seed=version)
     mic, ref = signals()
     want = _centred(model, mic, ref)
     hops = by_hop(engine, mic, ref)
     np.testing.assert_array_equal(by_clip(engine, mic, ref), hops)
     assert np.abs(want).max() > 0.01
     assert np.abs(hops[256:] - want[:-256]).max() < 1e-4
+
+
+@pytest.mark.parametrize("kernels", usable_kernels())
+@pytest.mark.parametrize("parts", ALONE)
+def test_a_front_end_alone_agrees_with_the_reference(parts, kernels, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
+    engine, model = _pair(narrow_config(3, network=False, **ALONE[parts]), tmp_path)
+    mic, ref = signals(8.0)  # longer than the residual echo stage remembers the background
+    mic[:2000] = ref[:2000] = 0.0
+    want = _centred(model, mic, ref)
+    hops = by_hop(engine, mic, ref)
+    np.testing.assert_array_equal(by_clip(engine, mic, ref), hops)
+    assert np.abs(want).max() > 0.01
+    assert np.abs(hops[256:] - want[:-256]).max() < 1e-4
+    stream, streaming = engine.stream(), StreamingLocalVQE(model)
+    for i in range(0, 256 * 40, 256):
+        stream.process(mic[i : i + 256], ref[i : i + 256])
+        streaming.process_hop(torch.from_numpy(mic[i : i + 256]), torch.from_numpy(ref[i : i + 256]))
+    got = stream.taps()
+    assert set(got) == set(streaming.taps())
+    for name, value in streaming.taps().items():
+        assert np.abs(got[name] - value.numpy()).max() < 1e-4, name
 
 
 @pytest.mark.parametrize("kernels", usable_kernels())

@@ -18,8 +18,10 @@ from gguf_document import STR, TYPE_F16, TYPE_Q4_K, TYPE_Q8_0, Key, Raw, Tensor,
 from make_model import narrow_config, random_gguf
 
 from localvqe_cli import export, gguf_file
-from localvqe_cli.errors import GGUFError
+from localvqe_cli.config import FrontendConfig, ResidualConfig
+from localvqe_cli.errors import GGUFError, ModelError
 from localvqe_cli.gguf_file.types import VALUE_TYPES
+from localvqe_cli.tensors import gguf_shapes
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,33 @@ def test_an_unusual_file_is_read(valid: dict[int, Path], tmp_path: Path, name: s
     assert replace(model.config, frontend=None) == plain.config
     assert all(np.array_equal(model.array(n), plain.array(n)) for n in plain.tensors)
     assert {n: t.shape for n, t in model.tensors.items()} == {n: t.shape for n, t in plain.tensors.items()}
+
+
+@pytest.mark.parametrize("network", [True, False])
+@pytest.mark.parametrize("hidden", [0, 3])
+def test_a_front_end_with_all_its_parts_is_read(hidden: int, network: bool, tmp_path: Path) -> None:
+    config = narrow_config(
+        3,
+        frontend=FrontendConfig(gain_hidden=hidden, decay=0.5),
+        residual=ResidualConfig(noise_fill=0.25),
+        network=network,
+    )
+    state = random_gguf(tmp_path / "model.gguf", config)
+    model = gguf_file.read(tmp_path / "model.gguf")
+    stated = model.config
+    assert stated.network == network
+    assert stated.residual == config.residual
+    assert stated.frontend is not None
+    assert (stated.frontend.gain_hidden, stated.frontend.decay) == (hidden, 0.5)
+    assert all(np.array_equal(model.array(n), state[n]) for n in state if n.startswith("frontend."))
+    assert list(model.tensors) == list(gguf_shapes(stated))
+
+
+def test_a_residual_echo_stage_needs_the_codec_of_version_2_or_3() -> None:
+    parts = {"frontend": FrontendConfig(), "residual": ResidualConfig()}
+    with pytest.raises(ModelError, match="version"):
+        narrow_config(1, **parts)
+    assert narrow_config(1, network=False, **parts).residual is not None
 
 
 def test_the_reading_of_a_file(valid: dict[int, Path]) -> None:

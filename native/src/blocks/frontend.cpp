@@ -15,6 +15,10 @@ constexpr float kWhiteningFloor = 1e-8f;
 constexpr float kProminence = 3.0f;
 constexpr float kDominance = 1.2f;
 constexpr int kPatience = 4;
+constexpr int kHeardEnough = 15;
+constexpr float kActiveShare = 1e-4f;
+constexpr float kActiveFloor = 1e-6f;
+constexpr float kPeakMemory = 0.9995f;
 constexpr int kMargin = 1;
 constexpr int kInPlace = 3;
 constexpr float kRenewed = 0.3f;
@@ -35,6 +39,16 @@ void hann(const float * spectrum, float * out) {
         out[i] = 0.5f * x[0] - 0.25f * (x[-1] + x[1]);
     }
 }
+
+double energy_of(const float * hop) {
+    double sum = 0.0;
+    for (int i = 0; i < kHop; ++i) {
+        sum += double(hop[i]) * double(hop[i]);
+    }
+    return sum;
+}
+
+float mean_square(const float * hop) { return float(energy_of(hop) / kHop); }
 
 class FrontendOp : public Op {
 public:
@@ -61,11 +75,15 @@ private:
 
 } // namespace
 
-FrontendState::FrontendState(const FrontendConfig & config)
+FrontendState::FrontendState(const FrontendConfig & config, const FrontendGain * gain)
     : config_(config), spectra_(size_t(config.lags + config.partitions) * 2 * kStride), w_re_(size_t(config.partitions) * kStride),
-      w_im_(w_re_.size()), variance_(w_re_.size()), noise_(kStride), noise_before_(kStride),
+      w_im_(w_re_.size()), variance_(w_re_.size()), noise_(kStride), noise_before_(kStride), weighted_(kStride), ones_(kStride),
       white_(size_t(config.lags) * 2 * kSearched), mic_power_(kSearched), ref_power_(kSearched), agreement_(white_.size()),
       flat_(2 * kSearched), moved_(w_re_.size()) {
+    std::fill_n(ones_.data(), kStride, 1.0f);
+    if (gain != nullptr) {
+        gain_.reset(new FrontendGainState(*gain, kSpectrum, kStride));
+    }
     double shape = 1.0;
     for (int p = 0; p < config.partitions; ++p, shape *= double(config.decay)) {
         initial_[p] = float(double(config.initial_variance) * shape);
@@ -78,8 +96,13 @@ void FrontendState::reset() {
     for (AlignedFloats * x : {&spectra_, &noise_, &white_, &mic_power_, &ref_power_, &agreement_}) {
         x->clear();
     }
+    if (gain_) {
+        gain_->reset();
+    }
     frames_ = 0;
     offset_ = candidate_ = patience_ = 0;
+    peak_ = 0.0f;
+    heard_ = 0;
     forget();
 }
 
@@ -105,45 +128,73 @@ void FrontendState::step(const Kernels & k, const float * mic_before, const floa
     std::memcpy(joined + kHop, ref, kHop * sizeof(float));
     fft_.forward(joined, far, far + kStride);
 
-    search(k, near_re, near_im, far, far + kStride);
+    search(k, near_re, near_im, far, far + kStride, mean_square(ref));
     select_far();
 
     const int n = config_.partitions;
+    double energy = subtract(k, mic, error, echo);
+    alignas(64) float error_re[kStride] = {}, error_im[kStride] = {};
+    late_spectrum(error, error_re, error_im);
+    if (gain_) {
+        control(k, mic, echo, error_re, error_im);
+    }
+    const float * process = gain_ ? gain_->process_factor() : ones_.data();
     for (int p = 0; p < n; ++p) {
         const size_t at = size_t(p) * kStride;
-        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, floor_[p],
+        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, floor_[p], process,
                          variance_.data() + at, kStride);
     }
-    double energy = subtract(k, mic, error, echo);
     std::memcpy(noise_before_.data(), noise_.data(), kStride * sizeof(float));
     const float share = frames_ == 0 ? 0.0f : config_.noise_smoothing;
+    const float * factor = gain_ ? gain_->noise_factor() : ones_.data();
     for (int round = 0; round < config_.iterations; ++round) {
-        alignas(64) float error_re[kStride] = {}, error_im[kStride] = {};
-        std::memset(joined, 0, kHop * sizeof(float));
-        std::memcpy(joined + kHop, error, kHop * sizeof(float));
-        fft_.forward(joined, error_re, error_im);
+        if (round > 0) {
+            late_spectrum(error, error_re, error_im);
+        }
         for (int f = 0; f < kSpectrum; ++f) {
             const float power = error_re[f] * error_re[f] + error_im[f] * error_im[f];
             const float x = share * noise_before_[size_t(f)] + (1.0f - share) * power;
             noise_[size_t(f)] = x < 1e-30f ? 0.0f : x;
+            weighted_[size_t(f)] = noise_[size_t(f)] * config_.noise_weight * factor[f];
         }
-        k.kalman_update(far_re_, far_im_, error_re, error_im, noise_.data(), kNoiseFloor, kRestraint, kGainLimit, n, w_re_.data(),
+        k.kalman_update(far_re_, far_im_, error_re, error_im, weighted_.data(), kNoiseFloor, kRestraint, kGainLimit, n, w_re_.data(),
                         w_im_.data(), variance_.data(), kStride);
         if (round == config_.iterations - 1) {
             constrain(int(frames_ % uint64_t(n)));
         }
         energy = subtract(k, mic, error, echo);
     }
-    double mic_energy = 0.0;
-    for (int i = 0; i < kHop; ++i) {
-        mic_energy += double(mic[i]) * double(mic[i]);
-    }
-    if (energy > kDiverged * mic_energy) {
+    if (energy > kDiverged * energy_of(mic)) {
         forget();
         std::memcpy(error, mic, kHop * sizeof(float));
         std::memset(echo, 0, kHop * sizeof(float));
     }
     ++frames_;
+}
+
+void FrontendState::late_spectrum(const float * hop, float * re, float * im) const {
+    alignas(64) float joined[kFft] = {};
+    std::memcpy(joined + kHop, hop, kHop * sizeof(float));
+    fft_.forward(joined, re, im);
+}
+
+void FrontendState::control(const Kernels & k, const float * mic, const float * echo, const float * error_re, const float * error_im) {
+    alignas(64) float echo_re[kStride] = {}, echo_im[kStride] = {};
+    alignas(64) float mic_re[kStride] = {}, mic_im[kStride] = {};
+    alignas(64) float far_power[kStride], unsure[kStride];
+    late_spectrum(echo, echo_re, echo_im);
+    late_spectrum(mic, mic_re, mic_im);
+    k.kalman_levels(far_re_, far_im_, variance_.data(), config_.partitions, far_power, unsure, kStride);
+    for (int f = 0; f < kSpectrum; ++f) {
+        mic_re[f] = mic_re[f] * mic_re[f] + mic_im[f] * mic_im[f];
+    }
+    if (frames_ == 0) {
+        for (int f = 0; f < kSpectrum; ++f) {
+            noise_[size_t(f)] = error_re[f] * error_re[f] + error_im[f] * error_im[f];
+        }
+    }
+    const GainInputs in{error_re, error_im, echo_re, echo_im, mic_re, far_power, unsure, noise_.data()};
+    gain_->step(k, in, frames_ == 0);
 }
 
 void FrontendState::select_far() {
@@ -183,10 +234,14 @@ void FrontendState::constrain(int partition) {
 }
 
 void FrontendState::search(const Kernels & k, const float * near_re, const float * near_im, const float * far_re,
-                           const float * far_im) {
+                           const float * far_im, float power) {
     alignas(64) float re[kSearched] = {}, im[kSearched] = {};
-    const float memory = frames_ == 0 ? 0.0f : kWhiteningMemory;
-    const float share = frames_ == 0 ? 1.0f : 1.0f - kWhiteningMemory;
+    peak_ = std::max(power, kPeakMemory * peak_);
+    const bool active = power > kActiveShare * peak_ && power > kActiveFloor;
+    // Silence changes nothing that is known, but its frames take their place in the past.
+    const float memory = !active ? 1.0f : heard_ > 0 ? kWhiteningMemory : 0.0f;
+    const float share = 1.0f - memory;
+    heard_ += active && heard_ < kHeardEnough ? 1 : 0;
     const uint64_t lags = uint64_t(config_.lags);
     float * white = white_.data() + size_t(frames_ % lags) * 2 * kSearched;
     hann(far_re, re);
@@ -195,6 +250,9 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
     hann(near_re, re);
     hann(near_im, im);
     k.whiten(re, im, memory, share, kWhiteningFloor, mic_power_.data(), flat_.data(), flat_.data() + kSearched, kSearched);
+    if (!active) {
+        return;
+    }
 
     float score[kMaxLags], sorted[kMaxLags];
     int best = 0;
@@ -216,7 +274,7 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
     const bool believed = away && score[best] > kProminence * *middle && score[best] > kDominance * in_use;
     patience_ = believed ? (best == candidate_ ? patience_ : 0) + 1 : 0;
     candidate_ = best;
-    if (patience_ >= kPatience) {
+    if (patience_ >= kPatience && heard_ >= kHeardEnough) {
         move(std::max(0, best - kMargin));
         patience_ = 0;
     }

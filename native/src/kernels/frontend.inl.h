@@ -7,13 +7,14 @@ LVQE_INLINE vfloat flushed(vfloat x) {
     return (x < tiny) & (x > -tiny) ? splat(0.0f) : x;
 }
 
-// power = memory * power + share * |x|^2, then white = x / sqrt(power + floor).
+// power = memory * power + share * |x|^2, then white = x / sqrt(max(power, |x|^2) + floor).
 static void whiten(const float * re, const float * im, float memory, float share, float floor, float * power, float * white_re,
                    float * white_im, int n) {
     for (int i = 0; i < n; ++i) { // the square root has no vector form in the compiler's extension
-        power[i] = power[i] * memory + share * (re[i] * re[i] + im[i] * im[i]);
+        const float now = re[i] * re[i] + im[i] * im[i];
+        power[i] = power[i] * memory + share * now;
         power[i] = power[i] < 1e-30f ? 0.0f : power[i];
-        const float rate = 1.0f / __builtin_sqrtf(power[i] + floor);
+        const float rate = 1.0f / __builtin_sqrtf((power[i] > now ? power[i] : now) + floor);
         white_re[i] = re[i] * rate;
         white_im[i] = im[i] * rate;
     }
@@ -34,11 +35,28 @@ static float agree(const float * far_re, const float * far_im, const float * nea
     return sum_lanes(power);
 }
 
-// variance = keep * variance + (1 - keep) * (|w|^2 + floor).
-static void kalman_predict(const float * w_re, const float * w_im, float keep, float floor, float * variance, int n) {
+// variance = keep * variance + (1 - keep) * process * (|w|^2 + floor).
+static void kalman_predict(const float * w_re, const float * w_im, float keep, float floor, const float * process, float * variance,
+                           int n) {
     for (int i = 0; i < n; i += LVQE_LANES) {
         const vfloat re = load(w_re + i), im = load(w_im + i);
-        store(variance + i, load(variance + i) * keep + (re * re + im * im + floor) * (1.0f - keep));
+        store(variance + i, load(variance + i) * keep + (re * re + im * im + floor) * load(process + i) * (1.0f - keep));
+    }
+}
+
+// Sums over partitions: the far end's power, and that of the error that the coefficients' variance explains.
+static void kalman_levels(const float * const * far_re, const float * const * far_im, const float * variance, int partitions,
+                          float * far_power, float * unsure, int n) {
+    for (int i = 0; i < n; i += LVQE_LANES) {
+        vfloat power = splat(0.0f), explained = splat(0.0f);
+        for (int p = 0; p < partitions; ++p) {
+            const vfloat xr = load(far_re[p] + i), xi = load(far_im[p] + i);
+            const vfloat x = xr * xr + xi * xi;
+            power += x;
+            explained += x * load(variance + size_t(p) * size_t(n) + i);
+        }
+        store(far_power + i, power);
+        store(unsure + i, explained);
     }
 }
 

@@ -70,6 +70,38 @@ struct ConvCall {
     PrefetchCursor ahead;              // what to fetch meanwhile
 };
 
+// The learned controller of the front-end's gain; see frontend_gain.inl.h and blocks/frontend_gain.h.
+struct GainWeights {
+    int hidden = 0;
+    const float * weight_ih = nullptr; // (3 hidden, features), rows: reset, update, state
+    const float * weight_hh = nullptr; // (3 hidden, hidden)
+    const float * bias_ih = nullptr;
+    const float * bias_hh = nullptr;
+    const float * out_weight = nullptr; // (2, hidden)
+    const float * out_bias = nullptr;
+};
+
+// What it listens to: spectra and powers of one hop.
+struct GainInputs {
+    const float * error_re;
+    const float * error_im;
+    const float * echo_re;
+    const float * echo_im;
+    const float * mic_power;
+    const float * far_power;
+    const float * unsure;
+    const float * noise;
+};
+
+// The smoothed levels it keeps.
+struct GainLevels {
+    float * far;
+    float * error;
+    float * echo;
+    float * cross_re;
+    float * cross_im;
+};
+
 struct Kernels {
     const char * name;
     int lanes;             // floats per vector
@@ -125,7 +157,13 @@ struct Kernels {
                    float * white_im, int n);
     float (*agree)(const float * far_re, const float * far_im, const float * near_re, const float * near_im, float memory,
                    float * sum_re, float * sum_im, int n);
-    void (*kalman_predict)(const float * w_re, const float * w_im, float keep, float floor, float * variance, int n);
+    void (*kalman_predict)(const float * w_re, const float * w_im, float keep, float floor, const float * process, float * variance,
+                           int n);
+    void (*kalman_levels)(const float * const * far_re, const float * const * far_im, const float * variance, int partitions,
+                          float * far_power, float * unsure, int n);
+    void (*gain_features)(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n);
+    void (*gain_step)(const GainWeights & weights, const float * features, float * hidden, float * scratch, float * noise_factor,
+                      float * process_factor, int n);
     void (*kalman_echo)(const float * const * far_re, const float * const * far_im, const float * w_re, const float * w_im,
                         int partitions, float * out_re, float * out_im, int n);
     void (*kalman_update)(const float * const * far_re, const float * const * far_im, const float * error_re, const float * error_im,

@@ -22,13 +22,15 @@ namespace {
 
 #include "frontend.inl.h"
 
+#include "frontend_gain.inl.h"
+
 } // namespace
 
 extern const Kernels LVQE_SET;
 const Kernels LVQE_SET = {
     LVQE_SET_NAME, LVQE_LANES, LVQE_ACCUMULATORS, LVQE_INTEGER_IS_FASTER, conv, int_conv, to_integers, norm_stats, norm_apply, power_law, similarity, dot,
     softmax, weighted_sum, s4d_step, mask, peak, activate,
-    whiten, agree, kalman_predict, kalman_echo, kalman_update,
+    whiten, agree, kalman_predict, kalman_levels, gain_features, gain_step, kalman_echo, kalman_update,
 };
 
 } // namespace localvqe

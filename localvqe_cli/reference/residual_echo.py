@@ -1,0 +1,114 @@
+"""What an adaptive filter leaves of the echo, taken down bin by bin: a gain without weights.
+
+The filter knows what it took away. Where its estimate of the echo is strong against what is left, what is left is
+mostly echo too:
+
+    g = 1 / (1 + overestimate P(echo) / P(error))
+
+with powers averaged over the last five frames and five bins. No bin falls below the background: where the gain would
+push it under ``noise_fill`` times the smallest recent power, it stops there. Silence with holes is heard as echo;
+noise that goes on is not.
+
+Not in the report: files without ``localvqe.residual.*`` keys do not have it. It looks back only. Frames are the
+codec's: the previous hop and the present one under a square root of a Hann window. So what lies behind it needs no
+transform of its own, and latency stays one hop.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..config import ResidualConfig
+from .history import History, causal_pad
+from .precision import at_least_float32, full_precision
+
+__all__ = ["ResidualEcho"]
+
+HOP = 256
+BINS = HOP + 1
+#: Frames and bins to either side over which powers are averaged.
+FRAMES, BESIDE = 5, 2
+POWER_FLOOR = 1e-12
+#: The background is the smallest smoothed power of this many blocks of frames, the present one included: 5.6 to 6.4 s.
+#: Shorter memories take what is left of a talker's echo for background.
+NOISE_MEMORY = 0.9
+BLOCKS, BLOCK_FRAMES = 8, 50
+
+
+@dataclass
+class _State:
+    """B streams, F = 257 bins."""
+
+    error: Tensor  # (B, FRAMES, F), latest powers, oldest first
+    echo: Tensor
+    smooth: Tensor  # (B, F)
+    minima: Tensor  # (B, BLOCKS, F), of each block; the last is of the present one
+    frames: int = 0
+
+
+class ResidualEcho(nn.Module):
+    """Error and echo hops of the filter, each (B, T, 256) -> gain (B, T, 257), 0..1, of the frame each hop ends."""
+
+    window: Tensor
+
+    def __init__(self, config: ResidualConfig) -> None:
+        super().__init__()
+        self.config = config
+        phase = math.pi * (torch.arange(2 * HOP, dtype=torch.float64) + 0.5) / (2 * HOP)
+        self.register_buffer("window", torch.sin(phase).to(torch.get_default_dtype()), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, error: Tensor, echo: Tensor, history: History | None = None) -> Tensor:
+        """``history`` continues a stream; without one the hops follow silence."""
+        with full_precision(error):
+            error_power = self.spectrum(error, history, "error").abs().square()
+            echo_power = self.spectrum(echo, history, "echo").abs().square()
+            state = history.recall_object(self) if history is not None else None
+            if not isinstance(state, _State):
+                past = error_power.new_zeros(error_power.shape[0], FRAMES, BINS)
+                empty = past.new_full((past.shape[0], BLOCKS, BINS), math.inf)
+                state = _State(past, past, past[:, 0], empty)
+            gains = [self._step(state, error_power[:, t], echo_power[:, t]) for t in range(error_power.shape[1])]
+            if history is not None:
+                history.store_object(self, state)
+            return torch.stack(gains, dim=1)
+
+    def spectrum(self, hops: Tensor, history: History | None, slot: str) -> Tensor:
+        """(B, T, 256) -> (B, T, 257) complex, of the frames that each hop ends."""
+        joined = causal_pad(at_least_float32(hops), 1, history, self, slot)
+        spectrum: Tensor = torch.fft.rfft(torch.cat([joined[:, :-1], joined[:, 1:]], dim=-1) * self.window)
+        return spectrum
+
+    def samples(self, spectrum: Tensor, history: History | None) -> Tensor:
+        """(B, T, 257) -> (B, 256 T), one hop late: the overlapping halves of the frames, added."""
+        frames: Tensor = torch.fft.irfft(spectrum) * self.window
+        first, second = frames[..., :HOP], frames[..., HOP:]
+        return (first + causal_pad(second, 1, history, self, "overlap")[:, :-1]).flatten(1)
+
+    def _step(self, s: _State, error: Tensor, echo: Tensor) -> Tensor:
+        s.error = torch.cat([s.error[:, 1:], error[:, None]], dim=1)
+        s.echo = torch.cat([s.echo[:, 1:], echo[:, None]], dim=1)
+        ratio = _around(s.echo) / (_around(s.error) + POWER_FLOOR)
+        gain = 1.0 / (1.0 + self.config.overestimate * ratio)
+        background = self.config.noise_fill * self._background(s, error)
+        return torch.maximum(gain, torch.sqrt(background / (error + POWER_FLOOR)).clamp(max=1.0))
+
+    def _background(self, s: _State, power: Tensor) -> Tensor:
+        s.smooth = power if s.frames == 0 else NOISE_MEMORY * s.smooth + (1.0 - NOISE_MEMORY) * power
+        if s.frames and s.frames % BLOCK_FRAMES == 0:
+            empty = torch.full_like(s.minima[:, :1], math.inf)
+            s.minima = torch.cat([s.minima[:, 1:], empty], dim=1)
+        s.minima = torch.cat([s.minima[:, :-1], torch.minimum(s.minima[:, -1:], s.smooth[:, None])], dim=1)
+        s.frames += 1
+        return s.minima.amin(dim=1)
+
+
+def _around(power: Tensor) -> Tensor:
+    """(B, FRAMES, F) -> (B, F): mean over frames and neighbouring bins, the edges repeated."""
+    mean = power.mean(dim=1)
+    padded = nn.functional.pad(mean[:, None], (BESIDE, BESIDE), mode="replicate")
+    return nn.functional.avg_pool1d(padded, 2 * BESIDE + 1, stride=1)[:, 0]

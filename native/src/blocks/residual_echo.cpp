@@ -1,0 +1,201 @@
+#include "residual_echo.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace localvqe {
+namespace {
+
+// The same constants as in reference/residual_echo.py.
+constexpr int kPowerFrames = 5;
+constexpr int kBeside = 2;
+constexpr float kPowerFloor = 1e-12f;
+constexpr float kNoiseMemory = 0.9f;
+constexpr int kBlocks = 8;
+constexpr int kBlockFrames = 50;
+
+constexpr int kGains = ResidualEchoState::kGains;
+
+class ResidualEchoOp : public Op {
+public:
+    ResidualEchoOp(const std::string & block, const Kernels &, ResidualEchoState & state, const Frames & error, const Frames & echo,
+                   Frames & gain, Frames * spectrum, Frames * out)
+        : Op(block), state_(state), error_(error), echo_(echo), gain_(gain), spectrum_(spectrum), out_(out) {}
+
+    bool shared(int) const override { return false; } // each frame needs what the one before left
+
+    void run(int frames, int, int) override {
+        alignas(64) float re[kGains], im[kGains];
+        for (int t = 0; t < frames; ++t) {
+            float * gain = gain_.row(t);
+            state_.step(error_.row(t - 1), error_.row(t), echo_.row(t - 1), echo_.row(t), gain, re, im);
+            if (spectrum_ != nullptr) {
+                float * x = spectrum_->row(t);
+                for (int f = 0; f < kBins; ++f) { // the codec has no DC bin
+                    x[2 * f] *= gain[f + 1];
+                    x[2 * f + 1] *= gain[f + 1];
+                }
+                continue;
+            }
+            for (int f = 0; f < kGains; ++f) {
+                re[f] *= gain[f];
+                im[f] *= gain[f];
+            }
+            state_.samples(re, im, out_->row(t));
+        }
+    }
+
+private:
+    ResidualEchoState & state_;
+    const Frames & error_;
+    const Frames & echo_;
+    Frames & gain_;
+    Frames * spectrum_;
+    Frames * out_;
+};
+
+class OneHopLateOp : public Op {
+public:
+    OneHopLateOp(const std::string & block, const Kernels &, const Frames & in, Frames & out) : Op(block), in_(in), out_(out) {}
+
+    bool shared(int) const override { return false; }
+
+    void run(int frames, int, int) override {
+        for (int t = 0; t < frames; ++t) {
+            std::memcpy(out_.row(t), in_.row(t - 1), kHop * sizeof(float));
+        }
+    }
+
+private:
+    const Frames & in_;
+    Frames & out_;
+};
+
+Frames & gain_frames(Builder & b) {
+    Frames & gain = b.plain(kGains, 1);
+    b.taps.push_back({"residual_gain", &gain, 1, kGains, kGains, 1});
+    return gain;
+}
+
+} // namespace
+
+ResidualEchoState::ResidualEchoState(const ResidualConfig & config)
+    : config_(config), error_(kPowerFrames * kGains), echo_(kPowerFrames * kGains), smooth_(kGains), minima_(kBlocks * kGains),
+      tail_(kHop) {
+    for (int i = 0; i < kFft; ++i) {
+        window_[i] = float(std::sin(3.14159265358979323846 * (i + 0.5) / kFft));
+    }
+    reset();
+}
+
+void ResidualEchoState::reset() {
+    for (AlignedFloats * x : {&error_, &echo_, &smooth_, &tail_}) {
+        x->clear();
+    }
+    std::fill_n(minima_.data(), minima_.size(), std::numeric_limits<float>::infinity());
+    frames_ = 0;
+}
+
+void ResidualEchoState::step(const float * error_before, const float * error, const float * echo_before, const float * echo,
+                             float * gain, float * spectrum_re, float * spectrum_im) {
+    float echo_re[kGains], echo_im[kGains];
+    float around_error[kGains], around_echo[kGains], floor[kGains];
+    analyse(error_before, error, spectrum_re, spectrum_im);
+    analyse(echo_before, echo, echo_re, echo_im);
+    around(error_, spectrum_re, spectrum_im, around_error);
+    around(echo_, echo_re, echo_im, around_echo);
+    background(spectrum_re, spectrum_im, floor);
+    for (int f = 0; f < kGains; ++f) {
+        const float power = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
+        const float by_echo = 1.0f / (1.0f + config_.overestimate * (around_echo[f] / (around_error[f] + kPowerFloor)));
+        const float by_background = std::min(1.0f, std::sqrt(config_.noise_fill * floor[f] / (power + kPowerFloor)));
+        gain[f] = std::max(by_echo, by_background);
+    }
+    ++frames_;
+}
+
+void ResidualEchoState::analyse(const float * before, const float * now, float * re, float * im) const {
+    alignas(64) float frame[kFft];
+    for (int i = 0; i < kHop; ++i) {
+        frame[i] = before[i] * window_[i];
+        frame[kHop + i] = now[i] * window_[kHop + i];
+    }
+    fft_.forward(frame, re, im);
+}
+
+void ResidualEchoState::around(AlignedFloats & rows, const float * re, const float * im, float * sum) const {
+    float * newest = rows.data() + size_t(frames_ % kPowerFrames) * kGains;
+    for (int f = 0; f < kGains; ++f) {
+        newest[f] = re[f] * re[f] + im[f] * im[f];
+    }
+    float padded[kGains + 2 * kBeside];
+    float * total = padded + kBeside;
+    std::copy_n(rows.data(), kGains, total);
+    for (int row = 1; row < kPowerFrames; ++row) {
+        const float * power = rows.data() + size_t(row) * kGains;
+        for (int f = 0; f < kGains; ++f) {
+            total[f] += power[f];
+        }
+    }
+    for (int i = 1; i <= kBeside; ++i) {
+        total[-i] = total[0];
+        total[kGains - 1 + i] = total[kGains - 1];
+    }
+    constexpr float share = 1.0f / (kPowerFrames * (2 * kBeside + 1));
+    for (int f = 0; f < kGains; ++f) {
+        sum[f] = (padded[f] + padded[f + 1] + padded[f + 2] + padded[f + 3] + padded[f + 4]) * share;
+    }
+    static_assert(kBeside == 2, "the sum above is over five bins");
+}
+
+void ResidualEchoState::background(const float * re, const float * im, float * out) {
+    const float memory = frames_ == 0 ? 0.0f : kNoiseMemory;
+    float * block = minima_.data() + size_t(frames_ / kBlockFrames % kBlocks) * kGains;
+    if (frames_ % kBlockFrames == 0) {
+        std::fill_n(block, kGains, std::numeric_limits<float>::infinity());
+    }
+    for (int f = 0; f < kGains; ++f) {
+        const float power = re[f] * re[f] + im[f] * im[f];
+        const float smooth = memory * smooth_[size_t(f)] + (1.0f - memory) * power;
+        smooth_[size_t(f)] = smooth < 1e-30f ? 0.0f : smooth; // decays in silence must not linger among the denormals
+        block[f] = std::min(block[f], smooth_[size_t(f)]);
+    }
+    std::copy_n(minima_.data(), kGains, out);
+    for (int row = 1; row < kBlocks; ++row) {
+        const float * minimum = minima_.data() + size_t(row) * kGains;
+        for (int f = 0; f < kGains; ++f) {
+            out[f] = std::min(out[f], minimum[f]);
+        }
+    }
+}
+
+void ResidualEchoState::samples(const float * re, const float * im, float * out) {
+    alignas(64) float frame[kFft];
+    fft_.inverse(re, im, frame);
+    for (int i = 0; i < kHop; ++i) {
+        out[i] = tail_[size_t(i)] + frame[i] * window_[i] * (1.0f / kFft);
+        tail_[size_t(i)] = frame[kHop + i] * window_[kHop + i] * (1.0f / kFft);
+    }
+}
+
+void build_residual_echo(Builder & b, ResidualEchoState & state, Frames & error, Frames & echo, Frames & spectrum) {
+    Frames & gain = gain_frames(b);
+    b.add<ResidualEchoOp>("residual_echo", state, error, echo, gain, &spectrum, nullptr);
+}
+
+Frames & build_residual_echo_alone(Builder & b, ResidualEchoState & state, Frames & error, Frames & echo) {
+    Frames & gain = gain_frames(b);
+    Frames & out = b.plain(1, kHop);
+    b.add<ResidualEchoOp>("residual_echo", state, error, echo, gain, nullptr, &out);
+    return out;
+}
+
+Frames & build_one_hop_late(Builder & b, Frames & error) {
+    Frames & out = b.plain(1, kHop);
+    b.add<OneHopLateOp>("residual_echo", error, out);
+    return out;
+}
+
+} // namespace localvqe

@@ -1,0 +1,53 @@
+// A gain per bin behind the adaptive filter, from its error and its estimate of the echo; twin of
+// localvqe_cli/reference/residual_echo.py, where the method is described. Only models with localvqe.residual.* keys have
+// one.
+#pragma once
+
+#include "builder.h"
+#include "../fft.h"
+
+namespace localvqe {
+
+// Everything between two hops of one stream.
+class ResidualEchoState {
+public:
+    explicit ResidualEchoState(const ResidualConfig & config);
+    void reset();
+
+    static constexpr int kGains = RealFft512::kBins;
+
+    // Gain (kGains) of the frame that a hop of error and echo ends; each with the hop before it. spectrum_re,
+    // spectrum_im: (kGains), filled with the error's.
+    void step(const float * error_before, const float * error, const float * echo_before, const float * echo, float * gain,
+              float * spectrum_re, float * spectrum_im);
+    // The samples that a frame completes, (256), from its spectrum with the gain applied.
+    void samples(const float * re, const float * im, float * out);
+
+private:
+    void analyse(const float * before, const float * now, float * re, float * im) const;
+    // Replaces the oldest of five rows of power by |re + i im|^2 and adds up all, then over neighbouring bins.
+    void around(AlignedFloats & rows, const float * re, const float * im, float * sum) const;
+    // The smallest smoothed power lately.
+    void background(const float * re, const float * im, float * out);
+
+    ResidualConfig config_;
+    RealFft512 fft_;
+    float window_[kFft];
+    uint64_t frames_ = 0;
+    AlignedFloats error_, echo_; // powers of the latest frames, a ring
+    AlignedFloats smooth_;
+    AlignedFloats minima_;       // of blocks of frames, a ring
+    AlignedFloats tail_;         // second half of the last frame's samples
+};
+
+// error, echo: one hop per frame with one hop of history. Multiplies `spectrum` of the codec, (256 bins, 2 channels), by
+// the gain.
+void build_residual_echo(Builder & b, ResidualEchoState & state, Frames & error, Frames & echo, Frames & spectrum);
+
+// The same for a model without a network: returns one hop per frame, one hop late.
+Frames & build_residual_echo_alone(Builder & b, ResidualEchoState & state, Frames & error, Frames & echo);
+
+// For one without this stage either: the hop before the present one.
+Frames & build_one_hop_late(Builder & b, Frames & error);
+
+} // namespace localvqe

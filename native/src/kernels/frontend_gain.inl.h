@@ -1,0 +1,113 @@
+// The learned controller of the adaptive front-end (blocks/frontend_gain.cpp): bins are lanes. The same constants as in
+// reference/frontend_gain.py.
+
+static constexpr float kGainSlow = 0.98f;
+static constexpr float kGainFast = 0.9f;
+static constexpr float kGainLevelFloor = 1e-9f;
+static constexpr float kGainCoherenceFloor = 1e-14f;
+static constexpr float kGainLogLimit = 12.0f;
+static constexpr float kGainLogScale = 0.3f;
+static constexpr float kGainLargest = 4.0f;
+
+LVQE_INLINE vfloat log_ratio(vfloat a, vfloat b) {
+    const vfloat limit = splat(kGainLogLimit);
+    return max_of(min_of(log_of((a + kGainLevelFloor) / (b + kGainLevelFloor)), limit), -limit) * kGainLogScale;
+}
+
+LVQE_INLINE vfloat tanh_of(vfloat x) { return sigmoid_of(x * 2.0f) * 2.0f - 1.0f; }
+
+// Updates the levels and writes kGainFeatures rows of n features; the means are over `bins`. What lies beyond them is
+// zero in every input, and so in every sum.
+static void gain_features(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n) {
+    vfloat mic_sum = splat(0.0f), error_sum = splat(0.0f), echo_sum = splat(0.0f), surprise_sum = splat(0.0f),
+           coherence_sum = splat(0.0f);
+    const auto row = [&](int feature, int i) { return features + size_t(feature) * size_t(n) + i; };
+    for (int i = 0; i < n; i += LVQE_LANES) {
+        const vfloat er = load(in.error_re + i), ei = load(in.error_im + i);
+        const vfloat yr = load(in.echo_re + i), yi = load(in.echo_im + i);
+        const vfloat error = er * er + ei * ei, echo = yr * yr + yi * yi;
+        const vfloat mic = load(in.mic_power + i), far_now = load(in.far_power + i), unsure = load(in.unsure + i);
+        const vfloat far = flushed(first ? far_now : load(levels.far + i) * kGainSlow + far_now * (1.0f - kGainSlow));
+        const vfloat slow_error = flushed(load(levels.error + i) * kGainFast + error * (1.0f - kGainFast));
+        const vfloat slow_echo = flushed(load(levels.echo + i) * kGainFast + echo * (1.0f - kGainFast));
+        const vfloat cross_re = flushed(load(levels.cross_re + i) * kGainFast + (er * yr + ei * yi) * (1.0f - kGainFast));
+        const vfloat cross_im = flushed(load(levels.cross_im + i) * kGainFast + (ei * yr - er * yi) * (1.0f - kGainFast));
+        store(levels.far + i, far);
+        store(levels.error + i, slow_error);
+        store(levels.echo + i, slow_echo);
+        store(levels.cross_re + i, cross_re);
+        store(levels.cross_im + i, cross_im);
+        const vfloat coherence = (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kGainCoherenceFloor);
+        const vfloat surprise = log_ratio(unsure, error);
+        store(row(0, i), log_ratio(error, load(in.noise + i)));
+        store(row(1, i), log_ratio(echo, error));
+        store(row(2, i), surprise);
+        store(row(3, i), log_ratio(far_now, far));
+        store(row(4, i), log_ratio(mic, error));
+        store(row(5, i), coherence);
+        mic_sum += mic;
+        error_sum += error;
+        echo_sum += echo;
+        surprise_sum += surprise;
+        coherence_sum += coherence;
+    }
+    const float share = 1.0f / float(bins);
+    const vfloat mic = splat(sum_lanes(mic_sum) * share), error = splat(sum_lanes(error_sum) * share),
+                 echo = splat(sum_lanes(echo_sum) * share);
+    const vfloat attenuation = log_ratio(mic, error), balance = log_ratio(echo, error);
+    const vfloat surprise = splat(sum_lanes(surprise_sum) * share), coherence = splat(sum_lanes(coherence_sum) * share);
+    for (int i = 0; i < n; i += LVQE_LANES) {
+        store(row(6, i), attenuation);
+        store(row(7, i), balance);
+        store(row(8, i), surprise);
+        store(row(9, i), coherence);
+        for (int lane = 0; lane < LVQE_LANES; ++lane) {
+            row(10, i)[lane] = float(i + lane) * (2.0f / float(bins - 1)) - 1.0f;
+        }
+    }
+}
+
+// One step of a gated recurrent unit on every bin, and the two factors that come out. hidden: (hidden, n), replaced;
+// scratch: as much.
+static void gain_step(const GainWeights & w, const float * features, float * hidden, float * scratch, float * noise_factor,
+                      float * process_factor, int n) {
+    constexpr int inputs = 11;
+    const int h = w.hidden;
+    for (int i = 0; i < n; i += LVQE_LANES) {
+        vfloat x[inputs];
+        for (int j = 0; j < inputs; ++j) {
+            x[j] = load(features + size_t(j) * size_t(n) + i);
+        }
+        vfloat noise = splat(w.out_bias[0]), process = splat(w.out_bias[1]);
+        for (int unit = 0; unit < h; ++unit) {
+            vfloat fresh[3], old[3];
+            for (int gate = 0; gate < 3; ++gate) {
+                const int at = gate * h + unit;
+                fresh[gate] = splat(w.bias_ih[at]);
+                old[gate] = splat(w.bias_hh[at]);
+            }
+            for (int j = 0; j < inputs; ++j) {
+                for (int gate = 0; gate < 3; ++gate) {
+                    fresh[gate] += x[j] * w.weight_ih[size_t(gate * h + unit) * inputs + size_t(j)];
+                }
+            }
+            for (int j = 0; j < h; ++j) {
+                const vfloat state = load(hidden + size_t(j) * size_t(n) + i);
+                for (int gate = 0; gate < 3; ++gate) {
+                    old[gate] += state * w.weight_hh[size_t(gate * h + unit) * size_t(h) + size_t(j)];
+                }
+            }
+            const vfloat reset = sigmoid_of(fresh[0] + old[0]), update = sigmoid_of(fresh[1] + old[1]);
+            const vfloat state = tanh_of(fresh[2] + reset * old[2]);
+            const vfloat next = state + (load(hidden + size_t(unit) * size_t(n) + i) - state) * update;
+            store(scratch + size_t(unit) * size_t(n) + i, next);
+            noise += next * w.out_weight[unit];
+            process += next * w.out_weight[h + unit];
+        }
+        for (int unit = 0; unit < h; ++unit) {
+            store(hidden + size_t(unit) * size_t(n) + i, load(scratch + size_t(unit) * size_t(n) + i));
+        }
+        store(noise_factor + i, exp_of(tanh_of(noise) * kGainLargest));
+        store(process_factor + i, exp_of(tanh_of(process) * kGainLargest));
+    }
+}
