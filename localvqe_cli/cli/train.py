@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import MissingExtraError, UsageError
 from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
+
+if TYPE_CHECKING:
+    from ..training.options import Limits
 
 __all__ = ["train"]
 
@@ -36,6 +39,14 @@ def train(
         str | None,
         typer.Option("--init", metavar="CKPT", help="Start a new run from these weights, of the same width and arch."),
     ] = None,
+    gain: Annotated[
+        bool,
+        typer.Option(
+            "--gain",
+            help="Train the controller of the adaptive filter's gain instead; of the model, only --hidden counts.",
+        ),
+    ] = False,
+    hidden: Annotated[int, typer.Option("--hidden", min=1, max=64, help="States per bin of that controller.")] = 16,
     width: Annotated[str, typer.Option("--width", help="Size: micro, tiny, slim, small or base.")] = "tiny",
     arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 3,
     frontend: Annotated[
@@ -50,17 +61,25 @@ def train(
             help="Lags of the attention, frames of 16 ms. [default: 32, behind an adaptive filter 8]",
         ),
     ] = None,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Clips per step.")] = 8,
-    seconds: Annotated[float, typer.Option("--seconds", min=1.0, help="Length of a clip.")] = 4.0,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Clips per step. [default: 8; with --gain 16]")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1.0, help="Length of a clip. [default: 4; with --gain 12]")
+    ] = None,
     rate: Annotated[
         float | None,
-        typer.Option("--rate", help="Learning rate on the plateau; also of a resumed run. [default: 0.0015]"),
+        typer.Option(
+            "--rate", help="Learning rate on the plateau; also of a resumed run. [default: 0.0015; with --gain 0.002]"
+        ),
     ] = None,
     decay_steps: Annotated[
         int | None,
         typer.Option("--decay-steps", min=1, help="Bring the learning rate down over this many steps, then stop."),
     ] = None,
-    ema: Annotated[float, typer.Option("--ema", help="Decay of the averaged weights.")] = 0.998,
+    ema: Annotated[
+        float | None, typer.Option("--ema", help="Decay of the averaged weights. [default: 0.998; with --gain 0.99]")
+    ] = None,
     easy_clips: Annotated[
         int, typer.Option("--easy-clips", min=0, help="Clips over which scenes become as hard as they will be.")
     ] = 8000,
@@ -102,17 +121,10 @@ def train(
     from ..training.presets import preset
     from ..training.run import train as run
 
-    folder = Path(output or f"runs/{width}")
-    recipe = Recipe(
-        seed=seed,
-        batch=batch,
-        seconds=seconds,
-        rate=0.0015 if rate is None else rate,
-        ema=ema,
-        easy_clips=easy_clips,
-        rooms=rooms,
-        precision=precision,
-    )
+    folder = Path(output or ("runs/gain" if gain else f"runs/{width}"))
+    given = {"batch": batch, "seconds": seconds, "rate": rate, "ema": ema}
+    stated: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    stated |= {"seed": seed, "rooms": rooms}
     limits = Limits(
         minutes=minutes,
         steps=steps,
@@ -125,6 +137,12 @@ def train(
         decay_steps=decay_steps,
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
+    if gain:
+        _train_gain(
+            folder, data, cache or folder / "cache", {**stated, "hidden": hidden}, limits, resume, init, rate, as_json
+        )
+        return
+    recipe = Recipe(**stated, easy_clips=easy_clips, precision=precision)
     opinion = None
     if evaluate is not None:
         from ..training.opinion import Opinion
@@ -144,6 +162,29 @@ def train(
     )
     if not (folder / "curves.png").exists():
         note("no plot: it needs matplotlib, pip install 'localvqe[train]'")
+    if as_json:
+        emit_json({"folder": str(folder), **vars(result)})
+    if result.interrupted is not None:
+        sys.exit(128 + result.interrupted)
+
+
+def _train_gain(
+    folder: Path,
+    data: str,
+    cache: str | Path,
+    stated: dict[str, Any],
+    limits: Limits,
+    resume: bool,
+    init: str | None,
+    rate: float | None,
+    as_json: bool,
+) -> None:
+    from ..training.gain_loop import GainRecipe, GainTrainer, gain_scenes
+
+    trainer = GainTrainer(folder, GainRecipe(**stated), limits, resume=resume, init=init, rate=rate, report=say)
+    say(f"{'resuming' if resume else 'training'} {folder}: a controller of {trainer.recipe.hidden} states")
+    result = trainer.run(*gain_scenes(data, cache, trainer.recipe))
+    say(f"stopped at step {result.step} after {result.hours:.2f} h of audio")
     if as_json:
         emit_json({"folder": str(folder), **vars(result)})
     if result.interrupted is not None:

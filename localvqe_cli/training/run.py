@@ -11,11 +11,11 @@ from .manifest import read_manifest
 from .rooms import load_rooms
 from .scene import SceneMaker, SceneOptions
 
-__all__ = ["HELD_OUT_SEED", "make_datasets", "train"]
+__all__ = ["HELD_OUT_ROOMS", "HELD_OUT_SEED", "make_datasets", "train"]
 
 #: Of the held-out clips: the same for every run, so that runs can be compared.
 HELD_OUT_SEED = 990_001
-_HELD_OUT_ROOMS = 64
+HELD_OUT_ROOMS = 64
 
 
 def make_datasets(
@@ -39,7 +39,7 @@ def make_datasets(
     )
     if not any(entry.kind == "speech" and entry.split == "valid" for entry in entries):
         return training, None
-    held_out_rooms = load_rooms(cache, _HELD_OUT_ROOMS, HELD_OUT_SEED)
+    held_out_rooms = load_rooms(cache, HELD_OUT_ROOMS, HELD_OUT_SEED)
     maker = SceneMaker(load_corpus(entries, cache, "valid"), held_out_rooms, options)
     return training, SceneDataset(maker, HELD_OUT_SEED)
 
