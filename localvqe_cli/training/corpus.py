@@ -33,16 +33,23 @@ _ACTIVE_DB = -30.0
 _MIN_SECONDS = 0.3
 #: Speakers are drawn in proportion to (seconds of speech) ** _BALANCE: 1 is by file, 0 by name alone.
 _BALANCE = 0.6
-_FORMAT = 1
+#: Speakers whose name begins so are groups of voices that nobody has told apart.
+_GROUP = "anonymous"
+_ENOUGH_SECONDS = 5.0
+_FORMAT = 2
+#: A recording whose quietest frames are this far below its active level has a voice and little else.
+_CLEAR_DB = -28.0
 
 
 @dataclass(frozen=True)
 class Track:
-    """One recording inside the cache: samples [start, start + length), active RMS ``level``."""
+    """One recording inside the cache: samples [start, start + length), active RMS ``level``, its quietest frames
+    ``floor_db`` against that."""
 
     start: int
     length: int
     level: float
+    floor_db: float = -120.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class Corpus:
     Attributes:
         speakers: voices, at least one.
         speaker_weights: probability of each.
+        clear_speakers, clear_weights: the same of the recordings with little noise, for voices that a model has to
+            keep; of all where none is.
         noises: noise recordings, possibly none.
         devices: impulse responses of loudspeakers and devices, unit energy, possibly none.
     """
@@ -76,9 +85,10 @@ class Corpus:
         self.devices = tuple(devices)
         if not self.speakers:
             raise UsageError("the manifest lists no speech for this split")
-        seconds = np.array([sum(t.length for t in s.tracks) / RATE for s in self.speakers])
-        weights = seconds**_BALANCE
-        self.speaker_weights: npt.NDArray[np.float64] = weights / weights.sum()
+        self.speaker_weights = _weights(self.speakers)
+        clear = [Speaker(s.name, tuple(t for t in s.tracks if t.floor_db < _CLEAR_DB)) for s in self.speakers]
+        self.clear_speakers = tuple(speaker for speaker in clear if speaker.tracks) or self.speakers
+        self.clear_weights = _weights(self.clear_speakers)
 
     def read(self, track: Track, offset: int = 0, length: int | None = None) -> Samples:
         """A stretch of a recording at unit active RMS, (length,) or shorter where it ends."""
@@ -100,6 +110,20 @@ def active_rms(samples: Samples) -> float:
     return float(np.sqrt(power[power >= loudest * 10 ** (_ACTIVE_DB / 10)].mean()))
 
 
+def _weights(speakers: Iterable[Speaker]) -> npt.NDArray[np.float64]:
+    weights = np.array([sum(t.length for t in s.tracks) / RATE for s in speakers]) ** _BALANCE
+    return np.asarray(weights / weights.sum())
+
+
+def _floor_db(samples: Samples, level: float) -> float:
+    """Power of the quietest frames, the 5th percentile, against the active one; -120 at least."""
+    count = len(samples) // _FRAME
+    if not count or level <= 0.0:
+        return -120.0
+    power = np.square(samples[: count * _FRAME].reshape(count, -1)).mean(axis=1)
+    return float(10.0 * np.log10(max(float(np.percentile(power, 5.0)) / level**2, 1e-12)))
+
+
 def load_corpus(entries: list[Entry], cache: str | os.PathLike[str], split: str) -> Corpus:
     """The recordings of ``split``, decoded into ``cache`` if they are not there yet.
 
@@ -116,14 +140,14 @@ def load_corpus(entries: list[Entry], cache: str | os.PathLike[str], split: str)
     index = _read_index(stem)
     if index is None:
         index = _decode(entries, stem)
-    size = sum(int(length) for _, length, _ in index)
+    size = sum(int(length) for _, length, *_ in index)
     samples = np.memmap(stem.with_suffix(".i16"), dtype=np.int16, mode="r", shape=(max(size, 1),))
 
     voices: dict[str, list[Track]] = {}
     noises: list[Track] = []
     devices: list[Samples] = []
-    for entry, (start, length, level) in zip(entries, index, strict=True):
-        track = Track(int(start), int(length), float(level))
+    for entry, (start, length, level, floor) in zip(entries, index, strict=True):
+        track = Track(int(start), int(length), float(level), float(floor))
         if entry.kind == "rir":  # devices serve both splits: there are too few to hold any back
             devices.append(_impulse_response(samples, track))
         elif entry.split != split or track.level <= 0.0 or track.length < _MIN_SECONDS * RATE:
@@ -132,8 +156,18 @@ def load_corpus(entries: list[Entry], cache: str | os.PathLike[str], split: str)
             noises.append(track)
         else:
             voices.setdefault(entry.speaker or entry.path.parent.name, []).append(track)
-    speakers = [Speaker(name, tuple(tracks)) for name, tracks in sorted(voices.items())]
+    speakers = [speaker for name, tracks in sorted(voices.items()) for speaker in _speakers(name, tracks)]
     return Corpus(samples, speakers, noises, [d for d in devices if d.size])
+
+
+def _speakers(name: str, tracks: list[Track]) -> list[Speaker]:
+    """One voice; or, of an anonymous group, one for every recording that is long enough to be a scene's only one."""
+    if not name.startswith(_GROUP):
+        return [Speaker(name, tuple(tracks))]
+    short = tuple(track for track in tracks if track.length < _ENOUGH_SECONDS * RATE)
+    long = [track for track in tracks if track.length >= _ENOUGH_SECONDS * RATE]
+    voices = [Speaker(f"{name} {number}", (track,)) for number, track in enumerate(long)]
+    return [*voices, Speaker(name, short)] if short else voices
 
 
 def _digest(entries: list[Entry]) -> str:
@@ -147,23 +181,24 @@ def _digest(entries: list[Entry]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read_index(stem: Path) -> list[tuple[int, int, float]] | None:
+def _read_index(stem: Path) -> list[tuple[int, int, float, float]] | None:
     try:
         index = json.loads(stem.with_suffix(".json").read_text())
         size = stem.with_suffix(".i16").stat().st_size
     except (OSError, ValueError):
         return None
-    return index if size == 2 * max(1, sum(length for _, length, _ in index)) else None
+    return index if size == 2 * max(1, sum(length for _, length, *_ in index)) else None
 
 
-def _decode(entries: list[Entry], stem: Path) -> list[tuple[int, int, float]]:
-    index: list[tuple[int, int, float]] = []
+def _decode(entries: list[Entry], stem: Path) -> list[tuple[int, int, float, float]]:
+    index: list[tuple[int, int, float, float]] = []
     start = 0
     with atomic_output(stem.with_suffix(".i16")) as target, open(target, "wb") as stream:
         for entry in entries:
             samples = _read_audio(entry)
             stream.write(np.round(samples * FULL_SCALE).astype(np.int16).tobytes())
-            index.append((start, len(samples), active_rms(samples)))
+            level = active_rms(samples)
+            index.append((start, len(samples), level, _floor_db(samples, level)))
             start += len(samples)
         if not start:
             stream.write(b"\0\0")

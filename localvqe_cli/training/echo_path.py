@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
@@ -65,22 +67,28 @@ def steps(rng: np.random.Generator, length: int, delay: float, bounds: tuple[flo
     return out
 
 
-def motion(rng: np.random.Generator, length: int) -> Samples:
-    """Weight of the second position over time, 0 to 1, (length,): changes to and fro, or a sway."""
-    time = np.arange(length, dtype=np.float32) / np.float32(RATE)
+def motion(rng: np.random.Generator, length: int, places: int) -> Samples:
+    """How much of each of ``places`` echo paths, two or more, there is over time, (places, length), 1 in sum.
+
+    Either a few changes from one to the next within 0.02 to 1.5 s, or a device in a hand that never rests.
+    """
     seconds = length / RATE
+    times, weights = [0.0], [np.eye(places)[0]]
     if rng.random() < 0.5:
-        times = np.sort(rng.uniform(0.15, 0.85, size=1 + int(rng.poisson(seconds / 12.0)))) * seconds
-        out = np.zeros(length, dtype=np.float32)
-        sign = 1.0
-        for at in times:
-            width = np.float32(np.exp(rng.uniform(np.log(0.02), np.log(1.5))))
-            out += np.float32(sign) * np.clip((time - np.float32(at)) / width + 0.5, 0.0, 1.0).astype(np.float32)
-            sign = -sign
-        return np.clip(out, 0.0, 1.0).astype(np.float32)
-    depth = np.float32(rng.uniform(0.2, 1.0))
-    rate = np.exp(rng.uniform(np.log(0.08), np.log(0.6)))
-    return np.asarray(depth * (0.5 - 0.5 * np.cos(2 * np.pi * rate * time + rng.uniform(0, 6.3))), dtype=np.float32)
+        place = 0
+        for at in np.sort(rng.uniform(0.15, 0.85, size=1 + int(rng.poisson(seconds / 12.0)))) * seconds:
+            width = math.exp(rng.uniform(math.log(0.02), math.log(1.5)))
+            times += [max(at - 0.5 * width, times[-1]), max(at + 0.5 * width, times[-1])]
+            weights += [weights[-1], np.eye(places)[(place := (place + 1) % places)]]
+    else:
+        pace, depth = float(rng.uniform(0.3, 2.0)), float(rng.uniform(0.3, 1.0))
+        place = 0
+        while times[-1] < seconds:
+            times.append(times[-1] + 0.1 + float(rng.exponential(pace)))
+            place = (place + 1 + int(rng.integers(places - 1))) % places  # another one
+            weights.append((1.0 - depth) * weights[0] + depth * np.eye(places)[place])
+    time = np.arange(length) / RATE
+    return np.stack([np.interp(time, times, weight) for weight in np.transpose(weights)]).astype(np.float32)
 
 
 def volume(rng: np.random.Generator, length: int) -> Samples:

@@ -32,7 +32,7 @@ EARLY_SECONDS = 0.05
 _IMAGE_SECONDS = 0.05
 _SINC_HALF = 16
 _HIGHPASS_HZ = 50.0
-_FORMAT = 2
+_FORMAT = 3
 #: Decay time of each band, relative to the room's, above these frequencies: air and soft walls damp the highs.
 _BANDS = ((0.0, 1.0), (1500.0, 0.9), (4000.0, 0.7))
 
@@ -76,10 +76,13 @@ def load_rooms(cache: str | os.PathLike[str], count: int, seed: int) -> list[Roo
 def simulate_room(rng: np.random.Generator) -> Room:
     """A room of random size, damping and furniture positions."""
     size = rng.uniform((2.2, 2.0, 2.2), (8.0, 6.0, 3.4))
-    decay = float(np.clip(np.exp(rng.normal(math.log(0.28), 0.5)), 0.07, 0.8))
+    decay = float(np.clip(np.exp(rng.normal(math.log(0.27), 0.4)), 0.08, 0.8))
     mic = rng.uniform(0.15 * size, 0.85 * size)
     talker = _place(rng, size, mic, math.exp(rng.uniform(math.log(0.25), math.log(2.0))))
-    distance = math.exp(rng.uniform(math.log(0.05), math.log(1.5)))
+    distance = math.exp(
+        rng.normal(math.log(0.15), 0.8)
+    )  # most loudspeakers are in the device that holds the microphone
+    distance = min(max(distance, 0.03), 2.0)
     speaker = _place(rng, size, mic, distance)
     moved = _place(rng, size, mic, float(np.clip(distance * rng.uniform(0.5, 2.0), 0.05, 2.0)))
     walls = _reflection(rng, size, decay)

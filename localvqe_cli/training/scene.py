@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+from scipy import fft, ndimage
 
 from . import echo_path, noises, talk
 from .corpus import RATE, Corpus, active_rms
-from .gain import automatic_gain, compressor
-from .loudspeaker import distort
+from .dynamics import automatic_gain, compressor
+from .loudspeaker import distort, response
 from .rooms import LENGTH, Room
 
 __all__ = ["SCENARIOS", "Scene", "SceneMaker", "SceneOptions"]
@@ -33,6 +33,12 @@ _DEVICE_LENGTH = 4000
 HOP = 256
 #: A stretch that happens to be a pause is drawn again.
 _ATTEMPTS = 20
+#: Samples at the end of a spurt that are not filled with the beginning of another recording.
+_SENTENCE = 11200
+#: Power of what is left out at either end of a recording, over that of its voice.
+_SILENT_DB = -26.0
+#: Where a recording is cut: the samples within which a pause is looked for, of a frame, and of the fade; frames.
+_MARGIN, _QUIET, _FADE, _PAUSE = 12000, 160, 80, 9
 _AUDIBLE = 0.1
 
 
@@ -46,9 +52,10 @@ class SceneOptions:
         seconds: length of a scene; from 8 on, the pauses are those of calls.
         mix: share of each scenario.
         ser_db: active near end over active echo, in doubletalk.
-        snr_db: active speech over noise.
+        snr_db, noisy_share, noisy_snr_db: active near end (or what it would be) over noise, in a quiet and in a noisy
+            room.
         level_db: active level of the microphone, dBFS; most scenes lie in the middle.
-        delay: of the echo behind the reference; most lie in the lower half.
+        delay: of the echo behind the reference; most lie in the lowest quarter.
         noise_kept_db: level at which the target keeps the background noise; -inf for none. What is left of it covers
             what is left of the echo, and a listener hears that the line is open.
         overlap_share: of doubletalk, in which both speak nearly all the time; the rest has parts or turns.
@@ -70,22 +77,24 @@ class SceneOptions:
 
     seconds: float = 4.0
     mix: Mapping[str, float] = field(default_factory=lambda: dict(_MIX))
-    ser_db: tuple[float, float] = (-15.0, 15.0)
-    snr_db: tuple[float, float] = (-5.0, 30.0)
+    ser_db: tuple[float, float] = (-13.0, 19.0)
+    snr_db: tuple[float, float] = (20.0, 50.0)
+    noisy_share: float = 0.16
+    noisy_snr_db: tuple[float, float] = (-5.0, 20.0)
     level_db: tuple[float, float] = (-55.0, -5.0)
     delay: tuple[float, float] = (0.0, 0.5)
     noise_kept_db: float = -15.0
-    overlap_share: float = 0.4
-    pause_share: float = 0.3
-    silent_pause_share: float = 0.5
+    overlap_share: float = 0.6
+    pause_share: float = 0.25
+    silent_pause_share: float = 0.45
     faint_echo_share: float = 0.06
     unrelated_share: float = 0.35
     drift_share: float = 0.3
     drift_ppm: float = 200.0
     jump_share: float = 0.08
-    change_share: float = 0.25
+    change_share: float = 0.3
     volume_share: float = 0.08
-    linear_share: float = 0.33
+    linear_share: float = 0.3
     agc_share: float = 0.2
     compressor_share: float = 0.1
     clip_share: float = 0.06
@@ -98,12 +107,11 @@ class SceneOptions:
 
     def easy(self) -> SceneOptions:
         """The same with fewer hopeless scenes: no very loud echo or noise, nothing moves; to begin a training with."""
-        low, high = self.snr_db
         return replace(
             self,
             mix=_EASY_MIX,
             ser_db=(max(-8.0, self.ser_db[0]), self.ser_db[1]) if self.ser_db[1] > -8.0 else self.ser_db,
-            snr_db=(min(15.0, high), high) if low < 15.0 else self.snr_db,
+            noisy_share=0.0,
             faint_echo_share=0.0,
             drift_share=0.0,
             jump_share=0.0,
@@ -160,7 +168,7 @@ class SceneMaker:
         bounds = np.cumsum([options.mix[name] for name in names])
         lot = float(rng.random()) if lot is None else lot
         scenario = names[min(int(np.searchsorted(bounds, lot * bounds[-1], side="right")), len(names) - 1)]
-        room = self.rooms[int(rng.integers(len(self.rooms)))]
+        room = self._any_room(rng)
         colour, band = self._microphone(rng)
         zero = np.zeros(length, dtype=np.float32)
         near = target = echo = noise = zero
@@ -172,19 +180,22 @@ class SceneMaker:
         if turns.far:
             far = self._far_end(rng, turns.far)
             echo, delay = self._echo(rng, room, far, colour)
-            loudness = active_rms(echo)
-            if turns.near:
-                echo = echo * np.float32(active_rms(near) / max(loudness, 1e-9) * 10 ** (-self._draw_ser(rng) / 20))
-            else:
-                echo = echo / np.float32(max(loudness, 1e-9))
+            talker = active_rms(near) if turns.near else 1.0  # or would be
+            ratio = self._draw_ser(rng)
+            echo = echo * np.float32(talker / max(active_rms(echo), 1e-9) * 10 ** (-ratio / 20))
         else:
             far = self._idle_reference(rng)
 
         if scenario == "noise":
-            noise = self._noise(rng, band)
+            noise = self._noise(rng, band, restless=0.6)
         elif scenario != "silence":
-            speech = near if turns.near else echo
-            noise = self._noise(rng, band) * np.float32(active_rms(speech) * 10 ** (-self._draw_snr(rng) / 20))
+            talker = active_rms(near) if turns.near else 1.0
+            noisy = rng.random() < options.noisy_share
+            noise = self._noise(rng, band, restless=0.7 if noisy else 0.25)
+            snr = self._draw_snr(rng, noisy=noisy)
+            if not turns.near:  # a device that has not heard its own side for long turns up its microphone
+                snr -= float(rng.uniform(0.0, 20.0))
+            noise = noise * np.float32(talker * 10 ** (-snr / 20))
         elif rng.random() < 0.7:
             noise = noises.coloured(rng, length, float(rng.uniform(-6.0, 0.0)))
 
@@ -205,28 +216,26 @@ class SceneMaker:
     def _draw_delay(self, rng: np.random.Generator) -> float:
         """Samples, and parts of one."""
         low, high = self.options.delay
-        if rng.random() < 0.6:
-            high = low + 0.45 * (high - low)
+        if rng.random() < 0.7:
+            return (low + (high - low) * math.exp(rng.uniform(math.log(0.015), math.log(0.25)))) * RATE
         return float(rng.uniform(low, high) * RATE)
 
     def _draw_ser(self, rng: np.random.Generator) -> float:
         low, high = self.options.ser_db
         if rng.random() < self.options.faint_echo_share:
             return float(rng.uniform(high + 5.0, high + 25.0))
-        if rng.random() < 0.4:  # loud echo is where there is most to learn
-            high = low + 0.6 * (high - low)
-        return float(rng.uniform(low, high))
+        return float(rng.triangular(low, 0.5 * (low + high), high)) if low < high else low
 
-    def _draw_snr(self, rng: np.random.Generator) -> float:
+    def _draw_snr(self, rng: np.random.Generator, *, noisy: bool) -> float:
+        if noisy:
+            return float(rng.uniform(*self.options.noisy_snr_db))
         low, high = self.options.snr_db
-        if rng.random() < 0.3:  # a quiet room
-            return float(rng.uniform(high, high + 20.0))
         return float(rng.triangular(low, 0.5 * (low + high), high)) if low < high else low
 
     def _draw_level(self, rng: np.random.Generator) -> float:
         low, high = self.options.level_db
-        if rng.random() < 0.8:
-            low, high = low + 0.22 * (high - low), low + 0.78 * (high - low)
+        if rng.random() < 0.7:
+            low, high = low + 0.5 * (high - low), low + 0.8 * (high - low)
         return float(rng.uniform(low, high))
 
     def _turns(self, rng: np.random.Generator, scenario: str) -> talk.Turns:
@@ -252,29 +261,31 @@ class SceneMaker:
 
     # -- sources ------------------------------------------------------------------------------
 
-    def _voice(self, rng: np.random.Generator, spurts: talk.Spurts) -> Samples:
-        """One speaker in all spurts, active RMS about 1, exactly zero between them."""
+    def _voice(self, rng: np.random.Generator, spurts: talk.Spurts, *, clear: bool = False) -> Samples:
+        """One speaker in all spurts, active RMS about 1, exactly zero between them; ``clear``: with little noise."""
         for _ in range(_ATTEMPTS):
-            voice = self._utterances(rng, spurts)
+            voice = self._utterances(rng, spurts, clear=clear)
             if active_rms(voice) > _AUDIBLE:
                 break
         return voice
 
-    def _utterances(self, rng: np.random.Generator, spurts: talk.Spurts) -> Samples:
+    def _utterances(self, rng: np.random.Generator, spurts: talk.Spurts, *, clear: bool) -> Samples:
         corpus = self.corpus
-        speaker = corpus.speakers[int(rng.choice(len(corpus.speakers), p=corpus.speaker_weights))]
+        speakers = corpus.clear_speakers if clear else corpus.speakers
+        weights = corpus.clear_weights if clear else corpus.speaker_weights
+        speaker = speakers[int(rng.choice(len(speakers), p=weights))]
         out = np.zeros(self.options.samples, dtype=np.float32)
         for start, stop in spurts:
             at = start
-            while at < stop:
+            while at == start or stop - at > _SENTENCE:
                 track = speaker.tracks[int(rng.integers(len(speaker.tracks)))]
-                spare = track.length - (stop - at)
+                wanted = stop - at
+                spare = track.length - wanted - _MARGIN
                 offset = int(rng.integers(spare)) if spare > 0 else 0
-                part = corpus.read(track, offset, stop - at)
+                recording = corpus.read(track, offset, wanted + _MARGIN)
+                part = _between_words(recording, wanted, first=offset > 0, last=spare > offset)
                 out[at : at + len(part)] = part
-                at += len(part) + int((0.05 + rng.exponential(0.2)) * RATE)
-            fade = min(320, stop - start)  # the last sentence ends where the spurt does
-            out[stop - fade : stop] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+                at += max(len(part), _FADE) + int((0.02 + rng.exponential(0.12)) * RATE)
             out[start:stop] *= np.float32(10 ** (float(rng.normal(0.0, 1.5)) / 20))
         return out
 
@@ -295,7 +306,7 @@ class SceneMaker:
         far = far * _gate(spurts, length)
         if rng.random() >= self.options.silent_pause_share:  # the other side is not silent in its pauses
             floor = noises.coloured(rng, length, float(rng.uniform(-6.0, 0.0)))
-            far = far + floor * np.float32(10 ** (rng.uniform(-60.0, -25.0) / 20))
+            far = far + floor * np.float32(10 ** (rng.uniform(-50.0, -22.0) / 20))
         if rng.random() < 0.3 * self.options.flaw_share:
             far = far * (np.arange(length) < rng.uniform(0.5, 0.97) * length)
         return np.asarray(far, dtype=np.float32)
@@ -323,13 +334,11 @@ class SceneMaker:
         rms = float(np.sqrt(np.mean(np.square(part))))
         return part / np.float32(rms) if rms > 1e-6 else noises.coloured(rng, length, -3.0)
 
-    def _noise(self, rng: np.random.Generator, band: Samples | None) -> Samples:
-        """Background noise of unit RMS."""
-        kind = rng.random()
-        if kind < 0.4:
-            noise = self._steady(rng)
-        else:
-            noise = self._restless(rng) + np.float32(10 ** (rng.uniform(-25.0, -5.0) / 20)) * self._steady(rng)
+    def _noise(self, rng: np.random.Generator, band: Samples | None, *, restless: float) -> Samples:
+        """Background noise of unit RMS: ``restless`` is the chance that there is more than the room itself."""
+        noise = self._steady(rng)
+        if rng.random() < restless:
+            noise = self._restless(rng) + np.float32(10 ** (rng.uniform(-25.0, -5.0) / 20)) * noise
         if band is not None:
             noise = self._filter(noise, band)
         rms = float(np.sqrt(np.mean(np.square(noise))))
@@ -340,9 +349,9 @@ class SceneMaker:
         length = self.options.samples
         if rng.random() < 0.3:
             return noises.fan(rng, length)
-        rumble = noises.coloured(rng, length, float(rng.uniform(-12.0, -3.0)))
-        hiss = noises.coloured(rng, length, float(rng.uniform(-2.0, 2.0)))
-        share = float(rng.uniform(0.0, 1.0))
+        rumble = noises.coloured(rng, length, float(rng.uniform(-12.0, -4.0)))
+        hiss = noises.coloured(rng, length, float(rng.uniform(-3.0, 1.0)))
+        share = float(rng.uniform(0.0, 1.0)) ** 3
         return np.asarray(math.sqrt(1.0 - share) * rumble + math.sqrt(share) * hiss, dtype=np.float32)
 
     def _restless(self, rng: np.random.Generator) -> Samples:
@@ -352,10 +361,13 @@ class SceneMaker:
             return self._recorded_noise(rng)
         if kind < 0.78:
             crowd = [self._voice(rng, talk.alone(rng, length, 0.3)) for _ in range(int(rng.integers(4, 8)))]
-            room = self.rooms[int(rng.integers(len(self.rooms)))]
+            room = self._any_room(rng)
             noise = self._filter(noises.babble(rng, crowd), self._transform(room.talker - 0.7 * room.early))
             return np.divide(noise, max(float(np.sqrt(np.mean(np.square(noise)))), 1e-6), dtype=np.float32)
         return noises.keyboard(rng, length) if kind < 0.92 else noises.hum(rng, length)
+
+    def _any_room(self, rng: np.random.Generator) -> Room:
+        return self.rooms[int(rng.integers(len(self.rooms)))]
 
     # -- acoustics ----------------------------------------------------------------------------
 
@@ -387,7 +399,7 @@ class SceneMaker:
         self, rng: np.random.Generator, room: Room, colour: Samples, spurts: talk.Spurts
     ) -> tuple[Samples, Samples]:
         """(what the microphone hears of the talker, what is wanted of it)."""
-        voice = self._transform(self._voice(rng, spurts)) * colour
+        voice = self._transform(self._voice(rng, spurts, clear=True)) * colour
         if rng.random() < 0.1:  # a close microphone: no room at all
             dry = self._back(voice)
             return dry, dry
@@ -403,13 +415,21 @@ class SceneMaker:
         moves = rng.random() < options.change_share
         delay = self._delay(rng, moves=moves)
         sound = self._transform(echo_path.read_at(played, np.arange(length) - delay)) * colour
-        if self.corpus.devices and rng.random() < 0.75:
+        sound = sound * response(rng, self._frequency)
+        if self.corpus.devices and rng.random() < 0.6:
             device = self.corpus.devices[int(rng.integers(len(self.corpus.devices)))]
             sound = sound * self._transform(device[:_DEVICE_LENGTH])
         echo = self._back(sound * self._transform(room.speaker))
         if moves:
-            moved = self._back(sound * self._transform(room.moved)) * np.float32(10 ** (rng.uniform(-6.0, 6.0) / 20))
-            echo = echo + echo_path.motion(rng, length) * (moved - echo)
+            places = [echo]
+            others = [room.moved, *(self._any_room(rng).moved for _ in range(int(rng.integers(3))))]
+            for place in others:
+                farther = int(rng.integers(20))
+                shifted = np.concatenate([np.zeros(farther, dtype=np.float32), place[: LENGTH - farther]])
+                shifted *= np.float32(10 ** (float(rng.uniform(-5.0, 5.0)) / 20))
+                places.append(self._back(sound * self._transform(shifted)))
+            weights = echo_path.motion(rng, length, len(places))
+            echo = np.asarray(sum(w * place for w, place in zip(weights, places, strict=True)), dtype=np.float32)
         return echo, np.round(delay).astype(np.int32)
 
     def _delay(self, rng: np.random.Generator, *, moves: bool) -> npt.NDArray[np.float64]:
@@ -421,7 +441,7 @@ class SceneMaker:
             delay = echo_path.steps(rng, length, float(delay[0]), bounds)
         if rng.random() < options.drift_share:
             delay = delay + echo_path.drift(rng, length, options.drift_ppm)
-        if moves and rng.random() < 0.5:  # a device in a hand: some centimetres to and fro
+        if moves and rng.random() < 0.3:  # a device in a hand: some centimetres to and fro
             time = np.arange(length) / RATE
             rate = math.exp(rng.uniform(math.log(0.1), math.log(0.8)))
             delay = delay + rng.uniform(0.2, 6.0) * np.sin(2 * np.pi * rate * time + rng.uniform(0, 6.3))
@@ -437,6 +457,33 @@ class SceneMaker:
             flaw = noises.hum(rng, len(ref)) if rng.random() < 0.5 else np.ones_like(ref)
             ref = np.clip(ref + np.float32(size) * flaw, -1.0, 1.0)
         return np.asarray(ref, dtype=np.float32)
+
+
+def _between_words(part: Samples, length: int, *, first: bool, last: bool) -> Samples:
+    """At most ``length`` samples of ``part`` (active RMS 1), without silence at either end.
+
+    Where the recording goes on before it (``first``) or behind it (``last``), it begins or ends in a pause.
+    """
+    power = np.square(part[: len(part) // _QUIET * _QUIET].reshape(-1, _QUIET)).mean(axis=1)
+    if not len(power):
+        return part[:length]
+    power = ndimage.uniform_filter1d(power, _PAUSE, mode="nearest")
+    margin = max(1, min(_MARGIN // _QUIET, len(power) // 3))
+    begin = int(np.argmin(power[:margin])) if first else 0
+    heard = np.flatnonzero(power[begin:] > 10 ** (_SILENT_DB / 10))
+    begin += max(0, int(heard[0]) - 2) if len(heard) else 0
+    end = min(len(power), begin + length // _QUIET)
+    if last or end < len(power):
+        margin = min(margin, (end - begin) // 3)
+        end -= margin - 1 - int(np.argmin(power[end - margin : end])) if margin > 0 else 0
+    heard = np.flatnonzero(power[begin:end] > 10 ** (_SILENT_DB / 10))
+    end = min(end, begin + int(heard[-1]) + 5) if len(heard) else end
+    part = part[begin * _QUIET : end * _QUIET].copy()
+    fade = min(_FADE, len(part) // 2)
+    ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+    part[:fade] *= ramp
+    part[len(part) - fade :] *= ramp[::-1]
+    return part
 
 
 def _gate(spurts: talk.Spurts, length: int) -> Samples:

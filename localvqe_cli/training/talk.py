@@ -36,7 +36,7 @@ def alone(rng: np.random.Generator, length: int, pause_share: float) -> Spurts:
         length: of the scene, samples.
         pause_share: chance of one long pause, at the beginning or later.
     """
-    spurts = _chatter(rng, 0, length, float(rng.uniform(0.1, 0.9)))
+    spurts = _chatter(rng, 0, length, float(rng.uniform(0.0, 0.4)))
     if rng.random() < pause_share:
         spurts = _without(spurts, *_long_pause(rng, length))
     return _at_least(rng, spurts, length)
@@ -50,31 +50,31 @@ def together(rng: np.random.Generator, length: int, overlap_share: float, pause_
 
     Args:
         length: of the scene, samples.
-        pause_share: chance, for each side, of one long pause.
+        pause_share: chance of one long pause of the far end; half of that for the near end.
     """
     kind = rng.random()
     if kind < overlap_share:
-        far, near = (_chatter(rng, 0, length, float(rng.uniform(0.1, 0.7))) for _ in range(2))
+        far, near = (_chatter(rng, 0, length, float(rng.uniform(0.0, 0.3))) for _ in range(2))
     elif kind < overlap_share + 0.55 * (1.0 - overlap_share):
         far, near = _parts(rng, length)
     else:
         far, near = _turns(rng, length)
     sides = []
-    for spurts in (far, near):
-        if rng.random() < pause_share:
+    for spurts, share in ((far, pause_share), (near, 0.5 * pause_share)):
+        if rng.random() < share:
             spurts = _without(spurts, *_long_pause(rng, length))
         sides.append(_at_least(rng, spurts, length))
     return Turns(*sides)
 
 
 def _chatter(rng: np.random.Generator, start: int, stop: int, pause: float) -> Spurts:
-    """Spurts of 2.5 s and pauses of ``pause`` seconds in the mean; begins with either."""
+    """Spurts of 3.6 s and pauses of ``pause`` seconds in the mean; begins with either."""
     spurts: Spurts = []
     at = start if rng.random() < 0.5 else start + int(rng.exponential(pause) * RATE)
     while stop - at > _SHORTEST_SPURT * RATE:
-        end = min(stop, at + int((_SHORTEST_SPURT + rng.gamma(2.0, 1.05)) * RATE))
+        end = min(stop, at + int((0.8 + rng.gamma(2.0, 1.4)) * RATE))
         spurts.append((at, end))
-        at = end + int((0.1 + rng.exponential(pause)) * RATE)
+        at = end + int((0.05 + rng.exponential(pause)) * RATE)
     return spurts
 
 
@@ -93,9 +93,9 @@ def _parts(rng: np.random.Generator, length: int) -> tuple[Spurts, Spurts]:
     for part, edge in zip(order, edges, strict=True):
         stop = int(edge)
         if part != "near":
-            far += _chatter(rng, start, stop, float(rng.uniform(0.1, 0.7)))
+            far += _chatter(rng, start, stop, float(rng.uniform(0.0, 0.3)))
         if part != "far":
-            near += _chatter(rng, start, stop, float(rng.uniform(0.1, 0.7)))
+            near += _chatter(rng, start, stop, float(rng.uniform(0.0, 0.3)))
         start = stop
     return far, near
 

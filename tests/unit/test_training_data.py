@@ -10,7 +10,7 @@ import soundfile
 from training_data import make_manifest
 
 from localvqe_cli.errors import AudioError, UsageError
-from localvqe_cli.training import echo_path, gain, loudspeaker, noises, rooms, talk
+from localvqe_cli.training import dynamics, echo_path, loudspeaker, noises, rooms, talk
 from localvqe_cli.training.corpus import RATE, active_rms, load_corpus
 from localvqe_cli.training.manifest import read_manifest, select
 
@@ -77,6 +77,29 @@ def test_corpus_reads_what_the_file_holds_at_unit_level(manifest: Path, tmp_path
     assert np.allclose(got * active_rms(wave), wave, atol=1e-4)
     assert np.array_equal(corpus.read(track, 100, 50), got[100:150])
     assert len(corpus.read(track, track.length - 10, 50)) == 10
+
+
+def test_corpus_tells_clear_voices_and_anonymous_groups(tmp_path: Path) -> None:
+    rows = ["path\tkind\tsplit\tspeaker"]
+    for name, speaker, seconds, noise in (
+        ("clear", "anna", 2, 0.0),
+        ("noisy", "anna", 2, 0.05),
+        ("hissing", "bert", 2, 0.1),
+        ("long-1", "anonymous, many", 6, 0.0),
+        ("long-2", "anonymous, many", 7, 0.0),
+        ("short", "anonymous, many", 1, 0.0),
+    ):
+        wave = 0.3 * np.sin(np.arange(seconds * RATE) * 0.3) * (np.arange(seconds * RATE) % RATE < 0.7 * RATE)
+        soundfile.write(tmp_path / f"{name}.wav", wave + noise * rng(1).standard_normal(len(wave)), RATE)
+        rows.append(f"{name}.wav\tspeech\ttrain\t{speaker}")
+    (tmp_path / "manifest.tsv").write_text("\n".join(rows) + "\n")
+    corpus = load_corpus(read_manifest(tmp_path), tmp_path / "cache", "train")
+    voices = {speaker.name: len(speaker.tracks) for speaker in corpus.speakers}
+    groups = {"anonymous, many": 1, "anonymous, many 0": 1, "anonymous, many 1": 1}
+    assert voices == {"anna": 2, "bert": 1, **groups}
+    assert {speaker.name: len(speaker.tracks) for speaker in corpus.clear_speakers} == {"anna": 1, **groups}
+    for weights in (corpus.speaker_weights, corpus.clear_weights):
+        assert weights.sum() == pytest.approx(1.0)
 
 
 def test_corpus_names_an_unreadable_recording(manifest: Path, tmp_path: Path) -> None:
@@ -203,6 +226,21 @@ def test_babble_is_as_long_as_its_shortest_voice() -> None:
     assert noises.babble(rng(), voices).shape == (1000,)
 
 
+def test_a_loudspeaker_has_little_bass_and_delays_nothing() -> None:
+    hz = np.fft.rfftfreq(8192, 1 / RATE).astype(np.float32)
+    bass = []
+    for seed in range(60):
+        gain = loudspeaker.response(rng(seed), hz)
+        assert np.isfinite(gain).all()
+        power = np.abs(gain) ** 2
+        low, middle = (power[(hz > f) & (hz < 2 * f)].mean() for f in (125, 1000))
+        bass.append(10 * np.log10(low / middle))
+        impulse = np.square(np.fft.irfft(gain))
+        assert impulse[:128].sum() + impulse[-32:].sum() > 0.95 * impulse.sum()
+        assert impulse[-32:].sum() < 0.2 * impulse.sum()
+    assert -30 < np.percentile(bass, 10) < np.median(bass) < -10 < np.percentile(bass, 90)
+
+
 def test_rattle_adds_a_little_where_it_is_loud() -> None:
     x = rng(1).standard_normal(16000).astype(np.float32) * np.repeat((0.02, 1.0), 8000).astype(np.float32)
     for seed in range(8):
@@ -272,9 +310,12 @@ def test_drift_and_steps() -> None:
 
 def test_motion_and_volume_are_within_bounds_and_change() -> None:
     for seed in range(50):
-        weight = echo_path.motion(rng(seed), 12 * RATE)
-        assert 0.0 <= weight.min() < weight.max() <= 1.0
-        assert np.abs(np.diff(weight)).max() < 0.01
+        weights = echo_path.motion(rng(seed), 12 * RATE, 3)
+        assert weights.shape == (3, 12 * RATE)
+        assert weights.min() >= 0.0
+        assert np.allclose(weights.sum(axis=0), 1.0, atol=1e-5)
+        assert np.ptp(weights[0]) > 0.25
+        assert np.abs(np.diff(weights)).max() < 0.01
         volume = echo_path.volume(rng(seed), 12 * RATE)
         assert volume[0] == pytest.approx(1.0)
         assert np.ptp(volume) > 0.25
@@ -286,7 +327,7 @@ def test_gain_control_evens_out_a_step() -> None:
     x[6 * RATE :] *= 0.2
     ratios = []
     for seed in range(20):
-        out = x * gain.automatic_gain(rng(seed), x)
+        out = x * dynamics.automatic_gain(rng(seed), x)
         ratios.append(20 * np.log10(active_rms(out[4 * RATE : 6 * RATE]) / active_rms(out[10 * RATE :])))
     assert np.median(ratios) < 9.0  # 14 dB before
     assert min(ratios) > -3.0
@@ -295,7 +336,7 @@ def test_gain_control_evens_out_a_step() -> None:
 def test_compressor_lowers_peaks_only() -> None:
     x = rng(1).standard_normal(2 * RATE).astype(np.float32) * np.repeat((0.05, 1.0), RATE).astype(np.float32)
     for seed in range(10):
-        factor = gain.compressor(rng(seed), x)
+        factor = dynamics.compressor(rng(seed), x)
         assert 0.0 < factor.min() < factor.max() <= 1.0
         assert factor[: RATE // 2].min() > 0.99
         assert factor[int(1.5 * RATE) :].mean() < 0.995

@@ -12,7 +12,7 @@ from localvqe_cli.training.corpus import RATE, Corpus, active_rms, load_corpus
 from localvqe_cli.training.dataset import SceneDataset, batches
 from localvqe_cli.training.manifest import read_manifest
 from localvqe_cli.training.rooms import Room, load_rooms
-from localvqe_cli.training.scene import SCENARIOS, Scene, SceneMaker, SceneOptions
+from localvqe_cli.training.scene import SCENARIOS, Scene, SceneMaker, SceneOptions, _between_words
 
 Draw = Callable[..., list[Scene]]
 
@@ -104,9 +104,14 @@ def test_echo_ratio(draw: Draw, ser: float) -> None:
 
 
 def test_noise_ratio(draw: Draw) -> None:
-    for scene in draw("nearend", snr_db=(5.0, 5.0), count=20, **STILL):
-        ratio = db(active_rms(scene.near) / np.sqrt(np.mean(scene.noise**2)))
-        assert ratio == pytest.approx(5.0, abs=0.01) or ratio > 5.0  # a quiet room
+    def ratio(scene: Scene) -> float:
+        return db(active_rms(scene.near) / np.sqrt(np.mean(scene.noise**2)))
+
+    for scenario in ("nearend", "doubletalk"):
+        for scene in draw(scenario, snr_db=(5.0, 5.0), noisy_share=0.0, **STILL):
+            assert ratio(scene) == pytest.approx(5.0, abs=0.01)
+        noisy = draw(scenario, snr_db=(50.0, 50.0), noisy_share=0.5, noisy_snr_db=(0.0, 10.0), count=40, **STILL)
+        assert 10 <= sum(-0.01 <= ratio(scene) <= 10.01 for scene in noisy) <= 30
 
 
 @pytest.mark.parametrize("level", [-40.0, -20.0])
@@ -178,7 +183,11 @@ def test_jumps_stay_within_the_delays_allowed(draw: Draw) -> None:
 
 def test_a_call_has_pauses_on_both_sides(draw: Draw) -> None:
     late = exact = overlaps = alone = 0
-    scenes = draw("doubletalk", count=40, **{**STILL, "seconds": 12.0, "pause_share": 0.5, "snr_db": (60.0, 60.0)})
+    scenes = draw(
+        "doubletalk",
+        count=40,
+        **{**STILL, "seconds": 12.0, "pause_share": 0.5, "snr_db": (60.0, 60.0), "noisy_share": 0.0},
+    )
     for scene in scenes:
         frames = [np.abs(x[: 12 * RATE]).reshape(-1, RATE // 10).max(axis=1) for x in (scene.ref, scene.near)]
         far, near = (x > 1e-2 * x.max() for x in frames)
@@ -204,7 +213,7 @@ def test_the_reference_is_silent_or_faintly_noisy_in_pauses(draw: Draw, share: f
 
 @pytest.mark.parametrize("share", ["agc_share", "compressor_share"])
 def test_gain_control_holds_the_parts_and_the_target_alike(draw: Draw, share: str) -> None:
-    options = {**STILL, "snr_db": (80.0, 80.0), "level_db": (-30.0, -30.0), "seconds": 5.0}
+    options = {**STILL, "snr_db": (80.0, 80.0), "noisy_share": 0.0, "level_db": (-30.0, -30.0), "seconds": 5.0}
     changing = 0
     for plain, held in zip(draw("doubletalk", **options), draw("doubletalk", **{**options, share: 1.0}), strict=True):
         assert np.allclose(held.mic, held.near + held.echo + held.noise, atol=1e-6)
@@ -223,6 +232,22 @@ def test_flaws_of_the_reference(draw: Draw) -> None:
     offsets = [abs(a.ref.mean() - b.ref.mean()) > 3e-4 for a, b in zip(flawed, plain, strict=True)]
     assert 5 < sum(offsets) < 50
     assert all(np.abs(scene.ref).max() <= 1.0 for scene in flawed)
+
+
+def test_a_piece_of_a_recording_begins_and_ends_in_pauses() -> None:
+    rng = np.random.default_rng(1)
+    talks = np.zeros(200, bool)  # frames of 50 ms: words of 400 ms, pauses of 150
+    for first in range(0, 200, 11):
+        talks[first : first + 8] = True
+    recording = (rng.standard_normal(10 * RATE) * np.repeat(talks, RATE // 20)).astype(np.float32)
+    silence = np.zeros(RATE, dtype=np.float32)
+    for offset in range(0, 40000, 3001):
+        part = _between_words(recording[offset:], 5 * RATE, first=True, last=True)
+        assert 3 * RATE < len(part) <= 5 * RATE
+        assert np.abs(part[:480]).max() < 1e-3 * np.abs(part).max()
+        assert np.abs(part[-480:]).max() < 1e-3 * np.abs(part).max()
+    whole = _between_words(np.concatenate([silence, recording, silence]), 20 * RATE, first=False, last=False)
+    assert abs(len(whole) - 10 * RATE) < 0.2 * RATE
 
 
 def test_easy_scenes_come_first(material: tuple[Corpus, list[Room]]) -> None:
