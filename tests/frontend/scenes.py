@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ __all__ = ["HOP", "SCENES", "Scene", "conversation", "make"]
 
 HOP = 256
 FAR_DB, ECHO_DB, NEAR_DB = -25.0, -28.0, -26.0
+#: Samples of noise made at once.
+_BLOCK = 240 * RATE
 Stretch = tuple[float, float]
 
 
@@ -100,7 +103,11 @@ class _Studio:
         return signals.convolve(played, self.response if response is None else response, late)
 
     def noise(self, db: float) -> Samples:
-        return (signals.noise(self.rng, self.seconds) * 10 ** (db / 20)).astype(np.float32)
+        parts, left = [], self.length
+        while left:  # an hour in one piece would take gigabytes
+            parts.append(signals.noise(self.rng, min(left, _BLOCK) / RATE) * np.float32(10 ** (db / 20)))
+            left -= len(parts[-1])
+        return np.concatenate(parts)
 
     def hops(self, delay: float | None = None) -> NDArray[np.float64]:
         """The true delay of each hop, in samples."""
@@ -240,6 +247,22 @@ def _double(s: _Studio, ser_db: float) -> Scene:
     return Scene(_sum(echo, near, noise), far, near, noise, s.hops(), double=[(0.0, s.seconds)])
 
 
+def _through_rooms(s: _Studio, far: Samples, changes: list[float]) -> Samples:
+    """The echo of ``far`` through one room after the other, with 5 ms between them."""
+    echo, fade, memory = s.silence(), round(0.005 * RATE), RATE
+    ramp = np.linspace(0.0, 1.0, fade, dtype=np.float32)
+    bounds = [0, *(round(t * RATE) for t in changes), s.length]
+    for start, end in pairwise(bounds):
+        first, last = max(0, start - memory), min(end + fade, s.length)
+        part = s.echo(far[first:last], response=s.response if start == 0 else s.room())[start - first :]
+        if start:
+            part[:fade] *= ramp
+        if end < s.length:
+            part[-fade:] *= ramp[::-1]
+        echo[start:last] += part
+    return echo
+
+
 def conversation(s: _Studio) -> Scene:
     """Turns of 2 to 8 s, pauses of up to 15 s, double talk, and another echo path every minute or so."""
     turns: dict[str, list[Stretch]] = {"far": [], "near": [], "double": [], "pause": []}
@@ -255,11 +278,8 @@ def conversation(s: _Studio) -> Scene:
     changes = [float(t) for t in changes if t < s.seconds - 15.0]
     line = s.noise(-75.0 if s.sampled else -200.0)
     far = s.speech("far", FAR_DB, turns["far"] + turns["double"])
-    echo = s.echo(far)
-    for change in changes:
-        echo = _switch(echo, s.echo(far, response=s.room()), change)
     near = s.speech("near", NEAR_DB, turns["near"] + turns["double"])
-    echo, noise = signals.level(echo, ECHO_DB), s.noise(-65.0)
+    echo, noise = signals.level(_through_rooms(s, far, changes), ECHO_DB), s.noise(-65.0)
     silent = [(a + 0.7, b) for a, b in turns["near"] if b - a > 1.5]
     return Scene(
         _sum(echo, near, noise),
