@@ -165,8 +165,8 @@ class ResidualConfig:
     """
 
     version: int = 1
-    overestimate: float = 5.0
-    noise_fill: float = 0.5
+    overestimate: float = 8.0
+    noise_fill: float = 0.4
 
     def __post_init__(self) -> None:
         if self.version != 1:
@@ -306,6 +306,12 @@ class ModelConfig:
     def bottleneck_features(self) -> int:
         """C*F' of the deepest stage, the width of the bottleneck's projections (report, 2.5)."""
         return self.mic_channels[MIC_STAGES] * self.freqs(MIC_STAGES)
+
+    def summary(self) -> str:
+        """What kind of model this is, in a few words."""
+        if not self.network:
+            return "adaptive filter without a network"
+        return f"LocalVQE {VERSION_NAMES[self.version]} (architecture version {self.version}), d_max {self.dmax}"
 
     @property
     def latency_samples(self) -> int:

@@ -28,10 +28,19 @@ def examine(model: GGUFModel) -> dict[str, Any]:
     Returns:
         ``largest_pole`` (modulus), ``unstable_poles`` (how many are 1 or more), ``decay_seconds`` (in which the slowest
         stable state falls by 60 dB, None if none is stable), ``bottleneck_gain`` (steady state, None if unstable),
-        ``gains`` (layer -> peak gain) and ``warnings``, one line each.
+        ``gains`` (layer -> peak gain) and ``warnings``, one line each. Without a network all numbers are None or 0.
     """
     import numpy as np
 
+    if not model.config.network:
+        return {
+            "largest_pole": None,
+            "unstable_poles": 0,
+            "decay_seconds": None,
+            "bottleneck_gain": None,
+            "gains": {},
+            "warnings": [],
+        }
     modulus = np.hypot(_array(model, "bottleneck.a_real"), _array(model, "bottleneck.a_imag")).ravel()
     stable = modulus[modulus < 1.0]
     unstable = int(modulus.size - stable.size)

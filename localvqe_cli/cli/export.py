@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import DMAX_RANGE, VERSION_NAMES
+from ..config import DMAX_RANGE
 from ..errors import UsageError
 from .common import (
     ForceOption,
@@ -73,8 +73,7 @@ def export(
         note(text)
     config = summary.config
     size = f"{summary.tensors} tensors, {summary.parameters:,} parameters, {summary.nbytes / 1e6:.1f} MB"
-    line = f"LocalVQE {VERSION_NAMES[config.version]} (architecture version {config.version}), d_max {config.dmax}"
-    say(f"wrote {summary.output}: {line}, {size}")
+    say(f"wrote {summary.output}: {config.summary()}, {size}")
     if as_json:
         emit_json(
             {

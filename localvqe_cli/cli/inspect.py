@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import SHAPE_PREFIX, VERSION_NAMES
+from ..config import SHAPE_PREFIX, ModelConfig
 from ..errors import GGUFError, LocalVQEError, UsageError
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
@@ -123,6 +123,9 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _print_deep(console: Any, deep: dict[str, Any]) -> None:
+    if deep["largest_pole"] is None:
+        console.print("no network, so nothing that could run away")
+        return
     console.print(f"largest pole of the bottleneck: {deep['largest_pole']:.6f} (stable below 1)")
     if deep["decay_seconds"] is not None:
         console.print(f"its slowest stable state falls by 60 dB in {deep['decay_seconds']:.3g} s")
@@ -137,8 +140,7 @@ def _headline(report: dict[str, Any]) -> str:
     config = report["config"]
     if config is None:
         return f"{printable(report['path'], _MAX_VALUE)}: {kind}"
-    line = f"LocalVQE {VERSION_NAMES[config['version']]} (architecture version {config['version']})"
-    return f"{printable(report['path'], _MAX_VALUE)}: {kind}, {line}, d_max {config['dmax']}"
+    return f"{printable(report['path'], _MAX_VALUE)}: {kind}, {ModelConfig.from_mapping(config).summary()}"
 
 
 def _value(value: Any) -> str:

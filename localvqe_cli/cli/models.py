@@ -23,7 +23,8 @@ _VALUE_LIMIT = 300
 def _complete(incomplete: str) -> list[str]:
     from ..models import registry
 
-    return [f.short for f in registry.PUBLISHED if f.short.startswith(incomplete.lower())]
+    names = [*registry.EMBEDDED, *(f.short for f in registry.PUBLISHED)]
+    return [name for name in names if name.startswith(incomplete.lower())]
 
 
 NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=_complete)]
@@ -32,10 +33,9 @@ NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="For ex
 @app.command("list", short_help="List the models one can name.")
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that -m can name, and where they are."""
-    from ..models import DEFAULT_NAME, DEFAULT_Q8_NAME, cache, default_q8_model, describe, registry
+    from ..models import EMBEDDED, cache, describe, registry
 
-    embedded = [DEFAULT_NAME, *([DEFAULT_Q8_NAME] if default_q8_model().is_file() else [])]
-    rows = [*map(describe.embedded_facts, embedded), *map(describe.facts, registry.PUBLISHED)]
+    rows = [*map(describe.embedded_facts, EMBEDDED), *map(describe.facts, registry.PUBLISHED)]
     if as_json:
         emit_json({"folder": str(cache.cache_folder()), "models": rows})
         return
@@ -49,13 +49,10 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is known of a model, and what is in it if it is here."""
-    from ..models import DEFAULT_NAME, DEFAULT_Q8_NAME, describe
+    from ..models import describe
 
-    published = None if name.lower() == DEFAULT_Q8_NAME else _find(name)
-    if published is None:
-        known = describe.embedded_facts(name.lower() if name.lower() == DEFAULT_Q8_NAME else DEFAULT_NAME)
-    else:
-        known = describe.facts(published)
+    found = _find(name)
+    known = describe.embedded_facts(found) if isinstance(found, str) else describe.facts(found)
     known["contents"] = describe.contents(known)
     if as_json:
         emit_json(known)
@@ -123,8 +120,8 @@ def rm(names: NamesArgument, quiet: QuietOption = False) -> None:
     from ..models import cache
 
     for published in _find_all(names):
-        if published is None:
-            raise UsageError("default is part of the package and cannot be removed")
+        if isinstance(published, str):
+            raise UsageError(f"{published} is part of the package and cannot be removed")
         freed = cache.remove(published)
         if freed:
             say(f"removed {published.short}: {_size(freed)} freed")
@@ -132,29 +129,30 @@ def rm(names: NamesArgument, quiet: QuietOption = False) -> None:
             note(f"{published.short} is not downloaded; nothing to remove")
 
 
-def _find(name: str) -> PublishedFile | None:
-    """The published file of that name; None for the embedded model."""
-    from ..models import DEFAULT_NAME, find_published
+def _find(name: str) -> PublishedFile | str:
+    """The published file of that name, or the name of a model inside the package."""
+    from ..models import embedded_name, find_published
     from ..tensor_check import printable
 
-    if name.lower() == DEFAULT_NAME:
-        return None
+    embedded = embedded_name(name)
+    if embedded is not None:
+        return embedded
     published = find_published(name)
     if published is None:
         raise ModelError(f"{printable(name)}: no published model of that name; see localvqe models list")
     return published
 
 
-def _find_all(names: list[str]) -> list[PublishedFile | None]:
+def _find_all(names: list[str]) -> list[PublishedFile | str]:
     """Each file once, in the order given."""
     return list(dict.fromkeys(map(_find, names)))
 
 
-def _pull(published: PublishedFile | None, *, force: bool, offline: bool) -> None:
+def _pull(published: PublishedFile | str, *, force: bool, offline: bool) -> None:
     from ..models import download
 
-    if published is None:
-        note("default is part of the package; nothing to download")
+    if isinstance(published, str):
+        note(f"{published} is part of the package; nothing to download")
         return
     with ProgressBar(published.short) as progress:
         result = download.pull(published, force=force, offline=offline, progress=progress, report=say)
@@ -164,15 +162,17 @@ def _pull(published: PublishedFile | None, *, force: bool, offline: bool) -> Non
         note(f"{published.short} is already here: {result.path}")
 
 
-def _verify(published: PublishedFile | None) -> dict[str, Any]:
+def _verify(published: PublishedFile | str) -> dict[str, Any]:
     """Check one model, say how it is, and return that as plain data."""
     from .. import gguf_file, models
     from ..models import cache
 
-    name, path, expected, problem = models.DEFAULT_NAME, models.DEFAULT_MODEL, None, None
-    if published is None:  # nothing was published that it could be compared with, but it must be a model
+    expected = problem = path = None
+    if isinstance(published, str):  # nothing was published that it could be compared with, but it must be a model
+        name = published
         try:
-            gguf_file.read(models.resolve(None))
+            path = models.resolve(name)
+            gguf_file.read(path)
         except ModelError as exc:
             problem = str(exc)
     else:
@@ -229,4 +229,4 @@ def _print_facts(known: dict[str, Any]) -> None:
 
 
 def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

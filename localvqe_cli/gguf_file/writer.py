@@ -143,7 +143,7 @@ def _write(
     try:
         for key, kind, value in [*config.gguf_fields(), *further]:
             add[kind](key, value)
-        if not _has_bases(tensors):
+        if config.network and not _has_bases(tensors):
             writer.add_string(BASES_KEY, STANDARD_BASES)
         for name, tensor in ((name, tensors[name]) for name in gguf_shapes(config) if name in tensors):
             if isinstance(tensor, PackedTensor):

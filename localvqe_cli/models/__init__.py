@@ -3,7 +3,7 @@
 ::
 
     resolve(None), resolve("default")   the model inside the package
-    resolve("default-q8_0")             its quantized copy
+    resolve("denoise")                  another one inside it, see registry.EMBEDDED
     resolve("model.gguf")               that file
     resolve("v1.1")                     the published file, if it has been downloaded
 
@@ -18,31 +18,32 @@ from pathlib import Path
 from ..errors import ModelError
 from ..tensor_check import printable
 from . import cache
-from .registry import BASE_URL, DEFAULT_NAME, DEFAULT_Q8_NAME, PUBLISHED, PublishedFile, find_published
+from .registry import BASE_URL, DEFAULT_NAME, EMBEDDED, PUBLISHED, PublishedFile, embedded_name, find_published
 
 __all__ = [
     "BASE_URL",
     "DEFAULT_MODEL",
     "DEFAULT_NAME",
-    "DEFAULT_Q8_NAME",
+    "EMBEDDED",
     "PUBLISHED",
     "PublishedFile",
-    "default_q8_model",
+    "embedded_name",
     "find_published",
     "named",
     "resolve",
 ]
 
-#: The model inside the package.
-DEFAULT_MODEL = Path(__file__).parent.parent / "weights" / "default-f32.gguf"
+_WEIGHTS = Path(__file__).parent.parent / "weights"
+#: The model that runs where none is named.
+DEFAULT_MODEL = _WEIGHTS / EMBEDDED[DEFAULT_NAME]
 
 
 def resolve(model: str | os.PathLike[str] | None) -> Path:
     """The file that ``model`` means. Of its content only a published file's SHA-256 is looked at, and only once.
 
     Args:
-        model: a path; the name of a published file; "default" or None for the model inside the package,
-            "default-q8_0" for its quantized copy.
+        model: a path; the name of a published file, or of one inside the package (registry.EMBEDDED); None for
+            "default".
             A file wins over a name, a name over a folder.
 
     Raises:
@@ -50,7 +51,7 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
             or the cached file is not the published one.
     """
     if model is None:
-        return _embedded()
+        return _embedded(DEFAULT_NAME)
     text = str(model)
     try:
         path = Path(model)
@@ -59,10 +60,9 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
             return path
     except (OSError, ValueError):  # a name that cannot be a path, for example too long
         raise ModelError(f"{printable(text)}: no such model file") from None
-    if text.lower() == DEFAULT_NAME:
-        return _embedded()
-    if text.lower() == DEFAULT_Q8_NAME:
-        return _embedded_q8()
+    embedded = embedded_name(text)
+    if embedded is not None:
+        return _embedded(embedded)
     published = find_published(text)
     if published is not None:
         return _cached(text, published)
@@ -77,27 +77,17 @@ def named(model: str) -> str:
     Raises:
         ModelError: published but not in the cache, or damaged there.
     """
-    is_name = model.lower() in (DEFAULT_NAME, DEFAULT_Q8_NAME) or find_published(model) is not None
+    is_name = embedded_name(model) is not None or find_published(model) is not None
     return str(resolve(model)) if is_name else model
 
 
-def default_q8_model() -> Path:
-    """Where the quantized copy of the model inside the package lies, or would lie."""
-    return DEFAULT_MODEL.with_name(f"{DEFAULT_Q8_NAME}.gguf")
-
-
-def _embedded_q8() -> Path:
-    if not default_q8_model().is_file():
+def _embedded(name: str) -> Path:
+    path = DEFAULT_MODEL if EMBEDDED[name] == EMBEDDED[DEFAULT_NAME] else _WEIGHTS / EMBEDDED[name]
+    if not path.is_file():
         raise ModelError(
-            f"this package holds no model {DEFAULT_Q8_NAME}; make one with: localvqe quantize {DEFAULT_NAME} Q8_0"
+            f"the package does not hold the model {name} ({path} is missing); reinstall it or name another"
         )
-    return default_q8_model()
-
-
-def _embedded() -> Path:
-    if not DEFAULT_MODEL.is_file():
-        raise ModelError(f"the package holds no model ({DEFAULT_MODEL} is missing); reinstall it or name one with -m")
-    return DEFAULT_MODEL
+    return path
 
 
 def _cached(name: str, published: PublishedFile) -> Path:

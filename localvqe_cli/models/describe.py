@@ -52,16 +52,16 @@ def embedded_facts(name: str = DEFAULT_NAME) -> dict[str, Any]:
     """
     from .. import gguf_file
 
-    path = models.resolve(None if name == DEFAULT_NAME else name)
+    path = models.resolve(name)
     scanned = gguf_file.read(path)
     assert scanned.config is not None  # validated
     return {
         "name": name,
         "file": path.name,
         "format": "GGUF",
-        "line": f"like {VERSION_NAMES[scanned.config.version]}",
+        "line": f"like {VERSION_NAMES[scanned.config.version]}" if scanned.config.network else "no network",
         "version": scanned.config.version,
-        "dmax": scanned.config.dmax,
+        "dmax": scanned.config.dmax if scanned.config.network else None,
         "parameters": scanned.parameters,
         "license": scanned.metadata.get("general.license"),
         "sha256": None,

@@ -9,11 +9,12 @@ from pathlib import PurePosixPath
 __all__ = [
     "BASE_URL",
     "DEFAULT_NAME",
-    "DEFAULT_Q8_NAME",
+    "EMBEDDED",
     "PUBLISHED",
     "REPOSITORY",
     "REVISION",
     "PublishedFile",
+    "embedded_name",
     "find_published",
 ]
 
@@ -24,10 +25,13 @@ REVISION = "main"
 #: Where the published files lie: BASE_URL + file name.
 BASE_URL = f"https://huggingface.co/{REPOSITORY}/resolve/{REVISION}/"
 
-#: The name of the model inside the package.
+#: The name of the model that runs where none is named.
 DEFAULT_NAME = "default"
-#: The name of its quantized copy, where the package holds one.
-DEFAULT_Q8_NAME = "default-q8_0"
+#: Models inside the package: name -> file in weights/. The default is a filter with a gain stage, which other programs
+#: call a Kalman canceller; behind it "denoise" has a network that takes away noise and some of the room as well.
+EMBEDDED = {DEFAULT_NAME: "default-f32.gguf", "kalman": "default-f32.gguf", "denoise": "denoise-q8_0.gguf"}
+#: Other names for them. Of the default there is no smaller copy: it has nothing that quantization makes smaller.
+EMBEDDED_ALIASES = {"default-q8_0": DEFAULT_NAME}
 
 # A file name becomes a path in the cache and the end of an address, so it can only be a plain one.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(gguf|pt)")
@@ -92,6 +96,13 @@ PUBLISHED = tuple(
         ("v1.3", "localvqe-v1.3-4.8M.pt", "22d3e2f33bb8b25ec1c6a928cfb741bb631d45bae2b3759684818b101c95878e"),
     )
 )
+
+
+def embedded_name(name: str) -> str | None:
+    """The name in EMBEDDED that ``name`` means, in any case; None if there is none."""
+    lower = name.lower()
+    lower = EMBEDDED_ALIASES.get(lower, lower)
+    return lower if lower in EMBEDDED else None
 
 
 def find_published(name: str) -> PublishedFile | None:

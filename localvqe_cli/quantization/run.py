@@ -153,6 +153,8 @@ def quantize(
     if min_snr is not None and not 0 < min_snr <= 200:
         raise UsageError(f"a bound of {min_snr:g} dB, expected a number over 0 and up to 200")
     model = gguf_file.read(source)
+    if not model.config.network:
+        raise ModelError(f"{source} has no network: there is nothing in it to quantize")
     already = sorted({info.type.name for info in model.tensors.values()} - {F32})
     if already:
         types = ", ".join(already)

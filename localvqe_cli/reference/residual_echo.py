@@ -5,7 +5,8 @@ mostly echo too:
 
     g = 1 / (1 + overestimate P(echo) / P(error))
 
-with powers averaged over the last five frames and five bins. No bin falls below the background: where the gain would
+with powers averaged over the last five frames, and not over bins, between whose harmonics a talker is told from an
+echo. No bin falls below the background: where the gain would
 push it under ``noise_fill`` times the smallest recent power, it stops there. Silence with holes is heard as echo;
 noise that goes on is not.
 
@@ -30,13 +31,13 @@ __all__ = ["ResidualEcho"]
 
 HOP = 256
 BINS = HOP + 1
-#: Frames and bins to either side over which powers are averaged.
-FRAMES, BESIDE = 5, 2
+#: Frames over which powers are averaged.
+FRAMES = 5
 POWER_FLOOR = 1e-12
-#: The background is the smallest smoothed power of this many blocks of frames, the present one included: 5.6 to 6.4 s.
+#: The background is the smallest smoothed power of this many blocks of frames, the present one included: 12 to 12.8 s.
 #: Shorter memories take what is left of a talker's echo for background.
 NOISE_MEMORY = 0.9
-BLOCKS, BLOCK_FRAMES = 8, 50
+BLOCKS, BLOCK_FRAMES = 16, 50
 
 
 @dataclass
@@ -92,7 +93,7 @@ class ResidualEcho(nn.Module):
     def _step(self, s: _State, error: Tensor, echo: Tensor) -> Tensor:
         s.error = torch.cat([s.error[:, 1:], error[:, None]], dim=1)
         s.echo = torch.cat([s.echo[:, 1:], echo[:, None]], dim=1)
-        ratio = _around(s.echo) / (_around(s.error) + POWER_FLOOR)
+        ratio = s.echo.mean(dim=1) / (s.error.mean(dim=1) + POWER_FLOOR)
         gain = 1.0 / (1.0 + self.config.overestimate * ratio)
         background = self.config.noise_fill * self._background(s, error)
         return torch.maximum(gain, torch.sqrt(background / (error + POWER_FLOOR)).clamp(max=1.0))
@@ -105,10 +106,3 @@ class ResidualEcho(nn.Module):
         s.minima = torch.cat([s.minima[:, :-1], torch.minimum(s.minima[:, -1:], s.smooth[:, None])], dim=1)
         s.frames += 1
         return s.minima.amin(dim=1)
-
-
-def _around(power: Tensor) -> Tensor:
-    """(B, FRAMES, F) -> (B, F): mean over frames and neighbouring bins, the edges repeated."""
-    mean = power.mean(dim=1)
-    padded = nn.functional.pad(mean[:, None], (BESIDE, BESIDE), mode="replicate")
-    return nn.functional.avg_pool1d(padded, 2 * BESIDE + 1, stride=1)[:, 0]

@@ -13,34 +13,28 @@ from typing import Any
 from .. import checkpoint, export, gguf_file
 from ..models import DEFAULT_MODEL
 
-__all__ = ["CHECKPOINT", "make_default", "metadata"]
+__all__ = ["CHECKPOINT", "make_model", "metadata"]
 
 CHECKPOINT = Path(__file__).parent / "default.pt"
 
 
 def metadata(training: dict[str, Any]) -> dict[str, gguf_file.MetadataValue]:
     """What the file says about itself, from the ``training`` entry of its checkpoint."""
-    figures = training["validation"]
     return {
         "general.name": training["name"],
         "general.version": training["version"],
         "general.license": "apache-2.0",
-        "general.description": "Echo, noise and reverberation removal behind an adaptive Kalman filter; "
-        "see docs/model-card.md.",
-        "localvqe.training.data": "LibriSpeech excerpts (CC BY 4.0), Picovoice benchmarks (Apache-2.0), Rhasspy voices "
-        "(CC0), Precise Community Data (public domain), ESC-10 (CC0, CC BY), Speech Commands noise (CC BY 4.0), "
-        "Blanket sounds (CC0, CC BY), Idiap device responses (CC BY 4.0); see weights/ATTRIBUTION.md",
+        "general.description": f"{training['description']}; see docs/model-card.md.",
+        "localvqe.training.data": "LibriSpeech (CC BY 4.0), Picovoice (Apache-2.0), Rhasspy (CC0), Precise (public "
+        "domain), ESC-10, Blanket (CC0, CC BY), Speech Commands, Idiap (CC BY 4.0); see weights/ATTRIBUTION.md",
         "localvqe.training.recipe": training["summary"],
         "localvqe.training.hours": float(training["hours"]),
-        "localvqe.training.validation": (
-            f"loss {figures['loss']:.4f}, far end {-figures['erle_farend']:.1f} dB, doubletalk SI-SDR "
-            f"{figures['sisdri_doubletalk']:+.1f} dB, near end level {figures['level_nearend']:+.1f} dB"
-        ),
+        "localvqe.training.validation": training["validation_summary"],
     }
 
 
-def make_default(path: str | os.PathLike[str], source: str | os.PathLike[str] = CHECKPOINT) -> None:
-    """Write the embedded model, replacing an existing file; the same bytes on every run.
+def make_model(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Write the F32 model of a checkpoint in this folder, replacing an existing file; the same bytes on every run.
 
     Raises:
         CheckpointError: ``source`` is missing or no checkpoint.
@@ -55,5 +49,5 @@ def make_default(path: str | os.PathLike[str], source: str | os.PathLike[str] = 
 
 if __name__ == "__main__":
     target = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_MODEL
-    make_default(target)
+    make_model(target, CHECKPOINT)
     print(f"wrote {target}")

@@ -179,10 +179,10 @@ def test_list_in_json(file: PublishedFile, content: bytes, folder: Path) -> None
     run("pull", "v9")
     report = json.loads(run("list", "--json").stdout)
     assert report["folder"] == str(folder)
-    assert [row["name"] for row in report["models"]] == ["default", "default-q8_0", "v9", "v8.pt"]
-    default, quantized, v9, v8 = report["models"]
-    assert quantized["parameters"] == default["parameters"]
-    assert quantized["bytes"] < 0.2 * default["bytes"]
+    assert [row["name"] for row in report["models"]] == ["default", "kalman", "denoise", "v9", "v8.pt"]
+    default, kalman, denoise, v9, v8 = report["models"]
+    assert kalman == {**default, "name": "kalman"}
+    assert denoise["parameters"] > 100 * default["parameters"]
     assert default["path"] == str(models.DEFAULT_MODEL)
     assert default["bytes"] == models.DEFAULT_MODEL.stat().st_size
     assert v9 == {

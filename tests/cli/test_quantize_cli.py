@@ -11,13 +11,12 @@ import pytest
 import soundfile
 from cli_refusal import refusal
 from engine_runs import signals
-from make_model import narrow_config, random_gguf
+from make_model import narrow_config, random_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner, Result
 
 from localvqe_cli import Enhancer, gguf_file, models
 from localvqe_cli.cli import app
 from localvqe_cli.tensors import quantizable_shapes
-from localvqe_cli.weights.make_default_q8_0 import make_default_q8_0
 
 CONFIG = narrow_config(3, mic_channels=(2, 12, 16, 16, 8, 9), far_channels=(2, 12, 16))
 
@@ -243,30 +242,40 @@ def test_a_weight_that_no_block_holds_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "m-q8_0.gguf").exists()
 
 
-def test_a_name_is_quantized_into_the_working_folder(
-    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_without_a_network_has_nothing_to_quantize(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("default", "Q8_0").exit_code == 0
-    assert os.listdir(tmp_path) == ["default-q8_0.gguf"]
-    assert models.default_q8_model().name == "default-q8_0.gguf"
+    assert "nothing in it to quantize" in refusal(run("default", "Q8_0"), 4)
+    assert os.listdir(tmp_path) == []
 
 
-def test_the_quantized_default_is_made_by_its_script(
-    model: Path, pairs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_name_is_quantized_into_the_working_folder(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("localvqe_cli.weights.make_default_q8_0.DEFAULT_MODEL", model)
-    monkeypatch.setattr("localvqe_cli.weights.make_default_q8_0.MEDIAN_SNR_DB", 30.0)
-    monkeypatch.setattr("localvqe_cli.weights.make_default_q8_0.MIN_SNR_DB", 30.0)
-    target = tmp_path / "default-q8_0.gguf"
-    assert make_default_q8_0(pairs, target).met
-    monkeypatch.setattr(models, "DEFAULT_MODEL", model)
-    assert models.resolve("default-q8_0") == target
-    assert Enhancer("default-q8_0").path == target
-    shown = CliRunner().invoke(app, ["models", "show", "default-q8_0", "--json"])
-    assert json.loads(shown.stdout)["path"] == str(target)
-    listed = CliRunner().invoke(app, ["models", "list", "--json"])
-    assert [row["name"] for row in json.loads(listed.stdout)["models"]][:2] == ["default", "default-q8_0"]
-    target.unlink()
-    with pytest.raises(models.ModelError, match="localvqe quantize default Q8_0"):
-        models.resolve("default-q8_0")
+    package, here = tmp_path / "package", tmp_path / "here"
+    package.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(models, "DEFAULT_MODEL", model.rename(package / "default-f32.gguf"))
+    assert run("default", "Q8_0").exit_code == 0
+    assert os.listdir(here) == ["default-q8_0.gguf"]
+
+
+def test_the_embedded_network_is_made_by_its_script(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    from localvqe_cli.weights import make_denoise as script
+
+    monkeypatch.setattr(script, "MEDIAN_SNR_DB", 30.0)
+    monkeypatch.setattr(script, "MIN_SNR_DB", 30.0)
+    source, target = tmp_path / "denoise.pt", tmp_path / "made.gguf"
+    save_checkpoint(source, random_state(CONFIG), CONFIG)
+    content = torch.load(source, weights_only=True)
+    words = ("name", "version", "description", "summary", "validation_summary")
+    torch.save({**content, "training": {**dict.fromkeys(words, "x"), "hours": 2.0}}, source)
+    assert script.make_denoise(pairs, target, source=source).met
+    made = gguf_file.read(target)
+    assert made.metadata["general.name"] == "x"
+    assert {info.type.name for info in made.tensors.values()} == {"F32", "Q8_0"}
+    shown = CliRunner().invoke(app, ["models", "show", "denoise", "--json"])
+    assert json.loads(shown.stdout)["path"] == str(models.resolve("denoise"))

@@ -9,8 +9,8 @@ import pytest
 
 import localvqe_cli
 from localvqe_cli import gguf_file
-from localvqe_cli.models import resolve
-from localvqe_cli.weights.make_default import make_default
+from localvqe_cli.models import EMBEDDED, resolve
+from localvqe_cli.weights.make_default import make_model
 
 #: In the repository; installed packages come without it.
 CHECKPOINT = Path(__file__).parents[2] / "localvqe_cli" / "weights" / "default.pt"
@@ -18,7 +18,7 @@ CHECKPOINT = Path(__file__).parents[2] / "localvqe_cli" / "weights" / "default.p
 
 def test_it_is_what_the_script_makes_of_the_checkpoint(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    make_default(tmp_path / "again.gguf", CHECKPOINT)
+    make_model(tmp_path / "again.gguf", CHECKPOINT)
     made, embedded = gguf_file.read(tmp_path / "again.gguf"), gguf_file.read(resolve(None))
     assert made.metadata == embedded.metadata
     for name in embedded.tensors:
@@ -29,14 +29,28 @@ def test_it_says_what_it_is() -> None:
     model = gguf_file.read(resolve(None))
     assert model.config is not None
     assert model.config.frontend is not None
-    assert resolve(None).stat().st_size <= 6_000_000
+    assert not model.config.network
+    assert resolve(None).stat().st_size < 10_000
     for key in ("general.name", "general.version", "general.description", "localvqe.training.data"):
         assert model.metadata[key]
     assert model.metadata["general.license"] == "apache-2.0"
     assert model.metadata["localvqe.training.hours"] > 1.0
 
 
-def test_it_removes_an_echo_and_leaves_the_near_end() -> None:
+def test_the_package_stays_small_and_its_names_mean_its_files() -> None:
+    files = {resolve(name) for name in EMBEDDED}
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    assert resolve("kalman") == resolve("default-q8_0") == resolve(None)
+    denoise = gguf_file.read(resolve("denoise"))
+    plain = gguf_file.read(resolve(None))
+    assert denoise.config.network
+    assert (denoise.config.frontend, denoise.config.residual) == (plain.config.frontend, plain.config.residual)
+    for name in plain.tensors:
+        np.testing.assert_array_equal(denoise.array(name), plain.array(name))
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_it_removes_an_echo_and_leaves_the_near_end(name: str) -> None:
     """A voice-like far end through a room, then a near end alone: the sounds are synthetic, so only much counts."""
     rng = np.random.default_rng(0)
     seconds = 6
@@ -48,6 +62,9 @@ def test_it_removes_an_echo_and_leaves_the_near_end() -> None:
     room = rng.standard_normal(1500) * np.exp(-np.arange(1500) / 250.0) / 12.0
     echo = np.convolve(far, np.concatenate([np.zeros(800), room]))[: far.size]
     mic = (echo + 1e-4 * rng.standard_normal(far.size)).astype(np.float32)
-    out = localvqe_cli.Enhancer().enhance(mic, far)
+    out = localvqe_cli.Enhancer(name).enhance(mic, far)
     last = slice(3 * 16000, None)
     assert 10 * np.log10(np.mean(mic[last] ** 2) / np.mean(out[last] ** 2)) > 15.0
+    near = np.roll(far, 40000)
+    alone = localvqe_cli.Enhancer(name).enhance(near, np.zeros_like(far))
+    assert abs(10 * np.log10(np.mean(alone**2) / np.mean(near**2))) < (0.01 if name != "denoise" else 6.0)

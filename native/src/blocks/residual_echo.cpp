@@ -10,10 +10,9 @@ namespace {
 
 // The same constants as in reference/residual_echo.py.
 constexpr int kPowerFrames = 5;
-constexpr int kBeside = 2;
 constexpr float kPowerFloor = 1e-12f;
 constexpr float kNoiseMemory = 0.9f;
-constexpr int kBlocks = 8;
+constexpr int kBlocks = 16;
 constexpr int kBlockFrames = 50;
 
 constexpr int kGains = ResidualEchoState::kGains;
@@ -101,15 +100,15 @@ void ResidualEchoState::reset() {
 void ResidualEchoState::step(const float * error_before, const float * error, const float * echo_before, const float * echo,
                              float * gain, float * spectrum_re, float * spectrum_im) {
     float echo_re[kGains], echo_im[kGains];
-    float around_error[kGains], around_echo[kGains], floor[kGains];
+    float mean_error[kGains], mean_echo[kGains], floor[kGains];
     analyse(error_before, error, spectrum_re, spectrum_im);
     analyse(echo_before, echo, echo_re, echo_im);
-    around(error_, spectrum_re, spectrum_im, around_error);
-    around(echo_, echo_re, echo_im, around_echo);
+    average(error_, spectrum_re, spectrum_im, mean_error);
+    average(echo_, echo_re, echo_im, mean_echo);
     background(spectrum_re, spectrum_im, floor);
     for (int f = 0; f < kGains; ++f) {
         const float power = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
-        const float by_echo = 1.0f / (1.0f + config_.overestimate * (around_echo[f] / (around_error[f] + kPowerFloor)));
+        const float by_echo = 1.0f / (1.0f + config_.overestimate * (mean_echo[f] / (mean_error[f] + kPowerFloor)));
         const float by_background = std::min(1.0f, std::sqrt(config_.noise_fill * floor[f] / (power + kPowerFloor)));
         gain[f] = std::max(by_echo, by_background);
     }
@@ -125,29 +124,21 @@ void ResidualEchoState::analyse(const float * before, const float * now, float *
     fft_.forward(frame, re, im);
 }
 
-void ResidualEchoState::around(AlignedFloats & rows, const float * re, const float * im, float * sum) const {
+void ResidualEchoState::average(AlignedFloats & rows, const float * re, const float * im, float * mean) const {
     float * newest = rows.data() + size_t(frames_ % kPowerFrames) * kGains;
     for (int f = 0; f < kGains; ++f) {
         newest[f] = re[f] * re[f] + im[f] * im[f];
     }
-    float padded[kGains + 2 * kBeside];
-    float * total = padded + kBeside;
-    std::copy_n(rows.data(), kGains, total);
+    std::copy_n(rows.data(), kGains, mean);
     for (int row = 1; row < kPowerFrames; ++row) {
         const float * power = rows.data() + size_t(row) * kGains;
         for (int f = 0; f < kGains; ++f) {
-            total[f] += power[f];
+            mean[f] += power[f];
         }
     }
-    for (int i = 1; i <= kBeside; ++i) {
-        total[-i] = total[0];
-        total[kGains - 1 + i] = total[kGains - 1];
-    }
-    constexpr float share = 1.0f / (kPowerFrames * (2 * kBeside + 1));
     for (int f = 0; f < kGains; ++f) {
-        sum[f] = (padded[f] + padded[f + 1] + padded[f + 2] + padded[f + 3] + padded[f + 4]) * share;
+        mean[f] *= 1.0f / kPowerFrames;
     }
-    static_assert(kBeside == 2, "the sum above is over five bins");
 }
 
 void ResidualEchoState::background(const float * re, const float * im, float * out) {

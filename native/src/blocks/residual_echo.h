@@ -25,8 +25,8 @@ public:
 
 private:
     void analyse(const float * before, const float * now, float * re, float * im) const;
-    // Replaces the oldest of five rows of power by |re + i im|^2 and adds up all, then over neighbouring bins.
-    void around(AlignedFloats & rows, const float * re, const float * im, float * sum) const;
+    // Replaces the oldest of five rows of power by |re + i im|^2 and takes the mean of all.
+    void average(AlignedFloats & rows, const float * re, const float * im, float * mean) const;
     // The smallest smoothed power lately.
     void background(const float * re, const float * im, float * out);
 
