@@ -3,7 +3,7 @@ r"""Put the stress scenes through a front-end and print a table of figures.
     python -m tests.frontend.run                         # the filter alone, in the compiled engine
     python -m tests.frontend.run --reference             # the filter alone, in PyTorch
     python -m tests.frontend.run --reference -m ckpt.pt  # the filter of a checkpoint
-    python -m tests.frontend.run -m localvqe-kalman-small --stage output
+    python -m tests.frontend.run --stage output          # the whole built-in model; -m model.gguf for another
     python -m tests.frontend.run --json new.json --compare old.json
     python -m tests.frontend.run --hour                  # an hour of conversation
 
@@ -56,7 +56,8 @@ def judge(cases: list[tuple[str, int]], args: argparse.Namespace) -> Results:
                 made, systems.through_reference(made, args.model), strict=True
             )
         else:
-            model = args.model or stack.enter_context(systems.filter_model())
+            alone = args.model is None and args.stage == "filter"
+            model = stack.enter_context(systems.filter_model()) if alone else args.model
             lazily = (scenes.make(name, seed, args.seconds) for name, seed in cases)
             heard = ((scene, systems.through_engine(model, scene)) for scene in lazily)
         for (name, seed), (scene, result) in zip(cases, heard, strict=True):
@@ -101,7 +102,11 @@ def table(results: Results, before: Results | None = None) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-m", "--model", help="file or registry name; without it, the filter with nothing behind it")
+    parser.add_argument(
+        "-m",
+        "--model",
+        help="file or registry name; without it, the filter alone or, for its output, the built-in model",
+    )
     parser.add_argument("--reference", action="store_true", help="PyTorch instead of the engine; -m is a checkpoint")
     parser.add_argument("--stage", choices=["filter", "output"], default="filter", help="what to judge")
     parser.add_argument("--only", action="append", metavar="NAME", help="scenes whose name contains this; repeatable")
@@ -110,8 +115,6 @@ def main() -> int:
     parser.add_argument("--compare", type=Path, metavar="FILE", help="an earlier --json to show beside")
     parser.add_argument("--hour", action="store_true", help="only one conversation, of 3600 s")
     args = parser.parse_args()
-    if args.stage == "output" and not args.model:
-        parser.error("--stage output needs a model")
     args.seconds = 3600.0 if args.hour else None
     names = (
         ["conversation"]
