@@ -40,6 +40,8 @@ PROMINENCE = 3.0
 DOMINANCE = 1.2
 PATIENCE = 4
 HEARD_ENOUGH = 15
+#: More than any filter is long.
+IDLE_AT_START = 1 << 20
 #: The filter starts this many frames before the best lag, which may then wander over as many frames as IN_PLACE.
 MARGIN = 1
 IN_PLACE = 3
@@ -55,6 +57,7 @@ class DelaySearch:
             return torch.complex(like.new_zeros(batch, *shape), like.new_zeros(batch, *shape))
 
         self.offset = torch.zeros(batch, dtype=torch.int64, device=like.device)  # frames
+        self._idle = self.offset + IDLE_AT_START  # frames since the last active one
         self._white = complex_zeros(lags, searched)  # newest first
         self._mic_power = like.new_zeros(batch, searched)
         self._ref_power = like.new_zeros(batch, searched)
@@ -81,6 +84,7 @@ class DelaySearch:
         active = (level > ACTIVE_SHARE * self._peak) & (level > ACTIVE_FLOOR)
         memory = torch.where(self._heard > 0, WHITENING_MEMORY, 0.0).to(level.dtype)[:, None]
         self._heard = self._heard + active
+        self._idle = torch.where(active, 0, self._idle + 1)
 
         def learned(now: Tensor, then: Tensor) -> Tensor:
             return torch.where(active.reshape(-1, *[1] * (now.ndim - 1)), now, then)
@@ -109,6 +113,10 @@ class DelaySearch:
         self.offset = self.offset + by
         return by
 
+    def adapts(self, partitions: int) -> Tensor:
+        """Whether a filter of so many partitions hears an active frame, (B, 1)."""
+        return (self._idle < self.offset + partitions)[:, None]
+
 
 @dataclass
 class _State:
@@ -119,6 +127,7 @@ class _State:
     spectra: Tensor  # (B, L + P, F) complex, newest first
     search: DelaySearch
     filter: FilterState
+    adapted: Tensor  # (B, 1): any hop so far
     frames: int = 0
 
 
@@ -156,6 +165,7 @@ class KalmanFrontend(nn.Module):
             spectra=torch.complex(spectra, spectra),
             search=DelaySearch(config.lags, like),
             filter=initial_filter(config, self.gain, like),
+            adapted=torch.zeros(batch, 1, dtype=torch.bool, device=like.device),
         )
 
     def _step(self, s: _State, mic: Tensor, ref: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,10 +181,11 @@ class KalmanFrontend(nn.Module):
         used = s.spectra.gather(1, index[..., None].expand(-1, -1, s.spectra.shape[-1]))
         constrained = mic.new_zeros(config.partitions, 1)
         constrained[s.frames % config.partitions] = 1.0
-        first = torch.tensor(s.frames == 0, device=mic.device)
+        adapts = s.search.adapts(config.partitions)
         s.filter, heard = kalman_step(
-            config, self.gain, s.filter, Complex(used.real, used.imag), mic, first, constrained
+            config, self.gain, s.filter, Complex(used.real, used.imag), mic, ~s.adapted, adapts, constrained
         )
+        s.adapted = s.adapted | adapts
         s.frames += 1
         return heard.error, heard.echo
 

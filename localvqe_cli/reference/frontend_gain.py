@@ -73,7 +73,7 @@ class GainController(nn.GRUCell):
             mic_power, far_power: of the microphone, and of the reference summed over the filter's lags, (B, F).
             unsure: power of the error that the filter's own uncertainty explains, (B, F).
             noise: the observation noise before this hop, (B, F).
-            first: (), bool: this is the first hop.
+            first: (B, 1), bool: no hop before this one adapted.
         """
         error_power, echo_power = error.power(), echo.power()
         far = torch.where(first, far_power, SLOW * state.far + (1.0 - SLOW) * far_power)

@@ -40,8 +40,9 @@ NOISE_FLOOR = 1e-10
 RESTRAINT = 0.3
 #: Largest real and imaginary part of a coefficient: 60 dB.
 GAIN_LIMIT = 1e3
-#: An error with this many times the microphone's energy says that the filter is wrong: it starts anew.
-DIVERGED = 4.0
+#: An error with this many times the microphone's energy says that the filter is wrong: it starts anew. Below the
+#: audible (a mean square of -70 dBFS) it is only the last of an echo that has faded sooner in the microphone.
+DIVERGED, INAUDIBLE = 4.0, 1e-7 * HOP
 #: Uncertainty that a coefficient has at least after a change of delay, as a share of the initial one.
 RENEWED = 0.3
 
@@ -125,6 +126,7 @@ def kalman_step(
     far: Complex,
     mic: Tensor,
     first: Tensor,
+    adapts: Tensor,
     constrained: Tensor,
 ) -> tuple[FilterState, Heard]:
     """Adapt to one hop and subtract what the updated filter makes of it.
@@ -133,7 +135,9 @@ def kalman_step(
         gain: the learned controller of the filter's gain, or None for the hand rule.
         far: spectra of the reference at the P lags of the filter, (B, P, F).
         mic: (B, 256).
-        first: (), bool: this is the first hop of the streams.
+        first: (B, 1), bool: no hop before this one adapted.
+        adapts: (B, 1), bool: the reference says something in the hops that the filter hears. In others it keeps what it
+            knows, or it would forget in a pause and learn from what is no echo.
         constrained: (P, 1), one for the partition that is cut to its 256 taps in this hop, else zero. The updates leave
             something in the other half of each; to cut all of them every hop would cost most of the time, and the
             filter then converges more slowly.
@@ -186,12 +190,27 @@ def kalman_step(
         echo = echo_of(weights)
         error = mic - echo
 
-    wrong = error.square().sum(dim=-1) > DIVERGED * mic.square().sum(dim=-1)
+    wrong = error.square().sum(dim=-1) > DIVERGED * mic.square().sum(dim=-1) + INAUDIBLE
     anew = wrong[:, None, None]
     weights = Complex(torch.where(anew, 0.0, weights.re), torch.where(anew, 0.0, weights.im))
     variance = torch.where(anew, config.initial_variance * sizes, variance)
     echo = torch.where(wrong[:, None], 0.0, echo)
-    return FilterState(weights, variance, noise, control), Heard(mic - echo, echo, prior)
+    echo = torch.where(adapts, echo, prior)
+    state = _chosen(adapts, FilterState(weights, variance, noise, control), state)
+    return state, Heard(mic - echo, echo, prior)
+
+
+def _chosen(adapts: Tensor, new: FilterState, old: FilterState) -> FilterState:
+    """By stream: the new state where ``adapts``, else the old one."""
+
+    def either(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(adapts.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    weights = Complex(either(new.weights.re, old.weights.re), either(new.weights.im, old.weights.im))
+    control = None
+    if new.gain is not None and old.gain is not None:
+        control = GainState(*(either(a, b) for a, b in zip(new.gain, old.gain, strict=True)))
+    return FilterState(weights, either(new.variance, old.variance), either(new.noise, old.noise), control)
 
 
 def _cut(weights: Complex, constrained: Tensor, transforms: _Transforms) -> Complex:

@@ -84,12 +84,14 @@ class GainRecipe:
 
 @dataclass(frozen=True)
 class ScenePiece:
-    """Scenes as hops, (B, T, 256), and by how many hops the search delays the reference at each, (B, T)."""
+    """Scenes as hops, (B, T, 256); by how many hops the search delays the reference at each, and whether the filter
+    adapts, (B, T)."""
 
     mic: Tensor
     echo: Tensor
     far: Complex
     offset: Tensor
+    adapts: Tensor
 
     @property
     def hops(self) -> int:
@@ -122,7 +124,7 @@ def gain_scenes(
     return training, SceneDataset(maker, HELD_OUT_SEED)
 
 
-def prepare(scenes: list[Scene], lags: int, device: torch.device) -> ScenePiece:
+def prepare(scenes: list[Scene], config: FrontendConfig, device: torch.device) -> ScenePiece:
     """What the filter needs of scenes of one length."""
     hops = len(scenes[0].mic) // HOP
 
@@ -132,12 +134,14 @@ def prepare(scenes: list[Scene], lags: int, device: torch.device) -> ScenePiece:
 
     mic, ref = cut("mic"), cut("ref")
     near, far = _spectra(mic), _spectra(ref)
-    search = DelaySearch(lags, mic[:, 0])
-    offsets = []
+    search = DelaySearch(config.lags, mic[:, 0])
+    offsets, adapts = [], []
     for t in range(hops):
         search.step(near[:, t], far[:, t], ref[:, t])
         offsets.append(search.offset)
-    return ScenePiece(mic, cut("echo"), Complex(far.real.contiguous(), far.imag.contiguous()), torch.stack(offsets, 1))
+        adapts.append(search.adapts(config.partitions)[:, 0])
+    spectra = Complex(far.real.contiguous(), far.imag.contiguous())
+    return ScenePiece(mic, cut("echo"), spectra, torch.stack(offsets, 1), torch.stack(adapts, 1))
 
 
 def _spectra(hops: Tensor) -> Tensor:
@@ -160,6 +164,7 @@ def run_filter(
     state = initial_filter(config, gain, scenes.mic[:, 0])
     parts = torch.arange(config.partitions, device=scenes.mic.device)
     used = torch.zeros_like(scenes.offset[:, 0])
+    adapted = torch.zeros_like(used[:, None], dtype=torch.bool)
     estimates: list[Tensor] = []
     begin = 0
     for t in range(scenes.hops):
@@ -172,8 +177,9 @@ def run_filter(
         far = Complex(scenes.far.re.gather(1, index) * there, scenes.far.im.gather(1, index) * there)
         constrained = torch.zeros(config.partitions, 1, device=scenes.mic.device)
         constrained[t % config.partitions] = 1.0
-        first = torch.tensor(t == 0, device=scenes.mic.device)
-        state, heard = step(config, gain, state, far, scenes.mic[:, t].contiguous(), first, constrained)
+        first, adapts = ~adapted, scenes.adapts[:, t, None]
+        adapted = adapted | adapts
+        state, heard = step(config, gain, state, far, scenes.mic[:, t].contiguous(), first, adapts, constrained)
         estimates.append(heard.echo)
         if len(estimates) == piece or t == scenes.hops - 1:
             yield slice(begin, t + 1), torch.stack(estimates, dim=1)
@@ -371,7 +377,7 @@ class GainTrainer:
     def _batch(self, data: SceneDataset) -> Iterator[tuple[float, float]]:
         """Train on the next batch; yields the loss and the gradient norm of each piece."""
         first = self.batches * self.recipe.batch
-        scenes = prepare([data.scene(first + i) for i in range(self.recipe.batch)], self.frontend.lags, self.device)
+        scenes = prepare([data.scene(first + i) for i in range(self.recipe.batch)], self.frontend, self.device)
         loudness = scenes.mic.square().mean(dim=(1, 2))
         for hops, estimate in run_filter(self.frontend, self.gain, scenes, self.recipe.piece, self._hop):
             if hops.stop - hops.start < 2:
@@ -392,7 +398,7 @@ class GainTrainer:
         if held_out is None or self.limits.valid_clips <= 0:
             return None
         scenes = [held_out.scene(i) for i in range(self.limits.valid_clips)]
-        return prepare(scenes, self.frontend.lags, self.device)
+        return prepare(scenes, self.frontend, self.device)
 
     @torch.no_grad()
     def _validate(self, scenes: ScenePiece | None, log: Journal) -> None:

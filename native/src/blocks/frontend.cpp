@@ -26,6 +26,7 @@ constexpr float kNoiseFloor = 1e-10f;
 constexpr float kRestraint = 0.3f;
 constexpr float kGainLimit = 1e3f;
 constexpr double kDiverged = 4.0;
+constexpr double kInaudible = 1e-7 * kHop;
 
 constexpr int kSpectrum = RealFft512::kBins;
 constexpr int kStride = (kSpectrum + 15) / 16 * 16;             // 257 bins, padded
@@ -102,6 +103,8 @@ void FrontendState::reset() {
     frames_ = 0;
     offset_ = candidate_ = patience_ = 0;
     peak_ = 0.0f;
+    adapted_ = false;
+    idle_ = kMaxLags + kMaxPartitions;
     heard_ = 0;
     forget();
 }
@@ -131,8 +134,16 @@ void FrontendState::step(const Kernels & k, const float * mic_before, const floa
     search(k, near_re, near_im, far, far + kStride, mean_square(ref));
     select_far();
 
+    subtract(k, mic, error, echo);
+    if (idle_ < offset_ + config_.partitions) {
+        adapt(k, mic, error, echo);
+        adapted_ = true;
+    }
+    ++frames_;
+}
+
+void FrontendState::adapt(const Kernels & k, const float * mic, float * error, float * echo) {
     const int n = config_.partitions;
-    double energy = subtract(k, mic, error, echo);
     alignas(64) float error_re[kStride] = {}, error_im[kStride] = {};
     late_spectrum(error, error_re, error_im);
     if (gain_) {
@@ -145,8 +156,9 @@ void FrontendState::step(const Kernels & k, const float * mic_before, const floa
                          variance_.data() + at, kStride);
     }
     std::memcpy(noise_before_.data(), noise_.data(), kStride * sizeof(float));
-    const float share = frames_ == 0 ? 0.0f : config_.noise_smoothing;
+    const float share = adapted_ ? config_.noise_smoothing : 0.0f;
     const float * factor = gain_ ? gain_->noise_factor() : ones_.data();
+    double energy = 0.0;
     for (int round = 0; round < config_.iterations; ++round) {
         if (round > 0) {
             late_spectrum(error, error_re, error_im);
@@ -164,12 +176,11 @@ void FrontendState::step(const Kernels & k, const float * mic_before, const floa
         }
         energy = subtract(k, mic, error, echo);
     }
-    if (energy > kDiverged * energy_of(mic)) {
+    if (energy > kDiverged * energy_of(mic) + kInaudible) {
         forget();
         std::memcpy(error, mic, kHop * sizeof(float));
         std::memset(echo, 0, kHop * sizeof(float));
     }
-    ++frames_;
 }
 
 void FrontendState::late_spectrum(const float * hop, float * re, float * im) const {
@@ -188,13 +199,13 @@ void FrontendState::control(const Kernels & k, const float * mic, const float * 
     for (int f = 0; f < kSpectrum; ++f) {
         mic_re[f] = mic_re[f] * mic_re[f] + mic_im[f] * mic_im[f];
     }
-    if (frames_ == 0) {
+    if (!adapted_) {
         for (int f = 0; f < kSpectrum; ++f) {
             noise_[size_t(f)] = error_re[f] * error_re[f] + error_im[f] * error_im[f];
         }
     }
     const GainInputs in{error_re, error_im, echo_re, echo_im, mic_re, far_power, unsure, noise_.data()};
-    gain_->step(k, in, frames_ == 0);
+    gain_->step(k, in, !adapted_);
 }
 
 void FrontendState::select_far() {
@@ -241,6 +252,7 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
     // Silence changes nothing that is known, but its frames take their place in the past.
     const float memory = !active ? 1.0f : heard_ > 0 ? kWhiteningMemory : 0.0f;
     const float share = 1.0f - memory;
+    idle_ = active ? 0 : std::min(idle_ + 1, kMaxLags + kMaxPartitions);
     heard_ += active && heard_ < kHeardEnough ? 1 : 0;
     const uint64_t lags = uint64_t(config_.lags);
     float * white = white_.data() + size_t(frames_ % lags) * 2 * kSearched;

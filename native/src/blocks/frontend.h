@@ -24,6 +24,8 @@ public:
               float * error, float * echo);
 
 private:
+    // Updates the filter by one hop whose error and echo it has estimated, and both with it.
+    void adapt(const Kernels & k, const float * mic, float * error, float * echo);
     // Listens to one hop; power: the mean square of the reference's samples in it.
     void search(const Kernels & k, const float * near_re, const float * near_im, const float * far_re, const float * far_im,
                 float power);
@@ -46,6 +48,8 @@ private:
     uint64_t frames_ = 0;
     int offset_ = 0;
     float peak_ = 0.0f;   // the reference's loudest lately
+    bool adapted_ = false; // in any hop so far
+    int idle_ = 0;        // hops since the last active one, up to as many as the filter can hear
     int heard_ = 0;       // active frames of the reference, up to as many as are enough
     int candidate_ = 0;
     int patience_ = 0;

@@ -1,0 +1,120 @@
+"""The gain behind the adaptive filter: against a plain rewriting, as a stream, and what it must not do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
+from localvqe_cli.errors import ModelError
+
+torch = pytest.importorskip("torch")
+
+from localvqe_cli.reference import LocalVQE  # noqa: E402
+from localvqe_cli.reference.history import History  # noqa: E402
+from localvqe_cli.reference.residual_echo import ResidualEcho  # noqa: E402
+
+HOPS = 900  # longer than the memory of the background
+
+
+def signals(seed: int = 0, hops: int = HOPS) -> tuple[torch.Tensor, torch.Tensor]:
+    """Error and echo, (1, hops, 256): noise whose level changes, and an echo that comes and goes."""
+    rng = np.random.default_rng(seed)
+    level = np.repeat(rng.uniform(0.001, 0.1, hops), 256)
+    error = rng.standard_normal(hops * 256) * level
+    echo = rng.standard_normal(hops * 256) * level * np.repeat(rng.integers(0, 2, hops), 256)
+    return tuple(torch.from_numpy(x.astype(np.float32)).reshape(1, hops, 256) for x in (error, echo))  # type: ignore
+
+
+def plain(error: np.ndarray, echo: np.ndarray, overestimate: float, fill: float) -> np.ndarray:
+    """The gain of every frame by loops, (hops, 257)."""
+    window = np.sin(np.pi * (np.arange(512) + 0.5) / 512)
+
+    def powers(x: np.ndarray) -> np.ndarray:
+        x = np.concatenate([np.zeros(256), x])
+        return np.array([abs(np.fft.rfft(x[i : i + 512] * window)) ** 2 for i in range(0, len(x) - 511, 256)])
+
+    error_power, echo_power = powers(error), powers(echo)
+    smooth = np.empty_like(error_power)
+    gains = np.empty_like(error_power)
+    for t, power in enumerate(error_power):
+        smooth[t] = power if t == 0 else 0.9 * smooth[t - 1] + 0.1 * power
+        first = 50 * max(0, t // 50 - 15)  # the present block of fifty and the fifteen before it
+        background = smooth[first : t + 1].min(axis=0)
+        ratio = echo_power[max(0, t - 4) : t + 1].sum(axis=0) / (error_power[max(0, t - 4) : t + 1].sum(axis=0) + 5e-12)
+        floor = np.minimum(1.0, np.sqrt(fill * background / (power + 1e-12)))
+        gains[t] = np.maximum(1.0 / (1.0 + overestimate * ratio), floor)
+    return gains
+
+
+@pytest.mark.parametrize(("overestimate", "fill"), [(8.0, 0.4), (100.0, 0.0), (2.0, 4.0)])
+def test_it_is_what_the_formula_says(overestimate: float, fill: float) -> None:
+    error, echo = signals()
+    stage = ResidualEcho(ResidualConfig(overestimate=overestimate, noise_fill=fill))
+    want = plain(error.flatten().double().numpy(), echo.flatten().double().numpy(), overestimate, fill)
+    np.testing.assert_allclose(stage(error, echo)[0].numpy(), want, atol=2e-5)
+
+
+def test_a_stream_is_the_clip() -> None:
+    error, echo = signals(1, 130)
+    stage = ResidualEcho(ResidualConfig())
+    want = stage(error, echo)
+    history = History()
+    pieces = [stage(error[:, i : i + 7], echo[:, i : i + 7], history) for i in range(0, 130, 7)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), want, rtol=0, atol=0)
+
+
+def test_the_future_does_not_matter() -> None:
+    error, echo = signals(2, 60)
+    stage = ResidualEcho(ResidualConfig())
+    before = stage(error, echo)
+    error[:, 40:] *= 30.0
+    echo[:, 40:] = 0.0
+    torch.testing.assert_close(stage(error, echo)[:, :40], before[:, :40], rtol=0, atol=0)
+
+
+def test_without_an_echo_nothing_changes() -> None:
+    config = ModelConfig(version=3, network=False, frontend=FrontendConfig(), residual=ResidualConfig())
+    mic = torch.randn(1, 16000, generator=torch.Generator().manual_seed(0)) * 0.1
+    out = LocalVQE(config)(mic, torch.zeros_like(mic))
+    torch.testing.assert_close(out, mic, rtol=0, atol=1e-6)
+
+
+def test_what_is_mostly_echo_falls_to_the_background_and_not_below() -> None:
+    rng = np.random.default_rng(3)
+    background = 0.001 * rng.standard_normal(256 * 200)
+    echo = 0.1 * rng.standard_normal(256 * 200)
+    echo[: 256 * 100] = 0.0
+    error = background + 0.3 * echo
+    hops = [torch.from_numpy(x.astype(np.float32)).reshape(1, 200, 256) for x in (error, echo)]
+    stage = ResidualEcho(ResidualConfig(overestimate=1000.0, noise_fill=1.0))
+    out = stage.samples(stage(*hops) * stage.spectrum(hops[0], None, "x"), None)[0, 256 * 120 :].numpy()
+    assert -10.0 < 10 * np.log10(np.mean(out**2) / np.mean(background**2)) < 3.0
+    assert 10 * np.log10(np.mean(error[256 * 120 :] ** 2) / np.mean(out**2)) > 25.0
+
+
+def test_levels_and_silence_stay_finite() -> None:
+    stage = ResidualEcho(ResidualConfig())
+    error, echo = signals(4, 20)
+    for scale in (0.0, 1e-12, 1e6):
+        gain = stage(error * scale, echo * scale)
+        assert bool(torch.isfinite(gain).all())
+        assert float(gain.min()) >= 0.0
+        assert float(gain.max()) <= 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"overestimate": -1.0}, {"noise_fill": 17.0}, {"version": 2}, {"noise_fill": float("nan")}]
+)
+def test_each_value_has_a_range(wrong: dict[str, float]) -> None:
+    with pytest.raises(ModelError, match="residual"):
+        ResidualConfig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="residual"):
+        ModelConfig.from_mapping({"arch_version": 3, "frontend": {}, "residual": wrong})
+
+
+def test_it_needs_a_front_end_and_a_model_needs_something() -> None:
+    with pytest.raises(ModelError, match="front-end"):
+        ModelConfig(residual=ResidualConfig())
+    with pytest.raises(ModelError, match="network"):
+        ModelConfig(network=False)
