@@ -165,7 +165,7 @@ class ResidualConfig:
     """
 
     version: int = 1
-    overestimate: float = 8.0
+    overestimate: float = 3.75
     noise_fill: float = 0.4
 
     def __post_init__(self) -> None:

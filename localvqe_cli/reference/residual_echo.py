@@ -3,12 +3,12 @@
 The filter knows what it took away. Where its estimate of the echo is strong against what is left, what is left is
 mostly echo too:
 
-    g = 1 / (1 + overestimate P(echo) / P(error))
+    g = 1 / (1 + (overestimate P(echo) / P(error))^2)
 
-with powers averaged over the last five frames, and not over bins, between whose harmonics a talker is told from an
-echo. No bin falls below the background: where the gain would
-push it under ``noise_fill`` times the smallest recent power, it stops there. Silence with holes is heard as echo;
-noise that goes on is not.
+The square leaves alone what is louder than the echo, and takes down what is not. Powers are averaged over the last five
+frames, but not over bins: between its harmonics a talker is told from an echo. No bin falls below the background: where
+the gain would push it under ``noise_fill`` times the smallest recent power, it stops there. Silence with holes is heard
+as echo; noise that goes on is not.
 
 Not in the report: files without ``localvqe.residual.*`` keys do not have it. It looks back only. Frames are the
 codec's: the previous hop and the present one under a square root of a Hann window. So what lies behind it needs no
@@ -94,7 +94,7 @@ class ResidualEcho(nn.Module):
         s.error = torch.cat([s.error[:, 1:], error[:, None]], dim=1)
         s.echo = torch.cat([s.echo[:, 1:], echo[:, None]], dim=1)
         ratio = s.echo.mean(dim=1) / (s.error.mean(dim=1) + POWER_FLOOR)
-        gain = 1.0 / (1.0 + self.config.overestimate * ratio)
+        gain = 1.0 / (1.0 + (self.config.overestimate * ratio).square())
         background = self.config.noise_fill * self._background(s, error)
         return torch.maximum(gain, torch.sqrt(background / (error + POWER_FLOOR)).clamp(max=1.0))
 

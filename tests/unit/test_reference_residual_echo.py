@@ -43,7 +43,7 @@ def plain(error: np.ndarray, echo: np.ndarray, overestimate: float, fill: float)
         background = smooth[first : t + 1].min(axis=0)
         ratio = echo_power[max(0, t - 4) : t + 1].sum(axis=0) / (error_power[max(0, t - 4) : t + 1].sum(axis=0) + 5e-12)
         floor = np.minimum(1.0, np.sqrt(fill * background / (power + 1e-12)))
-        gains[t] = np.maximum(1.0 / (1.0 + overestimate * ratio), floor)
+        gains[t] = np.maximum(1.0 / (1.0 + (overestimate * ratio) ** 2), floor)
     return gains
 
 

@@ -108,7 +108,8 @@ void ResidualEchoState::step(const float * error_before, const float * error, co
     background(spectrum_re, spectrum_im, floor);
     for (int f = 0; f < kGains; ++f) {
         const float power = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
-        const float by_echo = 1.0f / (1.0f + config_.overestimate * (mean_echo[f] / (mean_error[f] + kPowerFloor)));
+        const float ratio = config_.overestimate * (mean_echo[f] / (mean_error[f] + kPowerFloor));
+        const float by_echo = 1.0f / (1.0f + ratio * ratio);
         const float by_background = std::min(1.0f, std::sqrt(config_.noise_fill * floor[f] / (power + kPowerFloor)));
         gain[f] = std::max(by_echo, by_background);
     }
