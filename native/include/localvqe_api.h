@@ -1,4 +1,4 @@
-/* localvqe_api.h - remove echo, noise and reverberation from 16 kHz voice, in C.
+/* localvqe_api.h - remove echo, and with some models noise and reverberation, from 16 kHz voice, in C.
  *
  * A complete program:
  *
@@ -21,14 +21,14 @@
  *
  *     localvqe_process_frame_f32(ctx, mic_hop, ref_hop, 256, out_hop);
  *
- * The output lags the input by one hop (16 ms): out[n] belongs to mic[n - 256]. One more hop of zeros flushes the end.
- * mic is what the microphone recorded, ref what the loudspeaker was given at the same time; both mono, nominally in
- * [-1, 1]. NaN and infinite samples count as zero.
+ * The output lags the input by one hop (16 ms) with every model: out[n] belongs to mic[n - 256]. One more hop of zeros
+ * flushes the end. mic is what the microphone recorded, ref what the loudspeaker was given at the same time; both mono,
+ * nominally in [-1, 1]. NaN and infinite samples count as zero.
  *
  * Handles are integers; 0 means failure. Functions return 0 when they succeed, -1 for a null handle or pointer, -2 for
  * a bad value, -3 when the engine failed (localvqe_last_error says why); if that is because the model's weights make its
- * output run away beyond all numbers, the rest of out is silence and the stream starts anew. A handle may be used by one thread at a time;
- * different handles are independent, also when they share a model. */
+ * output run away beyond all numbers, the rest of out is silence and the stream starts anew. A handle may be used by one
+ * thread at a time; different handles are independent, also when they share a model. */
 #ifndef LOCALVQE_API_H
 #define LOCALVQE_API_H
 
@@ -112,13 +112,18 @@ LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max
 /* Any number of whole hops of a stream, continuing where it stands; the same samples in larger steps. */
 LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out);
 
-/* Frames of 16 ms by which the far end currently seems to lag (the peak of the AlignBlock's distribution), 0..d_max-1,
- * and the weight of that peak, 0..1 (may be null). Negative return values as above. */
+/* Frames of 16 ms by which the far end currently seems to lag, and the weight of that, 0..1 (may be null):
+ *   network alone: the peak of the AlignBlock's distribution, 0..d_max-1, and its weight;
+ *   front-end alone: the delay at which its filter begins, 0..lags-1, and 1; the echo's peak is 0 to 2 frames later;
+ *   both: the sum of the two, 0..lags-1 + d_max-1, and the weight of the AlignBlock's peak.
+ * Negative return values as above. */
 LOCALVQE_API int localvqe_current_delay(uintptr_t ctx, float * confidence);
 
-/* Block outputs of the latest hop, for verification. Names: mic_spectrum, ref_spectrum, mic_enc1..5, far_enc1..2, delay,
- * align, bottleneck, dec5..dec1, enhanced. localvqe_tap_read copies dim0 * dim1 floats and returns how many, or -2 if
- * the name is unknown or capacity too small. */
+/* Block outputs of the latest hop, for verification. Which there are depends on the model:
+ *   with a front-end: frontend_error and frontend_echo, (1, 256) samples;
+ *   with a gain stage behind it: residual_gain, (1, 257), 0..1;
+ *   with a network: mic_spectrum, ref_spectrum, mic_enc1..5, far_enc1..2, delay, align, bottleneck, dec5..dec1, enhanced.
+ * localvqe_tap_read copies dim0 * dim1 floats and returns how many, or -2 if the name is unknown or capacity too small. */
 LOCALVQE_API int localvqe_tap_count(uintptr_t ctx);
 LOCALVQE_API const char * localvqe_tap_name(uintptr_t ctx, int index);
 LOCALVQE_API int localvqe_tap_shape(uintptr_t ctx, const char * name, int * dim0, int * dim1);
@@ -138,7 +143,7 @@ LOCALVQE_API int localvqe_set_profiling(uintptr_t ctx, int enabled);
 
 /* How many convolutions of this model run as integer products: those stored as Q8_0 (with at least 8 input channels), where
  * the kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
- * or =f32 in the environment overrides that choice for models loaded afterwards. */
+ * or =f32 in the environment overrides that choice for models loaded afterwards. 0 for a model without a network. */
 LOCALVQE_API int localvqe_integer_layers(uintptr_t ctx);
 
 /* Calibration: after localvqe_set_observing(ctx, 1), everything processed by hop is added up; localvqe_input_power copies the
