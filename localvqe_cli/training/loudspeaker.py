@@ -86,17 +86,18 @@ def distort(x: Samples, rng: np.random.Generator, linear_share: float = 0.33) ->
     kind = rng.random()
     out = unit
     if kind < 0.3:
-        out = soft_clip(unit, math.exp(rng.uniform(math.log(0.4), math.log(6.0))))
+        out = soft_clip(unit, math.exp(rng.uniform(math.log(0.25), math.log(5.0))))
     elif kind < 0.5:
-        out = hard_clip(unit, float(rng.uniform(0.2, 0.9)))
-    elif kind < 0.8:
+        out = hard_clip(unit, float(rng.triangular(0.2, 0.9, 0.95)))
+    elif kind < 0.85:
         fading = np.float32(0.6) ** np.arange(3, dtype=np.float32)
+        strength = float(rng.uniform(0.15, 1.0)) ** 2
         second = (rng.uniform(-0.4, 0.4) * fading * rng.uniform(0.5, 1.0, 3)).astype(np.float32)
         third = (rng.uniform(-0.5, 0.1) * fading * rng.uniform(0.5, 1.0, 3)).astype(np.float32)
-        out = memory_polynomial(unit, second, third)
+        out = memory_polynomial(unit, np.float32(strength) * second, np.float32(strength) * third)
         if kind > 0.7:
             out = soft_clip(out, float(rng.uniform(0.5, 3.0)))
-    if kind > 0.8 or rng.random() < 0.1:
+    if kind > 0.85 or rng.random() < 0.05:
         out = out * compressor(rng, out)
     if rng.random() < 0.12:
         out = rattle(out, rng)

@@ -52,14 +52,15 @@ class SceneOptions:
         seconds: length of a scene; from 8 on, the pauses are those of calls.
         mix: share of each scenario.
         ser_db: active near end over active echo, in doubletalk.
-        snr_db, noisy_share, noisy_snr_db: active near end (or what it would be) over noise, in a quiet and in a noisy
-            room.
+        snr_db, noisy_share, noisy_snr_db: active near end over noise, in a quiet and in a noisy room.
+        enr_db: active echo over noise where the near end does not take part.
         level_db: active level of the microphone, dBFS; most scenes lie in the middle.
         delay: of the echo behind the reference; most lie in the lowest quarter.
         noise_kept_db: level at which the target keeps the background noise; -inf for none. What is left of it covers
             what is left of the echo, and a listener hears that the line is open.
         overlap_share: of doubletalk, in which both speak nearly all the time; the rest has parts or turns.
-        pause_share: each side makes one long pause, up to 15 s, at the start (it comes late) or later.
+        pause_share: the far end makes one long pause, up to 15 s, at the start (it comes late) or later; half of this
+            for the near end of doubletalk.
         silent_pause_share: the reference is exactly zero in the far end's pauses; else there is faint noise.
         faint_echo_share: of doubletalk, in which the echo is 5 to 25 dB fainter than ``ser_db`` can be: headphones.
         unrelated_share: without echo, the far end speaks nevertheless: headphones, or a loudspeaker turned off.
@@ -77,27 +78,28 @@ class SceneOptions:
 
     seconds: float = 4.0
     mix: Mapping[str, float] = field(default_factory=lambda: dict(_MIX))
-    ser_db: tuple[float, float] = (-13.0, 19.0)
+    ser_db: tuple[float, float] = (-13.0, 17.0)
     snr_db: tuple[float, float] = (20.0, 50.0)
-    noisy_share: float = 0.16
+    noisy_share: float = 0.14
     noisy_snr_db: tuple[float, float] = (-5.0, 20.0)
+    enr_db: tuple[float, float] = (2.0, 40.0)
     level_db: tuple[float, float] = (-55.0, -5.0)
     delay: tuple[float, float] = (0.0, 0.5)
     noise_kept_db: float = -15.0
-    overlap_share: float = 0.6
+    overlap_share: float = 0.65
     pause_share: float = 0.25
-    silent_pause_share: float = 0.45
+    silent_pause_share: float = 0.5
     faint_echo_share: float = 0.06
     unrelated_share: float = 0.35
     drift_share: float = 0.3
     drift_ppm: float = 200.0
     jump_share: float = 0.08
-    change_share: float = 0.3
+    change_share: float = 0.25
     volume_share: float = 0.08
-    linear_share: float = 0.3
-    agc_share: float = 0.2
+    linear_share: float = 0.35
+    agc_share: float = 0.15
     compressor_share: float = 0.1
-    clip_share: float = 0.06
+    clip_share: float = 0.05
     flaw_share: float = 0.04
 
     @property
@@ -180,22 +182,20 @@ class SceneMaker:
         if turns.far:
             far = self._far_end(rng, turns.far)
             echo, delay = self._echo(rng, room, far, colour)
-            talker = active_rms(near) if turns.near else 1.0  # or would be
-            ratio = self._draw_ser(rng)
-            echo = echo * np.float32(talker / max(active_rms(echo), 1e-9) * 10 ** (-ratio / 20))
+            talker = active_rms(near) * 10 ** (-self._draw_ser(rng) / 20) if turns.near else 1.0
+            echo = echo * np.float32(talker / max(active_rms(echo), 1e-9))
         else:
             far = self._idle_reference(rng)
 
         if scenario == "noise":
             noise = self._noise(rng, band, restless=0.6)
         elif scenario != "silence":
-            talker = active_rms(near) if turns.near else 1.0
             noisy = rng.random() < options.noisy_share
             noise = self._noise(rng, band, restless=0.7 if noisy else 0.25)
-            snr = self._draw_snr(rng, noisy=noisy)
-            if not turns.near:  # a device that has not heard its own side for long turns up its microphone
-                snr -= float(rng.uniform(0.0, 20.0))
-            noise = noise * np.float32(talker * 10 ** (-snr / 20))
+            if turns.near:
+                noise = noise * np.float32(active_rms(near) * 10 ** (-self._draw_snr(rng, noisy=noisy) / 20))
+            else:
+                noise = noise * np.float32(active_rms(echo) * 10 ** (-self._draw_enr(rng) / 20))
         elif rng.random() < 0.7:
             noise = noises.coloured(rng, length, float(rng.uniform(-6.0, 0.0)))
 
@@ -231,6 +231,10 @@ class SceneMaker:
             return float(rng.uniform(*self.options.noisy_snr_db))
         low, high = self.options.snr_db
         return float(rng.triangular(low, 0.5 * (low + high), high)) if low < high else low
+
+    def _draw_enr(self, rng: np.random.Generator) -> float:
+        low, high = self.options.enr_db
+        return float(rng.triangular(low, low + 0.3 * (high - low), high)) if low < high else low
 
     def _draw_level(self, rng: np.random.Generator) -> float:
         low, high = self.options.level_db
@@ -350,8 +354,8 @@ class SceneMaker:
         if rng.random() < 0.3:
             return noises.fan(rng, length)
         rumble = noises.coloured(rng, length, float(rng.uniform(-12.0, -4.0)))
-        hiss = noises.coloured(rng, length, float(rng.uniform(-3.0, 1.0)))
-        share = float(rng.uniform(0.0, 1.0)) ** 3
+        hiss = noises.coloured(rng, length, float(rng.uniform(-4.0, 0.0)))
+        share = float(rng.uniform(0.0, 1.0)) ** 4
         return np.asarray(math.sqrt(1.0 - share) * rumble + math.sqrt(share) * hiss, dtype=np.float32)
 
     def _restless(self, rng: np.random.Generator) -> Samples:
