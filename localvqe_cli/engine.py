@@ -335,7 +335,7 @@ class Stream:
         self._pending = np.zeros((2, 0), np.float32)
 
     def delay_ms(self) -> tuple[float, float]:
-        """Where the AlignBlock currently sees the echo: (lag in ms, weight of that lag in 0..1)."""
+        """Where the echo is now: (lag in ms, weight of that lag in the AlignBlock, 0..1; 1 without a network)."""
         confidence = ctypes.c_float()
         frames = self._lib.localvqe_current_delay(self._ctx, ctypes.byref(confidence))
         return frames * HOP / 16.0, float(confidence.value)

@@ -158,6 +158,8 @@ def _open_reference(job: Job, options: EnhanceOptions) -> AudioInput:
 
 def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult) -> int:
     """Samples at 16 kHz by which to delay the reference; fills in what ``result`` says about it."""
+    if ref is None and not model.config.network:
+        result.notes.append("without a reference this model, which takes echo only, changes nothing; try -m denoise")
     if ref is None or align == ALIGN_OFF:
         return 0
     shift = 0

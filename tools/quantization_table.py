@@ -2,7 +2,7 @@
 
     python tools/quantization_table.py --pairs PAIRS.tsv --work DIR [--plot FILE.png] MODEL...
 
-Each MODEL (an F32 GGUF file, a checkpoint, or "default") is quantized to Q8_0 and Q4_K with the pairs as calibration,
+Each MODEL (an F32 GGUF file or a checkpoint) is quantized to Q8_0 and Q4_K with the pairs as calibration,
 and to Q4_K with the built-in policy. Files are kept in DIR and not made again. The table goes to stdout as Markdown,
 all figures to DIR/table.json. AECMOS needs speechmos (the eval extra) and a column ``scenario`` in the table of pairs;
 it is left out where either is missing. Times are the smallest of several interleaved medians, one thread, hop by hop.
@@ -83,7 +83,7 @@ def _source(model: str, work: Path) -> tuple[str, Path]:
         if not path.exists():
             export.export(model, path)
         return name, path
-    return (model if model == "default" else Path(model).stem.removesuffix("-f32")), models.resolve(model)
+    return Path(model).stem.removesuffix("-f32"), models.resolve(model)
 
 
 def _rows(name: str, source: Path, pairs: Path, recordings: CalibrationSet, work: Path) -> list[Row]:

@@ -1,7 +1,8 @@
 """Find by how much the echo lags the reference, and what shift brings it where the model looks.
 
-AlignBlock (report, section 2.4) sees lags of 0 to dmax-1 frames. A recording chain that adds more, or
-that starts the reference late, puts the echo outside; no canceller recovers from that by itself.
+AlignBlock (report, section 2.4) sees lags of 0 to dmax-1 frames, a front-end's delay search those of its own. A
+recording chain that adds more, or that starts the reference late, puts the echo outside; no canceller recovers from
+that by itself.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _localvqe(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Remove echo, noise and reverberation from voice recordings."""
+    """Remove echo, and with some models noise and reverberation, from voice recordings."""
 
 
 for _verb, _summary in (

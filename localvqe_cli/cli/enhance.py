@@ -97,8 +97,8 @@ def enhance(
 ) -> None:
     """Enhance recordings, one or many.
 
-    Removes echo, noise and reverberation. MIC is what the microphone heard, REF what the loudspeaker
-    played at the same time. The output has MIC's length, rate and encoding, in step with it to the sample.
+    Removes echo; with -m denoise noise and some reverberation too. MIC is what the microphone heard, REF what the
+    loudspeaker played at the same time. The output has MIC's length, rate and encoding, in step with it to the sample.
     """
     configure_console(quiet=quiet, verbose=verbose)
     mic = _one_of(mic, mic_option, "MIC", "--mic")

@@ -138,6 +138,9 @@ def train(
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
     if gain:
+        unused = {"--processes": processes != 1, "--precision": precision != "auto", "--eval": evaluate is not None}
+        if wrong := [name for name, used in unused.items() if used]:
+            raise UsageError(f"{', '.join(wrong)} cannot go with --gain")
         _train_gain(
             folder, data, cache or folder / "cache", {**stated, "hidden": hidden}, limits, resume, init, rate, as_json
         )

@@ -102,7 +102,7 @@ def _key_problems(model: GGUFModel) -> list[str]:
         found = model.metadata_types.get(key, kind)
         if found != kind:
             problems.append(f"key {key} has type {found}, expected {kind}")
-    if model.metadata.get(BN_FOLDED_KEY) is False:
+    if BN_FOLDED_KEY in expected and model.metadata.get(BN_FOLDED_KEY) is False:
         problems.append(f"key {BN_FOLDED_KEY} is false: BatchNorm was not folded; export it with `localvqe export`")
     return problems
 

@@ -156,3 +156,11 @@ def test_every_development_pair_keeps_length_rate_and_encoding(eval_dev: Path, t
         mic, out = sf.info(record["mic"]), sf.info(record["output"])
         assert (out.frames, out.samplerate, out.subtype, out.channels) == (mic.frames, mic.samplerate, mic.subtype, 1)
         assert record["shift_ms"] == 0.0
+
+
+def test_a_model_that_takes_echo_only_says_that_it_needs_a_reference(folder: Path) -> None:
+    alone = CliRunner().invoke(app, ["enhance", "mic.wav", "--no-ref", "--force"])
+    assert alone.exit_code == 0
+    assert "changes nothing; try -m denoise" in alone.stderr
+    np.testing.assert_allclose(sf.read("mic_enhanced.wav")[0], sf.read("mic.wav")[0], atol=1e-5)
+    assert "changes nothing" not in CliRunner().invoke(app, ["enhance", "mic.wav", "ref.wav", "--force"]).stderr

@@ -14,10 +14,10 @@ import gguf
 import numpy as np
 import pytest
 from bad_gguf import CASES, VARIANTS, write_case, write_variant
-from gguf_document import STR, TYPE_F16, TYPE_Q4_K, TYPE_Q8_0, Key, Raw, Tensor, parse
+from gguf_document import BOOL, STR, TYPE_F16, TYPE_Q4_K, TYPE_Q8_0, U32, Key, Raw, Tensor, parse
 from make_model import narrow_config, random_gguf
 
-from localvqe_cli import export, gguf_file
+from localvqe_cli import Enhancer, export, gguf_file
 from localvqe_cli.config import FrontendConfig, ResidualConfig
 from localvqe_cli.errors import GGUFError, ModelError
 from localvqe_cli.gguf_file.types import VALUE_TYPES
@@ -89,6 +89,15 @@ def test_a_front_end_with_all_its_parts_is_read(hidden: int, network: bool, tmp_
     assert (stated.frontend.gain_hidden, stated.frontend.decay) == (hidden, 0.5)
     assert all(np.array_equal(model.array(n), state[n]) for n in state if n.startswith("frontend."))
     assert list(model.tensors) == list(gguf_shapes(stated))
+
+
+def test_keys_of_a_network_that_is_not_there_mean_nothing(tmp_path: Path) -> None:
+    random_gguf(tmp_path / "model.gguf", narrow_config(3, frontend=FrontendConfig(), network=False))
+    document = parse(tmp_path / "model.gguf")
+    document.keys += [Key("localvqe.bn_folded", BOOL, 0), Key("localvqe.dmax", U32, 0)]
+    (tmp_path / "model.gguf").write_bytes(document.dump())
+    assert not gguf_file.read(tmp_path / "model.gguf").config.network
+    Enhancer(tmp_path / "model.gguf")
 
 
 def test_a_residual_echo_stage_needs_the_codec_of_version_2_or_3() -> None:

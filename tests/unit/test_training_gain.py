@@ -76,6 +76,13 @@ def test_the_command(manifest: Path, tmp_path: Path) -> None:
     assert '"step": 1' in result.stdout
 
 
+def test_options_of_a_network_are_refused(manifest: Path, tmp_path: Path) -> None:
+    arguments = ["train", "--gain", "--data", str(manifest), "-o", str(tmp_path / "run"), "--steps", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--processes", "2"])
+    assert result.exit_code == 2
+    assert "--processes cannot go with --gain" in str(result.output)
+
+
 def test_the_loss_counts_what_is_left_and_what_is_taken() -> None:
     generator = torch.Generator().manual_seed(0)
     near, echo = (torch.randn(2, 4096, generator=generator) * level for level in (0.01, 0.1))
