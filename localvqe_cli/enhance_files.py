@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .audio import MODEL_RATE, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
-from .audio.align import reference_shift
 from .errors import AudioError, LocalVQEError
 from .file_notes import clip_notes, input_notes, length_notes, shift_note
-from .signal_path import Model, SignalPath, find_delay
+from .signal_path import Model, SignalPath, find_shift, read_heads
 
 __all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_file", "enhance_files"]
 
@@ -162,14 +161,12 @@ def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | f
         result.notes.append("without a reference this model, which takes echo only, changes nothing; try -m denoise")
     if ref is None or align == ALIGN_OFF:
         return 0
-    shift = 0
     if not isinstance(align, str):
         shift = round(align * MODEL_RATE / 1000.0)
     else:
-        found = find_delay(mic, ref)
+        found, shift = find_shift(*read_heads(mic, ref), model.config)
         if found is not None and found.trusted:
             result.delay_ms = found.delay_ms
-            shift = reference_shift(found.delay_ms, model.config.visible_lags)
     result.shift_ms = shift * 1000.0 / MODEL_RATE
     if shift:
         result.notes.append(shift_note(result.delay_ms, result.shift_ms))

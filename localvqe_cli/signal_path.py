@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .audio import MODEL_RATE, AudioInput, DelayEstimate, ReadStats, Resampler, estimate_delay
+from .audio import MODEL_RATE, AudioInput, DelayEstimate, ReadStats, Resampler, estimate_delay, reference_shift
 from .audio.align import SEARCH_SECONDS
 from .audio.queue import SampleQueue
 from .audio.resample import FloatArray
@@ -21,7 +21,7 @@ from .config import ModelConfig
 from .engine import CLIP_HOPS
 from .errors import LocalVQEError
 
-__all__ = ["Model", "ModelStream", "SignalPath", "find_delay", "read_at_model_rate"]
+__all__ = ["Model", "ModelStream", "SignalPath", "find_shift", "read_at_model_rate", "read_heads"]
 
 # The model sees the same pieces however the file was read, so the output cannot depend on that.
 _PIECE_HOPS = 64
@@ -175,11 +175,24 @@ def read_at_model_rate(path: str, max_seconds: int | None = None, stats: ReadSta
         return np.concatenate(list(samples))
 
 
-def find_delay(mic: AudioInput, ref: AudioInput) -> DelayEstimate | None:
-    """Search the first minute of both for the echo's delay; None where one is silent."""
+def find_shift(mic: FloatArray, ref: FloatArray, config: ModelConfig) -> tuple[DelayEstimate | None, int]:
+    """Search the first minute of (n,) and (m,) samples at 16 kHz for the echo.
+
+    Returns the outcome, None where one is silent, and the samples by which to delay the reference (negative: advance
+    it) so that the model sees the echo: 0 where it does already, or where there is no trusted outcome.
+    """
+    head = SEARCH_SECONDS * MODEL_RATE
+    found = estimate_delay(mic[:head], ref[:head])
+    if found is None or not found.trusted:
+        return found, 0
+    return found, reference_shift(found.delay_ms, config.visible_lags)
+
+
+def read_heads(mic: AudioInput, ref: AudioInput) -> tuple[FloatArray, FloatArray]:
+    """As much of both as :func:`find_shift` looks at, at 16 kHz, (n,) and (m,). Raises AudioError on damage."""
     length = SEARCH_SECONDS * MODEL_RATE
-    heads = [SampleQueue(_at_model_rate(source, ReadStats())).take(length) for source in (mic, ref)]
-    return estimate_delay(heads[0], heads[1])
+    first, second = (SampleQueue(_at_model_rate(source, ReadStats())).take(length) for source in (mic, ref))
+    return first, second
 
 
 def _rms(block: FloatArray) -> float:

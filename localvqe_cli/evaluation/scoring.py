@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from ..audio import MODEL_RATE, ReadStats, estimate_delay, reference_shift
-from ..audio.align import SEARCH_SECONDS
+from ..audio import MODEL_RATE, ReadStats
 from ..audio.resample import FloatArray
 from ..engine import CLIP_HOPS
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
-from ..signal_path import Model, read_at_model_rate
+from ..signal_path import Model, find_shift, read_at_model_rate
 from .cache import Record, ScoreCache, digest, file_sha256
 from .inputs import Clip
 from .result import ClipOutcome, ClipScores, Problem, SystemInfo
@@ -158,12 +157,7 @@ def enhance_samples(
     hop = model.config.hop_length
     if min(mic.size, ref.size) < hop:
         raise AudioError(f"{1000.0 * min(mic.size, ref.size) / MODEL_RATE:.1f} ms is too short; hops last 16 ms")
-    shift = 0
-    if align:
-        head = SEARCH_SECONDS * MODEL_RATE
-        found = estimate_delay(mic[:head], ref[:head])
-        if found is not None and found.trusted:
-            shift = reference_shift(found.delay_ms, model.config.visible_lags)
+    shift = find_shift(mic, ref, model.config)[1] if align else 0
     far = np.zeros_like(mic)
     moved = ref[max(0, -shift) :][: max(0, mic.size - max(0, shift))]
     far[max(0, shift) : max(0, shift) + moved.size] = moved

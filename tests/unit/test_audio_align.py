@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from localvqe_cli.audio import AudioInput, estimate_delay, reference_shift
-from localvqe_cli.signal_path import find_delay
+from localvqe_cli.config import ModelConfig
+from localvqe_cli.signal_path import find_shift, read_heads
 
 RATE = 16000
 # Which of a room's strong reflections gives the highest peak depends on the frequency band.
@@ -51,6 +52,28 @@ def recording(delay_ms: float, seconds: float = 12.0, echo: float = 0.5) -> tupl
     else:
         moved[:delay] = wet[-delay:]
     return (echo * moved + speech_like(seconds, seed=3)).astype(np.float32), ref
+
+
+@pytest.mark.parametrize(("delay_ms", "shift_ms"), [(-300, -348), (100, 0), (900, 852)])
+def test_the_shift_brings_the_echo_into_the_models_sight(delay_ms: float, shift_ms: float) -> None:
+    found, shift = find_shift(*recording(delay_ms), ModelConfig())
+    assert found is not None
+    assert found.delay_ms == pytest.approx(delay_ms, abs=REFLECTIONS_MS)
+    assert shift == pytest.approx(shift_ms * RATE / 1000, abs=REFLECTIONS_MS * RATE / 1000)
+
+
+def test_what_is_not_trusted_shifts_nothing() -> None:
+    found, shift = find_shift(speech_like(12, seed=10), speech_like(12, seed=20), ModelConfig())
+    assert found is not None
+    assert (found.trusted, shift) == (False, 0)
+    assert find_shift(np.zeros(16000, np.float32), speech_like(1, seed=1), ModelConfig()) == (None, 0)
+
+
+def test_only_the_first_minute_is_searched() -> None:
+    mic, ref = recording(900)
+    pause = speech_like(61, seed=8), speech_like(61, seed=9)
+    late = [np.concatenate(parts) for parts in zip(pause, (mic, ref), strict=True)]
+    assert find_shift(*late, ModelConfig())[1] == 0
 
 
 @pytest.mark.parametrize("delay_ms", [-1500, -300, -20, 0, 40, 480, 900, 1800])
@@ -118,7 +141,7 @@ def test_real_recordings_are_left_alone(eval_dev: Path) -> None:
     """The devices' own delays all lie in the model's window; what has no echo must not be trusted."""
     for row in pairs(eval_dev):
         with AudioInput(str(eval_dev / row["mic"])) as mic, AudioInput(str(eval_dev / row["ref"])) as ref:
-            found = find_delay(mic, ref)
+            found, _ = find_shift(*read_heads(mic, ref), ModelConfig())
         assert found is not None
         assert found.trusted == (row["id"] not in WITHOUT_ECHO), row["id"]
         if found.trusted:
