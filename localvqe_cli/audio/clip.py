@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClipMode", "ClipReport", "PeakGuard"]
 
-# The largest value that 16-bit PCM can hold.
-_CEILING = 32767.0 / 32768.0
 _MEMORY_BYTES = 16 << 20  # shorter clips never touch the disk
 _COPY_SAMPLES = 1 << 16
 
@@ -32,7 +30,10 @@ class ClipMode(str, Enum):
 
 @dataclass(frozen=True)
 class ClipReport:
-    """Peak and number of samples beyond full scale as the model gave them, and the gain applied."""
+    """Peak and number of samples beyond full scale (1.0) as the model gave them, and the gain applied.
+
+    A sample of exactly 1.0 is not counted: integer encodings hold it one step lower.
+    """
 
     peak: float
     clipped: int
@@ -85,7 +86,7 @@ class PeakGuard:
         """Write what is still waiting."""
         gain = 1.0
         if self._spool is not None:
-            gain = _CEILING / self._peak if self._peak > 1.0 else 1.0
+            gain = self._output.ceiling / self._peak if self._peak > 1.0 else 1.0
             self._spool.seek(0)
             while data := self._spool.read(4 * _COPY_SAMPLES):
                 block = np.frombuffer(data, np.float32)

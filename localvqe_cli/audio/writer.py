@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..atomic import atomic_output
 from ..errors import LocalVQEError, UsageError
 from .reader import STDIO, AudioInput
@@ -30,6 +33,19 @@ _SUBSTITUTES = {
 }
 _RIFF_LIMIT = (1 << 32) - (1 << 16)
 _WIDEST_SAMPLE = 8
+# Bits of a sample in the encodings that hold integers without loss; not ALAC_32, of which libsndfile keeps 24 bits.
+_INTEGER_BITS = {
+    "PCM_U8": 8,
+    "PCM_S8": 8,
+    "PCM_16": 16,
+    "PCM_24": 24,
+    "PCM_32": 32,
+    "ALAC_16": 16,
+    "ALAC_20": 20,
+    "ALAC_24": 24,
+}
+# The largest value of 16-bit PCM; wider and float encodings keep to it too, so that a 16-bit copy needs no clipping.
+_CEILING = 32767.0 / 32768.0
 _CONTAINERS = {"aif": "AIFF", "aifc": "AIFF", "oga": "OGG", "opus": "OGG", "snd": "AU", "wave": "WAV"}
 
 
@@ -69,20 +85,31 @@ def choose_format(path: str, source: AudioInput) -> OutputFormat:
 
 
 class AudioOutput:
-    """Takes mono float32 blocks; values beyond full scale are clamped, never wrapped."""
+    """Takes mono float32 blocks; in integer encodings values are rounded and clamped, never wrapped.
+
+    Rounding is done here and not by libsndfile, which rounds in FLAC and takes the next lower value in WAV, AIFF and
+    CAF: half a step of offset. Samples are those of the C interface's ``_s16`` functions (half to even). Float and
+    lossy encodings get the block as it is.
+
+    Attributes:
+        ceiling: the largest value that a signal which is to fit should reach, of full scale.
+    """
 
     def __init__(self, file: Any, name: str) -> None:
+        """``file`` is an open ``soundfile.SoundFile``, ``name`` what messages call it."""
         self._file = file
         self._name = name
+        self._bits = _INTEGER_BITS.get(file.subtype)
+        self.ceiling = _CEILING if self._bits is None else min(_CEILING, 1.0 - 2.0 ** (1 - self._bits))
 
     def write(self, block: FloatArray) -> None:
-        """Append ``block`` (n,).
+        """Append ``block`` (n,), finite, nominally in [-1, 1].
 
         Raises:
             LocalVQEError: the system refused, for example because the disk is full.
         """
         try:
-            self._file.write(block)
+            self._file.write(block if self._bits is None else _to_integers(block, self._bits))
         except (OSError, RuntimeError, AssertionError) as exc:  # the last is soundfile's short write
             raise LocalVQEError(_refusal(self._name, exc)) from exc
 
@@ -106,6 +133,14 @@ def open_output(path: str, rate: int, form: OutputFormat) -> Iterator[AudioOutpu
         return
     with atomic_output(path) as temporary, _sound_file(temporary, path, rate, form) as file:
         yield AudioOutput(file, path)
+
+
+def _to_integers(block: FloatArray, bits: int) -> NDArray[np.int32]:
+    """``block`` (n,) in steps of a ``bits`` wide integer, at the top of 32 bits, whose lower end libsndfile drops."""
+    full = 2.0 ** (bits - 1)
+    steps = np.clip(np.rint(block.astype(np.float64) * full), -full, full - 1.0)
+    integers: NDArray[np.int32] = steps.astype(np.int32) << np.int32(32 - bits)
+    return integers
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from localvqe_cli.audio import AudioInput, ClipMode, PeakGuard, choose_format, open_output
+from localvqe_cli.audio import AudioInput, ClipMode, OutputFormat, PeakGuard, choose_format, open_output
+from localvqe_cli.engine import Enhancer, library_path
 from localvqe_cli.errors import LocalVQEError, UsageError
 
 
@@ -68,6 +70,81 @@ def test_sixteen_bit_samples_survive_unchanged(tmp_path: Path) -> None:
         for block in mic.blocks():
             output.write(block)
     np.testing.assert_array_equal(sf.read(target, dtype="int16")[0], values)
+
+
+INTEGER_FORMATS = [
+    *((c, s) for c in ("WAV", "WAVEX", "RF64", "W64") for s in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32")),
+    *(("AIFF", s) for s in ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32")),
+    *((c, s) for c in ("CAF", "AU") for s in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32")),
+    *(("CAF", s) for s in ("ALAC_16", "ALAC_20", "ALAC_24")),
+    *(("FLAC", s) for s in ("PCM_S8", "PCM_16", "PCM_24")),
+]
+BITS = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "ALAC_16": 16, "ALAC_20": 20, "ALAC_24": 24}
+
+
+def steps(tmp_path: Path, container: str, subtype: str, block: np.ndarray) -> np.ndarray:
+    """What is in the file after writing ``block`` (n,): the integers, in steps of the encoding."""
+    target = str(tmp_path / "out.bin.wav")
+    with open_output(target, 16000, OutputFormat(container, subtype)) as output:
+        output.write(block.astype(np.float32))
+    return sf.read(target, dtype="int32")[0].astype(np.int64) >> (32 - BITS[subtype])
+
+
+@pytest.mark.parametrize(("container", "subtype"), INTEGER_FORMATS)
+def test_integers_are_rounded_and_clamped(tmp_path: Path, container: str, subtype: str) -> None:
+    full = 2 ** (BITS[subtype] - 1)
+    values = [3.6, -3.6, 3.4, -3.4, 0.6, -0.6, 0.5, 1.5, -0.5, -1.5, full, -full, 1.3 * full, -1.3 * full]
+    expected = [4, -4, 3, -3, 1, -1, 0, 2, 0, -2, full - 1, -full, full - 1, -full]
+    np.testing.assert_array_equal(steps(tmp_path, container, subtype, np.array(values) / full), expected)
+
+
+@pytest.mark.parametrize(("container", "subtype"), INTEGER_FORMATS)
+def test_writing_adds_no_offset(tmp_path: Path, container: str, subtype: str) -> None:
+    full = 2 ** (BITS[subtype] - 1)
+    faint = 1.5 * np.random.default_rng(3).standard_normal(20000)
+    written = steps(tmp_path, container, subtype, faint / full)
+    assert abs(np.mean(written - faint)) < 0.02
+    assert np.abs(written - faint).max() < 0.51
+
+
+def test_file_and_c_interface_give_the_same_sixteen_bits(tmp_path: Path) -> None:
+    enhancer = Enhancer()
+    mic = np.random.default_rng(5).integers(-3000, 3000, 4096).astype(np.int16)
+    out = np.zeros_like(mic)
+    ref = np.roll(mic, 700)
+    lib = ctypes.CDLL(str(library_path()))
+    lib.localvqe_new.restype = ctypes.c_size_t
+    context = ctypes.c_size_t(lib.localvqe_new(str(enhancer.path).encode()))
+    shorts = [x.ctypes.data_as(ctypes.POINTER(ctypes.c_int16)) for x in (mic, ref, out)]
+    assert lib.localvqe_process_s16(context, *shorts[:2], mic.size, shorts[2]) == 0
+    lib.localvqe_free(context)
+    stream = enhancer.stream(max_hops=16)
+    floats = stream.process(mic / np.float32(32768), ref / np.float32(32768))
+    assert np.abs(floats * 32768 % 1 - 0.5).min() < 0.01  # there is something to round
+    written = steps(tmp_path, "WAV", "PCM_16", floats)
+    np.testing.assert_array_equal(written, out)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"])
+def test_a_rescaled_peak_fits_every_width(tmp_path: Path, subtype: str) -> None:
+    signal = np.array([0.1, -2.0, 2.0, 0.5], np.float32)
+    target = str(tmp_path / "out.wav")
+    with open_output(target, 16000, OutputFormat("WAV", subtype)) as output, PeakGuard(output, ClipMode.RESCALE) as g:
+        g.write(signal)
+        report = g.finish()
+    assert (report.clipped, report.peak) == (2, 2.0)
+    out = sf.read(target)[0]
+    np.testing.assert_allclose(out, signal * report.gain, atol=0.51 / 2 ** (BITS[subtype] - 1) + 1e-7)
+    assert out[1] == -out[2]
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_float_files_are_not_rounded(tmp_path: Path, subtype: str) -> None:
+    signal = np.random.default_rng(4).standard_normal(1000).astype(np.float32)
+    target = str(tmp_path / "out.wav")
+    with open_output(target, 16000, OutputFormat("WAV", subtype)) as output:
+        output.write(signal)
+    np.testing.assert_array_equal(sf.read(target, dtype="float32")[0], signal)
 
 
 def test_a_failure_leaves_no_file_and_keeps_the_old_one(tmp_path: Path) -> None:
