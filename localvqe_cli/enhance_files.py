@@ -14,8 +14,8 @@ from typing import Any
 
 from .audio import MODEL_RATE, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
 from .errors import AudioError, LocalVQEError
-from .file_notes import clip_notes, input_notes, length_notes, shift_note
-from .signal_path import Model, SignalPath, find_shift, read_heads
+from .file_notes import clip_notes, input_notes, length_notes, no_echo_note, shift_note
+from .signal_path import Model, SignalPath, find_shift, is_active, read_heads
 
 __all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_file", "enhance_files"]
 
@@ -164,9 +164,12 @@ def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | f
     if not isinstance(align, str):
         shift = round(align * MODEL_RATE / 1000.0)
     else:
-        found, shift = find_shift(*read_heads(mic, ref), model.config)
+        heads = read_heads(mic, ref)
+        found, shift = find_shift(*heads, model.config)
         if found is not None and found.trusted:
             result.delay_ms = found.delay_ms
+        elif all(map(is_active, heads)):
+            result.notes.append(no_echo_note())
     result.shift_ms = shift * 1000.0 / MODEL_RATE
     if shift:
         result.notes.append(shift_note(result.delay_ms, result.shift_ms))

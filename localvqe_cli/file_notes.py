@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from .audio import MODEL_RATE, STDIO, AudioInput, ReadStats
+from .audio.align import MAX_LAG_SECONDS, SEARCH_SECONDS
 
-__all__ = ["clip_notes", "input_notes", "length_notes", "shift_note"]
+__all__ = ["clip_notes", "input_notes", "length_notes", "no_echo_note", "shift_note"]
 
 # Below one sample at the model's rate two files are equally long.
 _SAME_LENGTH = 1.0 / MODEL_RATE
@@ -60,6 +61,15 @@ def shift_note(delay_ms: float | None, shift_ms: float) -> str:
         return f"{move}, as asked"
     order = "after" if delay_ms > 0 else "before"
     return f"the echo comes {abs(delay_ms):.0f} ms {order} the reference, out of the model's sight: {move}"
+
+
+def no_echo_note() -> str:
+    """For two signals that are both active, where the search for the delay found nothing certain."""
+    lag = f"{MAX_LAG_SECONDS:g} s"
+    return (
+        f"no echo of the reference was found from {lag} before to {lag} after it (first {SEARCH_SECONDS} s searched); "
+        "pass --align MS if the delay is known, or was the loudspeaker off?"
+    )
 
 
 def clip_notes(peak: float, clipped: int, gain: float) -> list[str]:

@@ -21,7 +21,7 @@ from .config import ModelConfig
 from .engine import CLIP_HOPS
 from .errors import LocalVQEError
 
-__all__ = ["Model", "ModelStream", "SignalPath", "find_shift", "read_at_model_rate", "read_heads"]
+__all__ = ["Model", "ModelStream", "SignalPath", "find_shift", "is_active", "read_at_model_rate", "read_heads"]
 
 # The model sees the same pieces however the file was read, so the output cannot depend on that.
 _PIECE_HOPS = 64
@@ -31,6 +31,8 @@ _TAIL = 64
 # and beyond full scale, is no longer a mask at work but weights that run away.
 _RUNAWAY_GAIN = 30.0
 _QUIET = 1e-3
+# -45 dBFS. References of calls where nobody spoke at the far end reach -50 in their loudest second, the others -34.
+_IDLE = 10.0 ** (-45.0 / 20.0)
 
 
 class ModelStream(Protocol):
@@ -186,6 +188,12 @@ def find_shift(mic: FloatArray, ref: FloatArray, config: ModelConfig) -> tuple[D
     if found is None or not found.trusted:
         return found, 0
     return found, reference_shift(found.delay_ms, config.visible_lags)
+
+
+def is_active(signal: FloatArray) -> bool:
+    """Some second of (n,) samples at 16 kHz is louder than the noise of an idle line."""
+    starts = range(0, len(signal), MODEL_RATE)
+    return any(_rms(signal[start : start + MODEL_RATE]) > _IDLE for start in starts)
 
 
 def read_heads(mic: AudioInput, ref: AudioInput) -> tuple[FloatArray, FloatArray]:

@@ -123,6 +123,34 @@ def test_a_shift_on_demand_moves_the_reference(bench: Bench, shift_ms: float) ->
     assert ("ms, as asked" in bench.said) == (shift_ms != 0)
 
 
+@pytest.mark.parametrize(
+    ("mic_level", "ref_level", "align", "told"),
+    [
+        (1.0, 1.0, "auto", True),
+        (1.0, 1.0, "off", False),
+        (1.0, 1.0, 40.0, False),
+        (1.0, 0.0, "auto", False),
+        (1.0, 0.03, "auto", False),  # the noise of an idle line: nobody spoke at the far end
+        (0.03, 1.0, "auto", False),
+    ],
+)
+def test_an_echo_that_is_not_found_is_said(
+    bench: Bench, mic_level: float, ref_level: float, align: str | float, told: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    mic = bench.write("mic.wav", mic_level * 0.1 * rng.standard_normal(64000), subtype="FLOAT")
+    ref = bench.write("ref.wav", ref_level * 0.1 * rng.standard_normal(64000), subtype="FLOAT")
+    bench.enhance(mic, ref, align=align)
+    assert ("no echo of the reference was found from 2 s before to 2 s after it" in bench.said) == told
+    assert ("pass --align MS" in bench.said) == told
+
+
+def test_an_echo_that_is_found_is_not_called_missing(bench: Bench) -> None:
+    far = sound(64000)
+    bench.enhance(bench.write("mic.wav", 0.5 * far), bench.write("ref.wav", far))
+    assert "no echo" not in bench.said
+
+
 @pytest.mark.parametrize(("delay_ms", "moved_by"), [(-400, -448), (100, 0), (900, 852)])
 def test_an_echo_out_of_sight_is_brought_into_it(bench: Bench, delay_ms: int, moved_by: int) -> None:
     far = sound(16000 * 12, seed=5)
