@@ -37,7 +37,7 @@ from .options import Limits
 from .rooms import load_rooms
 from .run import HELD_OUT_ROOMS, HELD_OUT_SEED
 from .scene import Scene, SceneMaker, SceneOptions
-from .state import BEST, LAST, TRAINER, read_trainer, write_model, write_trainer
+from .state import BEST, LAST, TRAINER, open_folder, write_model, write_trainer
 
 __all__ = ["GainRecipe", "GainResult", "GainTrainer", "ScenePiece", "gain_scenes", "run_filter"]
 
@@ -227,7 +227,9 @@ class GainTrainer:
         if limits.threads > 0:
             torch.set_num_threads(limits.threads)
         keep_freed_memory()
-        saved = self._saved(resume)
+        saved = open_folder(self.folder, resume=resume)
+        if saved is not None and "gain" not in saved:
+            raise CheckpointError(f"{self.folder / TRAINER}: is of a run without --gain")
         if saved is not None:
             known = {f.name for f in fields(GainRecipe)}
             recipe = GainRecipe(**{name: value for name, value in saved["recipe"].items() if name in known})
@@ -280,7 +282,7 @@ class GainTrainer:
         norms: list[float] = []
         skipped, audio, since = 0, 0.0, begin
         with StopRequest() as stop:
-            while not stop and not self._done(begin):
+            while not stop and not self.limits.reached(self.step, time.monotonic() - begin, self.schedule):
                 for loss, norm in self._batch(data):
                     good = math.isfinite(loss) and math.isfinite(norm)
                     skipped = 0 if good else skipped + 1
@@ -329,20 +331,6 @@ class GainTrainer:
 
     # -- pieces -------------------------------------------------------------------------------
 
-    def _saved(self, resume: bool) -> dict[str, Any] | None:
-        if resume:
-            saved = read_trainer(self.folder)
-            if "gain" not in saved:
-                raise CheckpointError(f"{self.folder / TRAINER}: is of a run without --gain")
-            return saved
-        if (self.folder / TRAINER).exists():
-            raise UsageError(f"{self.folder} holds a run already; use --resume, or name another folder with -o")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise UsageError(f"cannot make the folder {self.folder}: {exc.strerror or exc}") from exc
-        return None
-
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
             self.gain.load_state_dict(saved["gain"])
@@ -365,14 +353,6 @@ class GainTrainer:
             self.gain.load_state_dict(state)
         except RuntimeError as exc:
             raise CheckpointError(f"{path}: has no controller of {self.recipe.hidden} states") from exc
-
-    def _done(self, begin: float) -> bool:
-        limits, schedule = self.limits, self.schedule
-        if limits.minutes is not None and time.monotonic() - begin >= 60 * limits.minutes:
-            return True
-        if schedule.decay_start is not None and self.step >= schedule.decay_start + schedule.decay_steps:
-            return True
-        return limits.steps is not None and self.step >= limits.steps
 
     def _batch(self, data: SceneDataset) -> Iterator[tuple[float, float]]:
         """Train on the next batch; yields the loss and the gradient norm of each piece."""

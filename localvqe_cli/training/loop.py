@@ -30,7 +30,7 @@ from .optim import Schedule, make_optimizer, set_rate
 from .options import Limits, Recipe
 from .precision import choose_precision
 from .presets import new_model
-from .state import BEST, LAST, TRAINER, read_trainer, write_model, write_trainer
+from .state import BEST, LAST, TRAINER, open_folder, write_model, write_trainer
 from .step import PARTS, batch_loss
 
 __all__ = ["Trainer", "TrainingResult"]
@@ -120,7 +120,7 @@ class Trainer:
         self.weights = weights or LossWeights()
         self._report = report
         self._opinion = opinion
-        saved = self._prepare_folder(resume)
+        saved = open_folder(self.folder, resume=resume)
         if saved is not None:
             try:
                 config = ModelConfig.from_mapping(saved["model_config"])
@@ -191,7 +191,7 @@ class Trainer:
         source = batches(data, self.step * batch_size, batch_size // processes, self.limits.workers, stride=batch_size)
         with StopRequest() as stop:
             try:
-                while not stop and not self._done(begin):
+                while not stop and not self.limits.reached(self.step, time.monotonic() - begin, self.schedule):
                     clock.start()
                     batch = next(source)
                     clock.data_ready()
@@ -254,17 +254,6 @@ class Trainer:
 
     # -- pieces -------------------------------------------------------------------------------
 
-    def _prepare_folder(self, resume: bool) -> dict[str, Any] | None:
-        if resume:
-            return read_trainer(self.folder)
-        if (self.folder / TRAINER).exists():
-            raise UsageError(f"{self.folder} holds a run already; use --resume, or name another folder with -o")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as exc:
-            raise UsageError(f"cannot make the folder {self.folder}: {exc.strerror or exc}") from exc
-        return None
-
     def _restore(self, saved: dict[str, Any]) -> None:
         try:
             self.model.load_state_dict(saved["model"])
@@ -283,14 +272,6 @@ class Trainer:
         if held_out is None or self.limits.valid_clips <= 0:
             return None
         return validation.Validation(held_out, self.limits.valid_clips, self.recipe.batch, self.weights)
-
-    def _done(self, begin: float) -> bool:
-        limits, schedule = self.limits, self.schedule
-        if limits.minutes is not None and time.monotonic() - begin >= 60 * limits.minutes:
-            return True
-        if schedule.decay_start is not None and self.step >= schedule.decay_start + schedule.decay_steps:
-            return True
-        return limits.steps is not None and self.step >= limits.steps
 
     def _minutes(self, begin: float) -> float:
         return self._minutes_before + (time.monotonic() - begin) / 60

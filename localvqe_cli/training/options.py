@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..errors import UsageError
+from .optim import Schedule
 
 __all__ = ["Limits", "Recipe"]
 
@@ -83,3 +84,11 @@ class Limits:
     threads: int = 0
     decay_steps: int | None = None
     device: str = "cpu"
+
+    def reached(self, step: int, seconds: float, schedule: Schedule) -> bool:
+        """Whether a call that has run for ``seconds`` and stands at ``step`` has come as far as it should."""
+        if self.minutes is not None and seconds >= 60 * self.minutes:
+            return True
+        if schedule.decay_start is not None and step >= schedule.decay_start + schedule.decay_steps:
+            return True
+        return self.steps is not None and step >= self.steps

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..atomic import atomic_output
 from ..config import ModelConfig
-from ..errors import CheckpointError
+from ..errors import CheckpointError, UsageError
 
-__all__ = ["BEST", "LAST", "TRAINER", "read_trainer", "write_model", "write_trainer"]
+__all__ = ["BEST", "LAST", "TRAINER", "open_folder", "read_trainer", "write_model", "write_trainer"]
 
 BEST, LAST, TRAINER = "best.pt", "last.pt", "trainer.pt"
 _FORMAT = 1
@@ -36,6 +36,23 @@ def write_model(
     }
     with atomic_output(path) as target:
         torch.save(content, target)
+
+
+def open_folder(folder: Path, *, resume: bool) -> dict[str, Any] | None:
+    """The trainer state to resume from, or None and a folder for a new run.
+
+    Raises:
+        UsageError: it holds a run already, or cannot be made; CheckpointError: there is nothing to resume from.
+    """
+    if resume:
+        return read_trainer(folder)
+    if (folder / TRAINER).exists():
+        raise UsageError(f"{folder} holds a run already; use --resume, or name another folder with -o")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UsageError(f"cannot make the folder {folder}: {exc.strerror or exc}") from exc
+    return None
 
 
 def write_trainer(folder: Path, content: Mapping[str, Any]) -> None:
