@@ -6,6 +6,7 @@ model or checkpoint; 5 missing extra or engine; 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import Annotated, Any, NoReturn
@@ -23,6 +24,10 @@ EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
+# What a mistyped option raises. Newer versions of typer have their own copy of click; both have this line of ancestors.
+_ClickException: Any = typer.BadParameter.__mro__[2]
+
+
 class _Verbs(TyperGroup):
     """Runs a verb and gives each deliberate error its line and its exit code."""
 
@@ -30,9 +35,17 @@ class _Verbs(TyperGroup):
         # In the order of registration, with verbs that have verbs of their own last.
         return sorted(self.commands, key=lambda name: isinstance(self.commands[name], TyperGroup))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(*args, **kwargs)
+        except _ClickException as exc:  # an option before the verb
+            _refuse(exc)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except _ClickException as exc:
+            _refuse(exc)
         except LocalVQEError as exc:
             fail(str(exc))
             raise typer.Exit(exc.exit_code) from exc
@@ -44,6 +57,18 @@ class _Verbs(TyperGroup):
         except KeyboardInterrupt as exc:
             fail("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from exc
+
+
+def _refuse(exc: Any) -> NoReturn:
+    """The usage as click prints it, and its error as ours look."""
+    shown = io.StringIO()
+    exc.show(file=shown)
+    usage, found, _ = f"\n{shown.getvalue()}".partition("\nError: ")
+    if usage.strip():
+        print(usage.strip("\n"), file=sys.stderr)
+    if found:
+        fail(exc.format_message())
+    raise typer.Exit(exc.exit_code) from exc
 
 
 app = typer.Typer(

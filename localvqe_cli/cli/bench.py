@@ -83,7 +83,7 @@ def bench(
     if as_json:
         extra: dict[str, Any] = {"baseline": to_dicts(rows), "max_ratio": max_ratio} if baseline is not None else {}
         emit_json({**report.to_dict(), **extra})
-    else:
+    elif not quiet:
         _print(report, rows, max_ratio)
     slower = [row for row in rows if row.ratio > max_ratio]
     for row in slower:

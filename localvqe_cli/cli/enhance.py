@@ -222,5 +222,10 @@ def _run(enhancer: Any, job: Job, options: EnhanceOptions, *, batch: bool) -> Fi
         detail(prefix + text)
     speed = result.seconds / max(result.wall_seconds, 1e-9)
     target = "stdout" if job.output == _STDIO else job.output
-    say(f"{target}: {result.seconds:.2f} s in {result.wall_seconds:.2f} s ({speed:.0f}x real time)")
+    say(f"{target}: {result.seconds:.2f} s in {result.wall_seconds:.2f} s ({_times(speed)}x real time)")
     return result
+
+
+def _times(factor: float) -> str:
+    """Short files are mostly overhead: below 10 a rounded factor would be a coarse one, or 0."""
+    return f"{factor:.1f}" if factor < 9.95 else f"{factor:.0f}"

@@ -5,15 +5,19 @@ Needs torch, and a copy of the repository: the checkpoint is left out of install
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .. import checkpoint, export, gguf_file
+from ..cli.common import fail
+from ..errors import LocalVQEError
 from ..models import DEFAULT_MODEL
 
-__all__ = ["CHECKPOINT", "make_model", "metadata"]
+__all__ = ["CHECKPOINT", "exit_on_error", "make_model", "metadata"]
 
 CHECKPOINT = Path(__file__).parent / "default.pt"
 
@@ -47,7 +51,27 @@ def make_model(path: str | os.PathLike[str], source: str | os.PathLike[str]) -> 
     gguf_file.write(path, loaded.config, export.fold(loaded.config, loaded.state), metadata(training))
 
 
-if __name__ == "__main__":
-    target = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_MODEL
-    make_model(target, CHECKPOINT)
+@contextmanager
+def exit_on_error() -> Iterator[None]:
+    """End the process on a deliberate error, with its line and its exit code, as the ``localvqe`` command does."""
+    try:
+        yield
+    except LocalVQEError as exc:
+        fail(str(exc))
+        raise SystemExit(exc.exit_code) from exc
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m localvqe_cli.weights.make_default", description="Makes the default model of its checkpoint."
+    )
+    parser.add_argument("path", metavar="PATH", nargs="?", default=str(DEFAULT_MODEL), help="default: %(default)s")
+    target = parser.parse_args().path
+    with exit_on_error():
+        make_model(target, CHECKPOINT)
     print(f"wrote {target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,15 +7,15 @@ their median 42. Needs torch, and a copy of the repository.
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 from ..errors import LocalVQEError
 from ..models import EMBEDDED
 from ..quantization import QuantizeSummary, quantize
-from .make_default import make_model
+from .make_default import exit_on_error, make_model
 
 __all__ = ["CHECKPOINT", "MEDIAN_SNR_DB", "MIN_SNR_DB", "make_denoise"]
 
@@ -53,8 +53,19 @@ def make_denoise(
     return summary
 
 
-if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        raise SystemExit("usage: python -m localvqe_cli.weights.make_denoise PAIRS [PATH]")
-    made = make_denoise(*sys.argv[1:])
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m localvqe_cli.weights.make_denoise",
+        description="Makes the embedded model with a network of its checkpoint: Q8_0, calibrated on recordings.",
+    )
+    parser.add_argument("pairs", metavar="PAIRS", help="table (id, mic, ref) or folder of recordings to calibrate with")
+    parser.add_argument("path", metavar="PATH", nargs="?", help=f"default: {EMBEDDED['denoise']} in the package")
+    options = parser.parse_args()
+    with exit_on_error():
+        made = make_denoise(options.pairs, options.path)
     print(f"wrote {made.output}: {made.nbytes:,} bytes, SNR {made.snr_db:.1f} dB, worst {made.worst_snr_db:.1f} dB")
+
+
+if __name__ == "__main__":
+    main()

@@ -109,6 +109,13 @@ def test_text_goes_to_a_person(model: Path) -> None:
         assert text in out
 
 
+def test_quiet_leaves_the_exit_code_and_json(report: dict, model: Path, tmp_path: Path) -> None:
+    args = ("-m", model, "-t", 1, "--mode", "clip", "-q")
+    assert bench(*args).output == ""
+    assert bench(*args, "--baseline", edited(report, tmp_path / "fast.json", 0.001), code=1).output == ""
+    assert json.loads(bench(*args, "--json").stdout)["runs"]
+
+
 def test_live_streams_are_counted(model: Path) -> None:
     runs = json.loads(bench("-m", model, "-t", 1, "--mode", "stream", "--streams", 2, "--json").stdout)["runs"]
     assert [r["streams"] for r in runs] == [1, 2]

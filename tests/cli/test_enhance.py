@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -185,6 +186,41 @@ def test_values_out_of_range_exit_2(shell: Shell, arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["enhance", "mic.wav", "ref.wav", *arguments])
     assert result.exit_code == 2
     assert files() == []
+    assert result.stderr.splitlines()[-1].startswith("localvqe: error: ")
+    assert "\nError: " not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--unknown"], "No such option: --unknown"),
+        (["unknown"], "No such command 'unknown'"),
+        (["models", "unknown"], "No such command 'unknown'"),
+        (["export"], "Missing argument"),
+        (["bench", "--iters", "many"], "Invalid value for '--iters'"),
+    ],
+)
+def test_mistyped_words_look_like_every_other_error(arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("Usage: ")
+    assert lines[-1].startswith(f"localvqe: error: {message}")
+    assert sum("rror: " in line for line in lines) == 1
+
+
+def test_nothing_typed_shows_the_help() -> None:
+    result = CliRunner().invoke(app, [])
+    assert "Commands:" in result.output
+    assert "rror: " not in result.output
+
+
+def test_the_speed_of_a_short_file_has_a_decimal(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds, said in ((1.0, "(0.5x real time)"), (0.05, "(10x real time)"), (0.001, "(500x real time)")):
+        clock = SimpleNamespace(monotonic=iter([0.0, seconds]).__next__)
+        monkeypatch.setattr("localvqe_cli.enhance_files.time", clock)
+        assert said in shell("mic.wav", "ref.wav", "--force").stderr
 
 
 def bad_inputs() -> dict[str, bytes]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +72,23 @@ def test_it_removes_an_echo_and_leaves_the_near_end(name: str) -> None:
     near = np.roll(far, 40000)
     alone = localvqe_cli.Enhancer(name).enhance(near, np.zeros_like(far))
     assert abs(10 * np.log10(np.mean(alone**2) / np.mean(near**2))) < (0.01 if name != "denoise" else 6.0)
+
+
+@pytest.mark.parametrize("script", ["make_default", "make_denoise"])
+def test_the_scripts_explain_themselves_and_refuse_in_a_line(script: str, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", f"localvqe_cli.weights.{script}", *arguments]
+        path = str(Path(localvqe_cli.__file__).parents[1])
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+        )
+
+    told = run("--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "PATH" in told.stdout
+    assert run("--force").returncode == 2
+    refused = run(*["nowhere"] * (script == "make_denoise"), "no/such/folder.gguf")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("localvqe: error: ")
+    assert refused.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
