@@ -1,7 +1,8 @@
 """ctypes binding of ``liblocalvqe``: the compiled engine behind ``Enhancer`` and ``Stream``.
 
-The library's C ABI is documented in ``include/localvqe_api.h``. Everything here takes and returns mono float32 numpy
-arrays at 16 kHz, nominally in [-1, 1].
+The library's C ABI is documented in ``include/localvqe_api.h``. Signals are mono, (n,), at 16 kHz. What goes in is
+float of any width, nominally in [-1, 1], or integer PCM, which is scaled by the range of its type: int16 by 1/32768,
+int32 by 1/2^31, uint8 as (x - 128)/128. What comes out is float32, nominally in [-1, 1].
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,14 @@ _MAX_CHANNELS = 1 << 14
 _STOPPED = -3
 #: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
 CLIP_HOPS = 8
+
+#: Sample types that are integers: the value of silence, and the distance from there to full scale.
+_INTEGERS = {"uint8": (128.0, 128.0), "int16": (0.0, 32768.0), "int32": (0.0, 2147483648.0)}
+#: A float signal beyond this is hardly meant to be in [-1, 1]; a hot recording stays below.
+_LOUD = 16.0
+_LOUD_TEXT = "samples beyond 16 times full scale: float samples belong between -1 and 1"
+# The command line says in its own words what is odd about a file; the warning is for programs.
+warnings.filterwarnings("ignore", f".*{_LOUD_TEXT}", UserWarning, r"localvqe_cli\.")
 
 _PACKAGE = Path(__file__).resolve().parent
 _FLOATS = ctypes.POINTER(ctypes.c_float)
@@ -191,11 +201,27 @@ def _address(samples: Samples, hop: int) -> Any:
     return ctypes.cast(samples.ctypes.data + hop * HOP * samples.itemsize, _FLOATS)
 
 
-def _as_samples(name: str, samples: Any) -> Samples:
-    array = np.ascontiguousarray(samples, dtype=np.float32)
+def _as_samples(name: str, samples: Any) -> tuple[Samples, str]:
+    """``samples`` (n,) as contiguous float32 in units of full scale, and their kind: "float" or an integer type.
+
+    Raises:
+        AudioError: no array, another shape, or a type that is neither float nor a known width of PCM.
+    """
+    try:
+        array = np.asarray(samples)
+    except ValueError as exc:
+        raise AudioError(f"{name} is not an array of samples ({exc})") from exc
+    kind = "float" if array.dtype.kind == "f" else array.dtype.name
+    if kind != "float" and kind not in _INTEGERS:
+        raise AudioError(f"{name} holds {kind}, expected float samples in [-1, 1], or int16, int32 or uint8 PCM")
     if array.ndim != 1:
         raise AudioError(f"{name} has {array.ndim} dimensions, expected mono samples of shape (n,)")
-    return array
+    with np.errstate(over="ignore"):  # a float64 too large for float32 becomes infinite, which the engine takes
+        values = np.ascontiguousarray(array, np.float32)
+    if kind != "float":
+        zero, full = _INTEGERS[kind]
+        values = (values - np.float32(zero)) * np.float32(1.0 / full)
+    return values, kind
 
 
 class Enhancer:
@@ -229,6 +255,7 @@ class Enhancer:
         self._handle = lib.localvqe_model_load(os.fsencode(self.path))
         if not self._handle:
             raise ModelError(_creation_error(lib))
+        self._said_loud = False
         self.threads = threads
         self.noise_gate = noise_gate
         assert described.config is not None  # read() raises unless the file is whole
@@ -244,25 +271,43 @@ class Enhancer:
         return f"Enhancer({self.name!r}, version={self.config.version}, threads={self.threads})"
 
     def enhance(self, mic: Any, ref: Any = None) -> Samples:
-        """Enhanced microphone signal, sample-aligned with ``mic`` and as long.
+        """Enhanced microphone signal, float32 (n,), sample-aligned with ``mic`` and as long.
 
         Args:
-            mic: (n,) samples at 16 kHz, n >= 1.
-            ref: (n,) samples the loudspeaker played, or None for silence.
+            mic: (n,) samples at 16 kHz, n >= 1: float in [-1, 1], or int16, int32 or uint8 in the range of the type.
+            ref: (n,) samples the loudspeaker played, integers of the same type or float like ``mic``; None for silence.
+
+        Warns once per Enhancer of float samples beyond 16, which look like integers in a float array.
 
         Raises:
-            AudioError: wrong shape, no samples, or different lengths.
+            AudioError: wrong shape or type, no samples, different lengths, or floats with integers.
         """
-        mic = _as_samples("mic", mic)
+        mic, ref = self._signals(mic, ref)
         if mic.size == 0:
             raise AudioError("mic has no samples")
         stream = self.stream(max_hops=CLIP_HOPS)
-        out = [stream.process(mic, np.zeros_like(mic) if ref is None else ref), stream.flush()]
-        return np.concatenate(out)[HOP:]
+        return np.concatenate([stream.process(mic, ref), stream.flush()])[HOP:]
 
     def stream(self, *, max_hops: int = 1) -> Stream:
         """A new, independent stream. ``max_hops`` (1..64) trades memory for speed on large chunks."""
         return Stream(self, max_hops=max_hops)
+
+    def _signals(self, mic: Any, ref: Any) -> tuple[Samples, Samples]:
+        """Both as float32 (n,); for the methods that users call, since a warning names their caller."""
+        near, kind = _as_samples("mic", mic)
+        far, far_kind = (np.zeros_like(near), kind) if ref is None else _as_samples("ref", ref)
+        if kind != far_kind:
+            raise AudioError(f"mic holds {kind} samples and ref {far_kind}; give both the same type")
+        if near.shape != far.shape:
+            raise AudioError(f"mic has {near.size} samples and ref {far.size}; feed the same number of both")
+        if kind == "float" and not self._said_loud:
+            for name, samples in (("mic", near), ("ref", far)):
+                if (np.abs(samples) > _LOUD).any():
+                    self._said_loud = True
+                    text = f"{name} has {_LOUD_TEXT}; give 16-bit values as int16, or divide them by 32768"
+                    warnings.warn(text, UserWarning, stacklevel=3)
+                    break
+        return near, far
 
 
 class Stream:
@@ -290,16 +335,16 @@ class Stream:
         if getattr(self, "_ctx", 0):
             self._lib.localvqe_free(self._ctx)
 
-    def process(self, mic: Any, ref: Any) -> Samples:
-        """Feed (n,) samples of each signal, any n; returns the hops that became complete, (k * 256,).
+    def process(self, mic: Any, ref: Any = None) -> Samples:
+        """Feed (n,) samples of each signal, any n; returns the hops that became complete, float32 (k * 256,).
+
+        Types, ranges and the warning are those of :meth:`Enhancer.enhance`; a ``ref`` of None is silence.
 
         Raises:
-            AudioError: the two chunks have different lengths or more than one dimension.
+            AudioError: the two chunks have different lengths, more than one dimension, or types that differ.
             LocalVQEError: the model's weights make its output run away; the stream has been reset.
         """
-        mic, ref = _as_samples("mic", mic), _as_samples("ref", ref)
-        if mic.shape != ref.shape:
-            raise AudioError(f"mic has {mic.size} samples and ref {ref.size}; feed the same number of both")
+        mic, ref = self._enhancer._signals(mic, ref)
         if self._pending.shape[1]:
             mic = np.concatenate([self._pending[0], mic])
             ref = np.concatenate([self._pending[1], ref])
