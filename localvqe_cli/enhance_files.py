@@ -6,13 +6,14 @@ that carry everything worth telling the user.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .audio import MODEL_RATE, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
+from .audio import MODEL_RATE, STDIO, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
 from .errors import AudioError, LocalVQEError
 from .file_notes import clip_notes, input_notes, length_notes, no_echo_note, shift_note
 from .signal_path import Model, SignalPath, find_shift, is_active, read_heads
@@ -21,6 +22,9 @@ __all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_f
 
 ALIGN_AUTO = "auto"
 ALIGN_OFF = "off"
+
+# What libsndfile calls a container that it does not know, such as M4A and WebM.
+_UNKNOWN_FORMAT = 1
 
 Progress = Callable[[float, float | None], None]
 
@@ -145,14 +149,21 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
     return result
 
 
-def _open(path: str, options: EnhanceOptions) -> AudioInput:
-    return AudioInput(path, options.channel, allow_truncated=options.allow_truncated)
+def _open(path: str, options: EnhanceOptions, *, command: str = "localvqe enhance - REF -o OUT.wav") -> AudioInput:
+    """``command`` is how this input can come from a pipe."""
+    try:
+        return AudioInput(path, options.channel, allow_truncated=options.allow_truncated)
+    except AudioError as exc:
+        if getattr(exc.__cause__, "code", None) != _UNKNOWN_FORMAT:
+            raise
+        name = "in.m4a" if path == STDIO else shlex.quote(path)
+        raise AudioError(f"{exc}; if ffmpeg knows it: ffmpeg -i {name} -f wav - | {command}") from exc
 
 
 def _open_reference(job: Job, options: EnhanceOptions) -> AudioInput:
     if not job.ref:
         raise AudioError(f"{job.mic}: no reference found for it; --no-ref runs without one")
-    return _open(job.ref, options)
+    return _open(job.ref, options, command="localvqe enhance MIC - -o OUT.wav")
 
 
 def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult) -> int:

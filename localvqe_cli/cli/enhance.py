@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..config import QUANTIZATION_PREFIX
-from ..errors import UsageError
+from ..errors import AudioError, UsageError
 from .common import (
     ForceOption,
     JsonOption,
@@ -66,7 +66,7 @@ def enhance(
             "--output",
             "-o",
             metavar="PATH",
-            help="Output file, - for stdout; a directory with --pairs or directories. Default: MIC_enhanced.wav.",
+            help="Output file or existing directory, - for stdout; a directory for many. Default: MIC_enhanced.wav.",
         ),
     ] = None,
     model: ModelOption = None,
@@ -169,6 +169,7 @@ def _plan(
         raise UsageError(f"--no-ref contradicts the reference {ref}; drop one of them")
     if output == "":
         raise UsageError("--output is empty; name a file")
+    _refuse_patterns(mic, ref)
     if pairs is not None:
         if mic is not None or ref is not None:
             raise UsageError("--pairs lists mics and references itself; drop the others")
@@ -183,7 +184,30 @@ def _plan(
         raise UsageError("no reference given; name the far-end recording, or use --no-ref for silence")
     if ref is not None and os.path.isdir(ref):
         raise UsageError(f"the reference {ref} is a directory but the mic is a file")
+    if output is not None and os.path.isdir(output):
+        return [_job_into(output, mic, ref)], False
+    if output is not None and output.endswith(os.sep):
+        raise UsageError(f"the folder {output} does not exist; make it first")
     return [single_job(mic, ref, output)], False
+
+
+def _refuse_patterns(*arguments: str | None) -> None:
+    """Raise where the shell has left a pattern as it was: none matches, or it stood in quotes."""
+    for text in arguments:
+        if text is not None and any(sign in text for sign in "*?[") and not os.path.exists(text):
+            raise AudioError(
+                f"{text}: no such file; the shell did not expand this pattern: it is quoted, or no file matches "
+                "(for many files name their directories, or use --pairs)"
+            )
+
+
+def _job_into(folder: str, mic: str, ref: str | None) -> Job:
+    """The job for one pair whose output goes into ``folder``, by the name it would have had beside the mic."""
+    from ..audio import single_job
+    from ..audio.pairing import OUTPUT_SUFFIX
+
+    job = single_job(mic, ref, None)
+    return replace(job, output=os.path.join(folder, f"{job.id}{OUTPUT_SUFFIX}.wav"))
 
 
 def _batch_output(output: str | None) -> str | None:

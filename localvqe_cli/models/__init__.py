@@ -68,7 +68,9 @@ def resolve(model: str | os.PathLike[str] | None) -> Path:
         return _cached(text, published)
     if is_folder:
         raise ModelError(f"{model} is a directory, expected a model file")
-    raise ModelError(f"{printable(text)}: no such model file, and no published model of that name")
+    raise ModelError(
+        f"{printable(text)}: no such model file, and no published model of that name; names are {_known_names()}"
+    )
 
 
 def named(model: str) -> str:
@@ -79,6 +81,10 @@ def named(model: str) -> str:
     """
     is_name = embedded_name(model) is not None or find_published(model) is not None
     return str(resolve(model)) if is_name else model
+
+
+def _known_names() -> str:
+    return ", ".join([*EMBEDDED, *(file.short for file in PUBLISHED if not file.is_checkpoint)])
 
 
 def _embedded(name: str) -> Path:

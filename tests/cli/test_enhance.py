@@ -147,7 +147,7 @@ def test_an_existing_output_needs_force(shell: Shell) -> None:
         (("-", "-"), "only one of mic and reference"),
         (("", "ref.wav"), "MIC is empty"),
         (("mic.wav", "ref.wav", "-o", ""), "--output is empty"),
-        (("mic.wav", "ref.wav", "-o", "."), "it is a directory"),
+        (("mic.wav", "ref.wav", "-o", "none/"), "the folder none/ does not exist"),
         (("mic.wav", "ref.wav", "-o", "mic.wav", "--force"), "it is the input itself"),
         (("mic.wav", "ref.wav", "-o", "ref.wav", "--force"), "it is the input itself"),
         (("mic.wav", "ref.wav", "-o", "none/o.wav"), "the folder none does not exist"),
@@ -249,6 +249,43 @@ def test_unusable_audio_exits_3_without_output(shell: Shell, kind: str, role: st
     arguments = ("bad.wav", "ref.wav") if role == "mic" else ("mic.wav", "bad.wav")
     assert "bad.wav: " in shell(*arguments, code=3).stderr
     assert files() == ["bad.wav"]
+
+
+@pytest.mark.parametrize("arguments", [("a*.wav", "ref.wav"), ("mic.wav", "re?.wav.gz"), ("[ab].wav", "--no-ref")])
+def test_a_pattern_that_the_shell_left_alone_gets_a_hint(shell: Shell, arguments: tuple[str, ...]) -> None:
+    told = shell(*arguments, code=3).stderr
+    assert "no such file" in told
+    assert "the shell did not expand this pattern" in told
+
+
+def test_a_name_with_a_pattern_sign_is_a_name(shell: Shell) -> None:
+    Path("mic.wav").rename("mic [1].wav")
+    shell("mic [1].wav", "ref.wav")
+    assert "mic [1]_enhanced.wav" in files()
+
+
+def test_an_unknown_container_points_to_ffmpeg(shell: Shell) -> None:
+    content = b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0" + bytes(4000)
+    Path("my call.m4a").write_bytes(content)
+    told = shell("my call.m4a", "ref.wav", code=3).stderr
+    assert "ffmpeg -i 'my call.m4a' -f wav - | localvqe enhance - REF -o OUT.wav" in told
+    told = shell("mic.wav", "my call.m4a", code=3).stderr
+    assert "ffmpeg -i 'my call.m4a' -f wav - | localvqe enhance MIC - -o OUT.wav" in told
+    assert "ffmpeg -i in.m4a -f wav - |" in shell("-", "ref.wav", code=3, stdin=content).stderr
+    assert "ffmpeg" not in shell("nowhere.m4a", "ref.wav", code=3).stderr
+    Path("nothing.wav").write_bytes(Path("mic.wav").read_bytes()[:44])
+    assert "ffmpeg" not in shell("nothing.wav", "ref.wav", code=3).stderr
+
+
+def test_an_existing_directory_takes_the_output_of_a_pair(shell: Shell) -> None:
+    for name in ("out", "in"):
+        Path(name).mkdir()
+    Path("in/a.b.flac").write_bytes(Path("mic.wav").read_bytes())
+    shell("in/a.b.flac", "ref.wav", "-o", "out/")
+    shell("in/a.b.flac", "ref.wav", "-o", ".")
+    shell("-", "ref.wav", "-o", "out", stdin=Path("mic.wav").read_bytes())
+    assert files() == ["a.b_enhanced.wav", "in/a.b.flac", "out/a.b_enhanced.wav", "out/stdin_enhanced.wav"]
+    assert "out/a.b_enhanced.wav exists" in shell("in/a.b.flac", "ref.wav", "-o", "out", code=2).stderr
 
 
 def test_a_missing_file_exits_3(shell: Shell) -> None:

@@ -84,6 +84,11 @@ def test_anything_else_is_one_line(name: str) -> None:
     assert len(str(caught.value)) < 200
 
 
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"names are default, kalman, denoise, v1, v1\.1, v1\.2, v1\.3$"):
+        models.resolve("densoise")
+
+
 def test_a_directory_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is a directory"):
         models.resolve(tmp_path)
