@@ -15,7 +15,7 @@ from typing import Any
 
 from .audio import MODEL_RATE, STDIO, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
 from .errors import AudioError, LocalVQEError
-from .file_notes import clip_notes, input_notes, length_notes, no_echo_note, shift_note
+from .file_notes import band_notes, clip_notes, input_notes, length_notes, no_echo_note, shift_note
 from .signal_path import Model, SignalPath, find_shift, is_active, read_heads
 
 __all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_file", "enhance_files"]
@@ -138,11 +138,12 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
         )
         _write(path, output, options.clip_mode, mic, result, progress)
         _require_length(path, mic, ref, model.config.hop_length)
-    warnings, notes, details = input_notes(mic, path.mic_stats, ref, path.ref_stats)
+    warnings, notes = input_notes(mic, path.mic_stats, ref, path.ref_stats)
     result.warnings += warnings
     result.notes += notes + length_notes(mic, path.mic_stats, ref, path.ref_stats)
     result.notes += clip_notes(result.peak, result.clipped, result.gain)
-    result.details += details + ([form.note] if form.note else [])
+    result.notes += band_notes(mic, options.strength)
+    result.details += [form.note] if form.note else []
     result.seconds = path.mic_stats.frames / mic.rate
     result.wall_seconds = time.monotonic() - started
     result.realtime_factor = result.wall_seconds / result.seconds

@@ -7,7 +7,10 @@ import os
 from .audio import MODEL_RATE, STDIO, AudioInput, ReadStats
 from .audio.align import MAX_LAG_SECONDS, SEARCH_SECONDS
 
-__all__ = ["clip_notes", "input_notes", "length_notes", "no_echo_note", "shift_note"]
+__all__ = ["BAND_NOTE", "band_notes", "clip_notes", "input_notes", "length_notes", "no_echo_note", "shift_note"]
+
+#: Of any output at a higher rate than the model's: worth saying once in a run, not for every file.
+BAND_NOTE = "the model works at 16 kHz: output at a higher rate holds nothing above 8 kHz"
 
 # Below one sample at the model's rate two files are equally long.
 _SAME_LENGTH = 1.0 / MODEL_RATE
@@ -15,11 +18,10 @@ _SAME_LENGTH = 1.0 / MODEL_RATE
 
 def input_notes(
     mic: AudioInput, mic_stats: ReadStats, ref: AudioInput | None, ref_stats: ReadStats
-) -> tuple[list[str], list[str], list[str]]:
-    """(warnings, notes, details) about the inputs, after both were read."""
+) -> tuple[list[str], list[str]]:
+    """(warnings, notes) about the inputs, after both were read."""
     warnings: list[str] = []
     notes: list[str] = []
-    details: list[str] = []
     if ref is not None and _is_same_file(mic.path, ref.path):
         warnings.append("mic and reference are the same file: the model will remove everything it can")
     for source, stats, role in ((mic, mic_stats, "mic"), (ref, ref_stats, "reference")):
@@ -37,9 +39,7 @@ def input_notes(
             notes.append(f"the {role} is silent")
         if source.mixes_down:
             notes.append(f"the {role} has {source.channels} channels: mixed to one; --channel picks one instead")
-    if mic.rate > MODEL_RATE:
-        details.append(f"the model works at 16 kHz: the {mic.rate} Hz output holds nothing above 8 kHz")
-    return warnings, notes, details
+    return warnings, notes
 
 
 def length_notes(mic: AudioInput, mic_stats: ReadStats, ref: AudioInput | None, ref_stats: ReadStats) -> list[str]:
@@ -52,6 +52,11 @@ def length_notes(mic: AudioInput, mic_stats: ReadStats, ref: AudioInput | None, 
     if missing > 0:
         return [f"the reference is {missing:.3f} s shorter than the mic: padded with silence"]
     return [f"the reference is {-missing:.3f} s longer than the mic: cut"]
+
+
+def band_notes(mic: AudioInput, strength: float) -> list[str]:
+    """:data:`BAND_NOTE` where it holds: not where a share of the mic keeps its full band."""
+    return [BAND_NOTE] if mic.rate > MODEL_RATE and strength == 1.0 else []
 
 
 def shift_note(delay_ms: float | None, shift_ms: float) -> str:

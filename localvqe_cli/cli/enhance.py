@@ -115,7 +115,8 @@ def enhance(
     enhancer = load_model(model, threads=threads, noise_gate=noise_gate)
     kind = enhancer.metadata.get(f"{QUANTIZATION_PREFIX}type")
     say(f"model: {enhancer.name}" + (f", {kind}" if kind else ""))
-    results = [_run(enhancer, job, options, batch=batch) for job in jobs]
+    said: set[str] = set()
+    results = [_run(enhancer, job, options, said, batch=batch) for job in jobs]
     if as_json:
         files = [result.to_dict() for result in results]
         emit_json({"model": {"name": enhancer.name, "path": str(enhancer.path)}, "files": files})
@@ -225,9 +226,10 @@ def _check_stdout(jobs: list[Job], as_json: bool) -> None:
         raise UsageError("stdout is a terminal; name an output file with -o")
 
 
-def _run(enhancer: Any, job: Job, options: EnhanceOptions, *, batch: bool) -> FileResult:
-    """Enhance one file and say what is to be said about it."""
+def _run(enhancer: Any, job: Job, options: EnhanceOptions, said: set[str], *, batch: bool) -> FileResult:
+    """Enhance one file and say what is to be said about it; ``said`` holds what is said once in a run."""
     from ..enhance_files import enhance_file, enhance_files
+    from ..file_notes import BAND_NOTE
 
     with ProgressBar(job.id) as progress:
         if batch:  # where one bad file must not stop the others
@@ -241,7 +243,11 @@ def _run(enhancer: Any, job: Job, options: EnhanceOptions, *, batch: bool) -> Fi
     for text in result.warnings:
         warn(prefix + text)
     for text in result.notes:
-        note(prefix + text)
+        if text != BAND_NOTE:
+            note(prefix + text)
+        elif text not in said:
+            said.add(text)
+            note(text)
     for text in result.details:
         detail(prefix + text)
     speed = result.seconds / max(result.wall_seconds, 1e-9)
