@@ -9,12 +9,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from ..errors import AudioError, UsageError
-from .header import promised_wav_frames
+from .header import promised_wav_frames, unclosed_wav
 from .resample import FloatArray
 
 __all__ = ["STDIO", "AudioInput", "ReadStats"]
@@ -73,11 +73,13 @@ class AudioInput:
     def __init__(self, path: str, channel: int | None = None, *, allow_truncated: bool = False) -> None:
         """Open ``path`` (``-`` is stdin); ``channel`` counts from 1, None averages all.
 
-        ``allow_truncated`` accepts a WAV that holds less than its header promises, as a crashed recorder leaves it.
+        ``allow_truncated`` accepts what a crashed recorder leaves: a WAV that holds less than its header promises, or
+        one whose header says that it is empty although samples follow; then all that follows is taken.
         """
         self.path = path
         self.name = "stdin" if path == STDIO else path
         self._spool = _spool_stream(path, self.name)
+        unclosed = self._close_header()
         with self._open() as file:
             self.rate = int(file.samplerate)
             self.channels = int(file.channels)
@@ -88,6 +90,11 @@ class AudioInput:
             raise AudioError(f"{self.name}: a sampling rate of {self.rate} Hz cannot be right; is the file damaged?")
         if self.frames == 0:
             raise AudioError(f"{self.name}: contains no audio")
+        if unclosed and not allow_truncated:
+            raise AudioError(
+                f"{self.name}: never closed by its recorder, its header promises nothing but {self.seconds:.2f} s are "
+                "there; --allow-truncated takes what is there"
+            )
         present = self.frames
         self.frames = self._promised_frames()
         if present is not None and self.frames is not None and present < self.frames and not allow_truncated:
@@ -139,11 +146,29 @@ class AudioInput:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Release the copy of a piped input."""
+        """Release the copy of a piped input, or the file where its header had to be completed."""
         if self._spool is not None:
             self._spool.close()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _close_header(self) -> bool:
+        """Whether a WAV was never closed by its recorder; from here on it is read with the size filled in."""
+        source = self._spool
+        if source is None:
+            try:
+                source = open(self.path, "rb")  # noqa: SIM115 - closed below, or in __exit__
+            except (OSError, ValueError):
+                return False  # _open knows what to say
+        try:
+            closed = unclosed_wav(source)
+        except OSError:
+            closed = None
+        if closed is not None:
+            self._spool = cast(BinaryIO, closed)
+        elif source is not self._spool:
+            source.close()
+        return closed is not None
 
     def _open(self) -> Any:
         import soundfile

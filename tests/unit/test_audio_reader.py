@@ -136,6 +136,65 @@ def test_a_truncated_wav_keeps_what_is_there_and_knows_what_is_missing(tmp_path:
         assert sum(len(block) for block in source.blocks(stats)) == stats.frames == 8000
 
 
+def unclosed(path: Path, riff: int, subtype: str = "PCM_16", channels: int = 1) -> np.ndarray:
+    """A WAV of 0.5 s at 16 kHz as a crashed recorder leaves it, a chunk before the samples; returns these, averaged."""
+    sf.write(path, noise(8000, channels), 16000, subtype=subtype)
+    whole = sf.read(path, dtype="float32", always_2d=True)[0].mean(axis=1, dtype=np.float32)
+    content = path.read_bytes()
+    at = content.index(b"data")
+    head = content[:4] + struct.pack("<I", riff) + content[8:at] + b"junk" + struct.pack("<I", 3) + b"odd\0data"
+    path.write_bytes(head + bytes(4) + content[at + 8 :])
+    return whole
+
+
+@pytest.mark.parametrize("riff", [0, 8, 36, 16036])
+@pytest.mark.parametrize(("subtype", "channels"), [("PCM_16", 1), ("PCM_24", 2), ("FLOAT", 1), ("ULAW", 1)])
+def test_a_wav_that_was_never_closed_is_taken_when_asked(
+    tmp_path: Path, riff: int, subtype: str, channels: int
+) -> None:
+    path = tmp_path / "a.wav"
+    expected = unclosed(path, riff, subtype, channels)
+    with pytest.raises(AudioError, match=r"a\.wav: .* promises nothing but 0.50 s are there; --allow-truncated takes"):
+        AudioInput(str(path))
+    with AudioInput(str(path), allow_truncated=True) as source:
+        assert source.frames == 8000
+        for size in (8000, 77):
+            np.testing.assert_array_equal(np.concatenate(list(source.blocks(block_frames=size)))[:8000], expected)
+
+
+def test_an_unclosed_wav_may_end_within_a_frame_and_come_through_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.wav"
+    expected = unclosed(path, 36)
+    path.write_bytes(path.read_bytes()[:-1001])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+    for name in (str(path), "-"):
+        with AudioInput(name, allow_truncated=True) as source:
+            assert source.frames == 7499
+            np.testing.assert_array_equal(np.concatenate(list(source.blocks())), expected[:7499])
+
+
+def test_unclosed_silence_is_audio(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    unclosed(path, 0)
+    path.write_bytes(path.read_bytes()[:56] + bytes(16000))
+    with AudioInput(str(path), allow_truncated=True) as source:
+        stats = ReadStats()
+        assert sum(map(len, source.blocks(stats))) == 8000
+        assert stats.silent
+
+
+@pytest.mark.parametrize("tail", [b"", b"\1", b"LIST\4\0\0\0INFO", b"LIST\4\0\0\0INFOid3 \3\0\0\0abc"])
+@pytest.mark.parametrize("allow", [True, False])
+def test_an_empty_wav_with_chunks_behind_stays_empty(tmp_path: Path, tail: bytes, allow: bool) -> None:
+    path = tmp_path / "a.wav"
+    sf.write(path, np.zeros(0), 16000)
+    path.write_bytes(path.read_bytes() + tail)
+    with pytest.raises(AudioError, match=r"a\.wav: contains no audio"):
+        AudioInput(str(path), allow_truncated=allow)
+
+
 def test_a_truncated_flac_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     sf.write(path, noise(64000), 16000)
