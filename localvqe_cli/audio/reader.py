@@ -25,8 +25,8 @@ STDIO = "-"
 RATE_RANGE = (1000, 1_000_000)  # Hz; outside it the header is damaged, not unusual
 _BLOCK_VALUES = 1 << 17  # samples times channels held at once, 0.5 MB
 _LENGTH_UNKNOWN = 1 << 62  # libsndfile's answer for FLAC written into a pipe
-# No sample format in use reaches this; larger values would overflow float32 further on.
-_ABSURD = float(1 << 24)
+# The engine's limit (native/src/stream.cpp): it would flatten what is louder without a word.
+_ABSURD = 1e6
 # One step of 16-bit PCM: what is no louder than this is silence with dither.
 _SILENCE = 1.0 / 32768.0
 
@@ -37,7 +37,7 @@ class ReadStats:
 
     Attributes:
         frames: frames read.
-        bad_samples: NaN, infinite or absurdly large samples, replaced by zeros.
+        bad_samples: NaN, infinite or beyond 1e6 times full scale, replaced by zeros.
         samples: samples looked at (frames times the channels in use).
         peak: largest absolute value after mixing down.
     """
@@ -140,7 +140,7 @@ class AudioInput:
         if stats.frames == 0:
             raise AudioError(f"{self.name}: contains no audio")
         if stats.bad_samples == stats.samples:
-            raise AudioError(f"{self.name}: no sample is a finite number; the recording is unusable")
+            raise AudioError(f"{self.name}: no sample is a finite number up to 1e6; the recording is unusable")
 
     def __enter__(self) -> AudioInput:
         return self

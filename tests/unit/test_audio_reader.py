@@ -71,10 +71,19 @@ def test_bad_samples_become_zeros_and_are_counted(tmp_path: Path) -> None:
     assert np.isfinite(samples).all()
 
 
-def test_all_nan_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "nan.wav"
-    sf.write(path, np.full(1000, np.nan, np.float32), 16000, subtype="FLOAT")
-    with pytest.raises(AudioError, match=r"no sample is a finite number"):
+def test_levels_up_to_a_million_are_samples(tmp_path: Path) -> None:
+    path = tmp_path / "loud.wav"
+    sf.write(path, np.array([1e6, -1e6, 1.01e6, -1.01e6, 0.5], np.float32), 16000, subtype="FLOAT")
+    samples, stats = read(path)
+    np.testing.assert_array_equal(samples, np.array([1e6, -1e6, 0, 0, 0.5], np.float32))
+    assert (stats.bad_samples, stats.samples, stats.peak) == (2, 5, 1e6)
+
+
+@pytest.mark.parametrize("value", [np.nan, 3e6])
+def test_a_file_without_a_usable_sample_is_refused(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "bad.wav"
+    sf.write(path, np.full(1000, value, np.float32), 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"no sample is a finite number up to 1e6"):
         read(path)
 
 

@@ -97,6 +97,16 @@ def test_a_stream_without_a_reference_hears_silence(enhancer: Enhancer) -> None:
     np.testing.assert_array_equal(out[0][256:], enhancer.enhance(mic))
 
 
+@pytest.mark.filterwarnings("ignore:.*beyond 16 times")
+@pytest.mark.parametrize("role", [0, 1])
+def test_the_engine_limits_levels_to_a_million(enhancer: Enhancer, role: int) -> None:
+    signals = (0.1 * RNG.standard_normal((2, 3000))).astype(np.float32)
+    bad, limited = signals.copy(), signals.copy()
+    bad[role, 1000:1005] = 3e6, -1e30, np.inf, -np.inf, np.nan
+    limited[role, 1000:1005] = 1e6, -1e6, 0, 0, 0
+    np.testing.assert_array_equal(enhancer.enhance(*bad), enhancer.enhance(*limited))
+
+
 @pytest.mark.parametrize("role", ["mic", "ref"])
 def test_floats_that_look_like_integers_warn_once(role: str) -> None:
     enhancer = Enhancer()
