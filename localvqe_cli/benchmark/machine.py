@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-__all__ = ["cpu_name", "peak_rss_mb", "rss_mb", "usable_cpus"]
+__all__ = ["cpu_name", "engine_threads", "peak_rss_mb", "rss_mb", "usable_cpus"]
 
 
 def cpu_name() -> str:
@@ -27,6 +27,14 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def engine_threads(asked: int) -> int:
+    """How many of the workers asked for a stream starts: no more than the machine has processors.
+
+    Processors that this process may not use count too, as they do for the engine.
+    """
+    return asked if "LOCALVQE_OVERSUBSCRIBE" in os.environ else min(asked, os.cpu_count() or asked)
 
 
 def rss_mb() -> float:

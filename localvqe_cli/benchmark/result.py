@@ -8,10 +8,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOP_MS", "BenchReport", "BenchRun", "Machine", "ModelFacts", "SlowHop"]
+__all__ = ["HOP_MS", "BenchReport", "BenchRun", "Machine", "ModelFacts", "SlowHop", "is_busy"]
 
 #: A hop's share of real time: 256 samples at 16 kHz.
 HOP_MS = 16.0
+
+
+# A core of its own gives a process over 99 % of its time, and peaks a second apart that differ by a few per cent.
+_MIN_CPU_SHARE = 0.9
+_MIN_PEAK_RATIO = 0.8
+
+
+def is_busy(cpu_share: float, before: float, after: float) -> bool:
+    """True where the machine was not this process's own: it had to wait for a core, or what a core gives changed.
+
+    Args:
+        cpu_share: CPU time over wall time while the peak was measured.
+        before, after: the peaks around the run.
+    """
+    return cpu_share < _MIN_CPU_SHARE or min(before, after) < _MIN_PEAK_RATIO * max(before, after)
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,10 @@ class BenchRun:
         budget_share: p50 over the 16 ms a hop lasts, per processor.
         floor_ms: the model's multiply-adds over the peak of one core, measured around this run.
         x_floor: p50 over floor: the figure that survives a change of machine.
+        workers: threads that ran: the engine starts no more than there are processors.
+        cpu_share: share of the time that the system gave to this process while the peak was measured, the lower of
+            before and after the run; 1 on an idle machine.
+        busy: others had so much of the machine meanwhile that the figures say little, see :func:`is_busy`.
         real_time_streams: streams that finished 99 % of their hops within 16 ms of their arrival, or None
             where nothing was paced.
         slowest: the ten slowest hops.
@@ -83,6 +102,9 @@ class BenchRun:
     budget_share: float
     floor_ms: float
     x_floor: float
+    workers: int = 1
+    cpu_share: float = 1.0
+    busy: bool = False
     real_time_streams: int | None = None
     slowest: list[SlowHop] = field(default_factory=list)
 
@@ -94,6 +116,7 @@ class BenchRun:
         worst = np.argsort(ms)[::-1][:10]
         p50, p95, p99 = (float(v) for v in np.percentile(ms, [50, 95, 99]))
         more.setdefault("hops", int(ms.size))
+        more.setdefault("workers", threads)
         return cls(
             mode=mode,
             threads=threads,

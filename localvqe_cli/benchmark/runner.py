@@ -16,8 +16,8 @@ from ..complexity import macs_per_hop
 from ..engine import CLIP_HOPS, HOP, Enhancer, Stream, kernels, measure_peak
 from ..errors import UsageError
 from ..gguf_file import read
-from .machine import cpu_name, peak_rss_mb, rss_mb, usable_cpus
-from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts
+from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb, usable_cpus
+from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, is_busy
 
 __all__ = ["BenchOptions", "run_bench"]
 
@@ -133,7 +133,7 @@ def _run(
     macs: int,
     peaks: list[float],
 ) -> BenchRun:
-    before = measure_peak(_PEAK_SECONDS)
+    before, share_before = _peak()
     paced: int | None = None
     if streams > 1:
         enhancer = Enhancer(model, threads=1)
@@ -143,11 +143,33 @@ def _run(
     else:
         ms = _by_clip(Enhancer(model, threads=threads).stream(max_hops=CLIP_HOPS), mic, ref, iters)
     # The clock drifts with temperature and neighbours; the floor belongs to the time of the run.
-    peak = max(before, measure_peak(_PEAK_SECONDS))
+    after, share_after = _peak()
+    share = min(share_before, share_after)
+    peak = max(before, after)
     peaks.append(peak)
     floor_ms = macs / peak * 1e3 if peak > 0 else math.nan
     hops = iters * (mic.size // HOP) if mode == "clip" else int(ms.size)
-    return BenchRun.from_times(mode, threads, streams, ms, floor_ms, hops=hops, real_time_streams=paced)
+    return BenchRun.from_times(
+        mode,
+        threads,
+        streams,
+        ms,
+        floor_ms,
+        hops=hops,
+        # Live streams are shared out over threads of this module, all of which run.
+        workers=threads if streams > 1 else engine_threads(threads),
+        cpu_share=share,
+        busy=is_busy(share, before, after),
+        real_time_streams=paced,
+    )
+
+
+def _peak() -> tuple[float, float]:
+    """Multiply-adds per second of one core, and the share of the time that this process had for them."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    peak = measure_peak(_PEAK_SECONDS)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return peak, min(1.0, cpu / wall)
 
 
 def _by_hop(stream: Stream, mic: Samples, ref: Samples, iters: int) -> Times:

@@ -21,7 +21,7 @@ from .common import (
 )
 
 if TYPE_CHECKING:
-    from ..benchmark import BenchReport, Regression
+    from ..benchmark import BenchReport, BenchRun, Regression
 
 __all__ = ["bench"]
 
@@ -132,7 +132,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         table.add_column(title, justify="right", no_wrap=True)
     for run in report.runs:
         table.add_row(
-            run.mode,
+            f"{run.mode} *" if run.busy else run.mode,
             str(run.threads),
             str(run.streams),
             *(f"{value:.3f}" for value in (run.p50_ms, run.p95_ms, run.p99_ms, run.max_ms)),
@@ -140,6 +140,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
             f"{100 * run.budget_share:.1f} %",
         )
     console.print(table)
+    _print_doubts(console, report.runs)
     for run in report.runs:
         if run.real_time_streams is not None:
             console.print(
@@ -161,6 +162,19 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         console.print(
             f"baseline, {row.mode}, {row.threads} threads: {row.before:.2f} -> {row.now:.2f} x floor, "
             f"ratio {row.ratio:.2f} {verdict}"
+        )
+
+
+def _print_doubts(console: Any, runs: list[BenchRun]) -> None:
+    """Where the table is not what it seems."""
+    for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers < run.threads}):
+        console.print(f"T {asked}: {ran} thread{'s' if ran > 1 else ''} ran, as many as there are processors")
+    busy = [run for run in runs if run.busy]
+    if busy:
+        share = min(run.cpu_share for run in busy)
+        console.print(
+            "* the machine was busy, so these say little: others left as little as "
+            f"{100 * share:.0f} % of a core, or its peak changed by over a fifth"
         )
 
 

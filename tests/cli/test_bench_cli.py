@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ from make_model import narrow_config, random_gguf, random_quantized_gguf
 from typer.testing import CliRunner, Result
 
 from localvqe_cli.benchmark import BenchRun
+from localvqe_cli.benchmark.machine import engine_threads
+from localvqe_cli.benchmark.result import is_busy
 from localvqe_cli.cli import app
 from localvqe_cli.complexity import macs_per_hop
+from localvqe_cli.engine import Enhancer
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,62 @@ def test_quiet_leaves_the_exit_code_and_json(report: dict, model: Path, tmp_path
     assert bench(*args).output == ""
     assert bench(*args, "--baseline", edited(report, tmp_path / "fast.json", 0.001), code=1).output == ""
     assert json.loads(bench(*args, "--json").stdout)["runs"]
+
+
+def workers_of(config: Path, asked: int) -> int:
+    """Threads that a stream starts, counted by the system."""
+    enhancer = Enhancer(config, threads=asked)
+    before = len(os.listdir("/proc/self/task"))
+    stream = enhancer.stream()
+    stream.process(np.zeros(512, np.float32), np.zeros(512, np.float32))
+    return len(os.listdir("/proc/self/task")) - before + 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not list threads")
+@pytest.mark.parametrize("lifted", [False, True])
+def test_the_engine_starts_as_many_workers_as_are_reported(
+    model: Path, monkeypatch: pytest.MonkeyPatch, lifted: bool
+) -> None:
+    if lifted:
+        monkeypatch.setenv("LOCALVQE_OVERSUBSCRIBE", "1")
+    else:
+        monkeypatch.delenv("LOCALVQE_OVERSUBSCRIBE", raising=False)
+    for asked in (1, 2, 32):
+        assert engine_threads(asked) == workers_of(model, asked)
+
+
+def test_fewer_workers_than_asked_are_said(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localvqe_cli.benchmark.runner.engine_threads", lambda asked: min(asked, 2))
+    args = ("-m", model, "-t", 1, "-t", 3, "--mode", "clip")
+    runs = json.loads(bench(*args, "--json").stdout)["runs"]
+    assert [(run["threads"], run["workers"]) for run in runs] == [(1, 1), (3, 2)]
+    out = bench(*args).stdout
+    assert "T 3: 2 threads ran, as many as there are processors" in out
+    assert "T 1:" not in out
+
+
+def test_a_busy_machine_marks_the_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = ("-m", model, "-t", 1, "--mode", "clip")
+    monkeypatch.setattr("localvqe_cli.benchmark.runner.measure_peak", lambda seconds: time.sleep(seconds) or 1e10)
+    (run,) = json.loads(bench(*args, "--json").stdout)["runs"]
+    assert run["busy"]
+    assert run["cpu_share"] < 0.5
+    out = " ".join(bench(*args).stdout.split())
+    assert "clip * 1 1" in out
+    assert "the machine was busy" in out
+    monkeypatch.setattr("localvqe_cli.benchmark.runner._peak", lambda: (1e10, 0.99))
+    assert not json.loads(bench(*args, "--json").stdout)["runs"][0]["busy"]
+    out = bench(*args).stdout
+    assert "busy" not in out
+    assert "*" not in out
+
+
+@pytest.mark.parametrize(
+    ("share", "after", "busy"), [(0.99, 1e10, False), (0.99, 9e9, False), (0.99, 7e9, True), (0.8, 1e10, True)]
+)
+def test_what_counts_as_busy(share: float, after: float, busy: bool) -> None:
+    assert is_busy(share, 1e10, after) == busy
+    assert is_busy(share, after, 1e10) == busy
 
 
 def test_live_streams_are_counted(model: Path) -> None:
