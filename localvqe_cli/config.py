@@ -166,7 +166,7 @@ class ResidualConfig:
 
     version: int = 1
     overestimate: float = 3.75
-    noise_fill: float = 0.4
+    noise_fill: float = 1.0
 
     def __post_init__(self) -> None:
         if self.version != 1:
