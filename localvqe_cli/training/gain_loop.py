@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
@@ -59,7 +60,7 @@ class GainRecipe:
         clip: largest gradient norm.
         rooms: simulated rooms.
         hidden: states of the controller per bin.
-        compiled: let torch compile the filter's hop, three times as fast after a minute; needs a C++ compiler.
+        compiled: let torch compile the filter's hop, about twice as fast after a minute; needs a C++ compiler.
     """
 
     seed: int = 1
@@ -255,7 +256,11 @@ class GainTrainer:
             self.schedule = Schedule(rate, recipe.warmup, self.schedule.decay_start, self.schedule.decay_steps)
         if limits.decay_steps:
             self.schedule = Schedule(self.schedule.rate, recipe.warmup, self.step, limits.decay_steps)
-        self._hop = torch.compile(kalman_step, dynamic=False) if recipe.compiled else kalman_step
+        self._hop = kalman_step
+        if recipe.compiled and _has_compiler():
+            self._hop = torch.compile(kalman_step, dynamic=False)
+        elif recipe.compiled:
+            report("no C++ compiler found, so torch cannot compile the filter's hop: training takes twice as long")
 
     @property
     def frontend(self) -> FrontendConfig:
@@ -406,6 +411,11 @@ class GainTrainer:
         training = {"step": self.step, "hours": self.hours, "recipe": asdict(self.recipe)}
         training |= {"validation": {"loss": self.loss, "loss_by_hand": self.by_hand}}
         write_model(self.folder / name, self.config, state, training)
+
+
+def _has_compiler() -> bool:
+    """Whether there is what torch compiles with on a CPU."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++", "cl") if name)
 
 
 def _loss(scenes: ScenePiece, hops: slice, estimate: Tensor, loudness: Tensor) -> Tensor:
