@@ -88,7 +88,9 @@ def test_the_scripts_explain_themselves_and_refuse_in_a_line(script: str, tmp_pa
     assert "PATH" in told.stdout
     assert run("--force").returncode == 2
     refused = run(*["nowhere"] * (script == "make_denoise"), "no/such/folder.gguf")
-    assert refused.returncode == 2
+    # An installed package lacks the checkpoints, which is found out first.
+    has_checkpoints = (Path(localvqe_cli.__file__).parent / "weights" / CHECKPOINT.name).exists()
+    assert refused.returncode == (2 if has_checkpoints else 4)
     assert refused.stderr.startswith("localvqe: error: ")
     assert refused.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
