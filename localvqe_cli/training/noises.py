@@ -72,18 +72,27 @@ def babble(rng: np.random.Generator, voices: list[Samples]) -> Samples:
 
 
 def music(rng: np.random.Generator, length: int) -> Samples:
-    """Notes of a scale with harmonics, some chords and a beat: a far end that is tonal and no voice; unit RMS."""
+    """Notes of a scale with harmonics, some chords and a beat: a far end that is tonal and no voice; unit RMS.
+
+    Half of it is plucked, and half held, as by strings and organs: long notes of few frequencies tell a filter little.
+    """
     out = np.zeros(length, dtype=np.float32)
     root = rng.uniform(80.0, 240.0)
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
-    beat = rng.uniform(0.18, 0.5)
+    held = rng.random() < 0.5
+    beat = rng.uniform(0.5, 3.0) if held else rng.uniform(0.18, 0.5)
     harmonics = np.arange(1, int(rng.integers(3, 9)))
     rolloff = harmonics ** -rng.uniform(0.6, 2.0)
     for start in np.arange(0.0, length / RATE, beat):
         first = int(start * RATE)
-        time = np.arange(min(int(2.5 * beat * RATE), length - first), dtype=np.float32) / RATE
-        envelope = np.exp(-time / np.float32(beat * rng.uniform(0.4, 1.5))) * np.minimum(1.0, time / 0.005)
-        for note in rng.choice(scale, size=int(rng.integers(1, 4)), replace=False):
+        lasts = beat * rng.uniform(0.9, 1.1) if held else 2.5 * beat
+        time = np.arange(min(int(lasts * RATE), length - first), dtype=np.float32) / RATE
+        if held:
+            rise, fall = rng.uniform(0.01, 0.15, size=2).astype(np.float32)
+            envelope = np.minimum(1.0, time / rise) * np.minimum(1.0, np.maximum(0.0, lasts - time) / fall)
+        else:
+            envelope = np.exp(-time / np.float32(beat * rng.uniform(0.4, 1.5))) * np.minimum(1.0, time / 0.005)
+        for note in rng.choice(scale, size=int(rng.integers(1, 5 if held else 4)), replace=False):
             pitch = root * 2 ** (note / 12)
             phases = 2 * np.pi * pitch * harmonics[harmonics * pitch < 7500]
             tone = np.sin(phases[:, None] * time).T @ rolloff[: len(phases)]

@@ -296,15 +296,15 @@ class SceneMaker:
     def _far_end(self, rng: np.random.Generator, spurts: talk.Spurts) -> Samples:
         """What the other side sends, active RMS about 1; exactly zero between the spurts, or faintly noisy."""
         kind, length = rng.random(), self.options.samples
-        if kind < 0.76:
+        if kind < 0.68:
             far = self._voice(rng, spurts)
-        elif kind < 0.88:
+        elif kind < 0.80:
             far = self._voice(rng, spurts)
             other = talk.alone(rng, length, self.options.pause_share)
             far = far + np.float32(10 ** (rng.uniform(-10, 0) / 20)) * self._voice(rng, other)
             spurts = [*spurts, *other]
         else:
-            far = noises.music(rng, length) if kind < 0.94 else self._recorded_noise(rng)
+            far = noises.music(rng, length) if kind < 0.93 else self._recorded_noise(rng)
         if rng.random() < 0.12:
             far = self._filter(far, self._lowpass(float(rng.choice((3400.0, 4000.0, 5500.0)))))
         far = far * _gate(spurts, length)
