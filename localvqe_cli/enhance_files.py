@@ -34,7 +34,7 @@ class EnhanceOptions:
     """How to treat every file of a run.
 
     Attributes:
-        channel: channel to take from files with several, from 1; None averages them.
+        mic_channel, ref_channel: channel to take of the mic's and of the reference's file, from 1; None averages all.
         clip_mode: what to do with output beyond full scale.
         align: ``auto``, ``off``, or milliseconds by which to delay (negative: advance) the reference.
         allow_truncated: take what there is of a WAV that is shorter than its header promises.
@@ -42,7 +42,8 @@ class EnhanceOptions:
         block_frames: frames read at a time; None chooses. The output does not depend on it.
     """
 
-    channel: int | None = None
+    mic_channel: int | None = None
+    ref_channel: int | None = None
     clip_mode: ClipMode = ClipMode.RESCALE
     align: str | float = ALIGN_AUTO
     allow_truncated: bool = False
@@ -121,8 +122,8 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
     started = time.monotonic()
     result = FileResult(job.id, job.mic, job.ref, job.output)
     with ExitStack() as stack:
-        mic = stack.enter_context(_open(job.mic, options))
-        ref = None if job.ref is None else stack.enter_context(_open_reference(job, options))
+        mic = stack.enter_context(_open(job.mic, options.mic_channel, options))
+        ref = None if job.ref is None else stack.enter_context(_open_reference(job, mic, options))
         result.rate, result.channels = mic.rate, mic.channels
         form = choose_format(job.output, mic)
         result.subtype = form.subtype
@@ -150,10 +151,12 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
     return result
 
 
-def _open(path: str, options: EnhanceOptions, *, command: str = "localvqe enhance - REF -o OUT.wav") -> AudioInput:
+def _open(
+    path: str, channel: int | None, options: EnhanceOptions, *, command: str = "localvqe enhance - REF -o OUT.wav"
+) -> AudioInput:
     """``command`` is how this input can come from a pipe."""
     try:
-        return AudioInput(path, options.channel, allow_truncated=options.allow_truncated)
+        return AudioInput(path, channel, allow_truncated=options.allow_truncated)
     except AudioError as exc:
         if getattr(exc.__cause__, "code", None) != _UNKNOWN_FORMAT:
             raise
@@ -161,10 +164,12 @@ def _open(path: str, options: EnhanceOptions, *, command: str = "localvqe enhanc
         raise AudioError(f"{exc}; if ffmpeg knows it: ffmpeg -i {name} -f wav - | {command}") from exc
 
 
-def _open_reference(job: Job, options: EnhanceOptions) -> AudioInput:
+def _open_reference(job: Job, mic: AudioInput, options: EnhanceOptions) -> AudioInput:
     if not job.ref:
         raise AudioError(f"{job.mic}: no reference found for it; --no-ref runs without one")
-    return _open(job.ref, options, command="localvqe enhance MIC - -o OUT.wav")
+    if job.ref == job.mic:
+        return mic.again(options.ref_channel)
+    return _open(job.ref, options.ref_channel, options, command="localvqe enhance MIC - -o OUT.wav")
 
 
 def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult) -> int:

@@ -22,9 +22,12 @@ def input_notes(
     """(warnings, notes) about the inputs, after both were read."""
     warnings: list[str] = []
     notes: list[str] = []
-    if ref is not None and _is_same_file(mic.path, ref.path):
+    if ref is not None and _is_same_file(mic.path, ref.path) and not _are_told_apart(mic, ref):
         warnings.append("mic and reference are the same file: the model will remove everything it can")
-    for source, stats, role in ((mic, mic_stats, "mic"), (ref, ref_stats, "reference")):
+    for source, stats, role, option in (
+        (mic, mic_stats, "mic", "--mic-channel"),
+        (ref, ref_stats, "reference", "--ref-channel"),
+    ):
         if source is None:
             continue
         if source.frames is not None and stats.frames < source.frames:
@@ -33,12 +36,12 @@ def input_notes(
                 f"{stats.frames / source.rate:.2f} s are there"
             )
         if stats.bad_samples:
-            plural = "s" if stats.bad_samples > 1 else ""
-            warnings.append(f"{stats.bad_samples} sample{plural} of the {role} not finite: replaced by zeros")
+            count = "1 sample" if stats.bad_samples == 1 else f"{stats.bad_samples} samples"
+            warnings.append(f"{count} of the {role} NaN, infinite or beyond 1e6 times full scale: replaced by zeros")
         if stats.silent:
             notes.append(f"the {role} is silent")
         if source.mixes_down:
-            notes.append(f"the {role} has {source.channels} channels: mixed to one; --channel picks one instead")
+            notes.append(f"the {role} has {source.channels} channels: mixed to one; {option} picks one instead")
     return warnings, notes
 
 
@@ -84,6 +87,11 @@ def clip_notes(peak: float, clipped: int, gain: float) -> list[str]:
     plural = "s" if clipped > 1 else ""
     done = f"whole file scaled by {gain:.3f}" if gain != 1.0 else "clamped"
     return [f"{clipped} sample{plural} beyond full scale (peak {peak:.2f}): {done}"]
+
+
+def _are_told_apart(mic: AudioInput, ref: AudioInput) -> bool:
+    """Of one file, two channels are in use."""
+    return None not in (mic.channel, ref.channel) and mic.channel != ref.channel
 
 
 def _is_same_file(first: str, second: str) -> bool:

@@ -41,7 +41,8 @@ class Job:
     Attributes:
         id: names the job in messages and, in a batch, the output.
         mic: path of the microphone recording, ``-`` for stdin.
-        ref: path of the far-end reference; None is silence. Empty when a batch has no match for the mic.
+        ref: path of the far-end reference, ``mic`` where both are channels of one file; None is silence. Empty when a
+            batch has no match for the mic.
         output: path to write, ``-`` for stdout.
     """
 
@@ -51,13 +52,17 @@ class Job:
     output: str
 
 
-def single_job(mic: str, ref: str | None, output: str | None) -> Job:
+def single_job(mic: str, ref: str | None, output: str | None, *, two_channel: bool = False) -> Job:
     """The job for one pair; the output defaults to ``MIC_enhanced.wav`` beside the mic, or stdout for stdin.
 
+    Where the recording is ``two_channel`` the mic's file is its reference's as well, unless ``ref`` names another.
+
     Raises:
-        UsageError: both inputs are stdin.
+        UsageError: both inputs are stdin, but not as one stream of two channels.
     """
-    if mic == STDIO and ref == STDIO:
+    if two_channel and ref is None:
+        ref = mic
+    if mic == STDIO and ref == STDIO and not two_channel:
         raise UsageError("only one of mic and reference can come from stdin")
     if mic == STDIO:
         return Job("stdin", mic, ref, output or STDIO)
@@ -65,11 +70,14 @@ def single_job(mic: str, ref: str | None, output: str | None) -> Job:
     return Job(os.path.basename(stem), mic, ref, output or f"{stem}{OUTPUT_SUFFIX}.wav")
 
 
-def jobs_from_manifest(path: str, output_dir: str | None, *, use_ref: bool = True) -> list[Job]:
+def jobs_from_manifest(
+    path: str, output_dir: str | None, *, use_ref: bool = True, two_channel: bool = False
+) -> list[Job]:
     """Jobs from a TSV or CSV with the columns id, mic and ref; other columns are ignored.
 
     Paths are relative to the manifest. Outputs are ``<id>_enhanced.wav`` in ``output_dir``, else
-    beside each mic. ``use_ref=False`` leaves the ref column unread.
+    beside each mic. ``use_ref=False`` leaves the ref column unread; with ``two_channel`` it may be
+    missing or empty, where the mic's file holds both.
 
     Raises:
         UsageError: the file cannot be read, lacks a column or a value, repeats an id, or an id is
@@ -77,8 +85,8 @@ def jobs_from_manifest(path: str, output_dir: str | None, *, use_ref: bool = Tru
     """
     base = os.path.dirname(path)
     jobs: dict[str, Job] = {}
-    columns = ("id", "mic", "ref") if use_ref else ("id", "mic")
-    for line, row in read_rows(path, columns):
+    columns = ("id", "mic", "ref") if use_ref and not two_channel else ("id", "mic")
+    for line, row in read_rows(path, columns, ("ref",)):
         for column in columns:
             if not row[column]:
                 hint = "; use --no-ref for silence" if column == "ref" else ""
@@ -89,7 +97,7 @@ def jobs_from_manifest(path: str, output_dir: str | None, *, use_ref: bool = Tru
         if name in jobs:
             raise UsageError(f"{path} line {line}: the id {name!r} appears twice")
         mic = beside(base, row["mic"])
-        ref = beside(base, row["ref"]) if use_ref else None
+        ref = None if not use_ref else beside(base, row["ref"]) if row["ref"] else mic
         folder = os.path.dirname(mic) if output_dir is None else output_dir
         jobs[name] = Job(name, mic, ref, _output_in(folder, name))
     if not jobs:
@@ -98,29 +106,30 @@ def jobs_from_manifest(path: str, output_dir: str | None, *, use_ref: bool = Tru
 
 
 def jobs_from_directories(
-    mic_dir: str, ref_dir: str | None, output_dir: str | None, *, use_ref: bool = True
+    mic_dir: str, ref_dir: str | None, output_dir: str | None, *, use_ref: bool = True, two_channel: bool = False
 ) -> list[Job]:
     """Jobs from a directory of microphones and one of references (by default the same directory).
 
     A mic finds the reference of the same stem, or by the AEC challenge's names: ``X_mic`` goes with
     ``X_lpb`` or ``X_ref``. A mic without a reference becomes a job with an empty ``ref``, for the
-    caller to report.
+    caller to report. With ``two_channel``, and no directory of references, every file is a pair of its own.
 
     Raises:
         UsageError: a directory cannot be listed or holds no mic, or two references match one mic.
     """
-    mics = _microphones(mic_dir)
+    pairs_inside = two_channel and ref_dir is None
+    mics = audio_files(mic_dir) if pairs_inside else _microphones(mic_dir)
     if not mics:
         raise UsageError(f"{mic_dir}: holds no microphone recordings (files named *{_MIC_SUFFIX}, or any audio)")
     stems = [file_stem(mic) for mic in mics]
     for stem in stems:
         if stems.count(stem) > 1:
             raise UsageError(f"{mic_dir}: {stem} exists in two formats; keep one")
-    refs = _reference_table(mic_dir if ref_dir is None else ref_dir) if use_ref else {}
+    refs = _reference_table(mic_dir if ref_dir is None else ref_dir) if use_ref and not pairs_inside else {}
     jobs = []
     for mic, stem in zip(mics, stems, strict=True):
-        ref = None
-        if use_ref:
+        ref = mic if pairs_inside else None
+        if use_ref and not pairs_inside:
             same_name = refs.get(stem, []) if ref_dir is not None else []
             found = same_name or refs.get(f"{stem.removesuffix(_MIC_SUFFIX)}*", [])
             if len(found) > 1:

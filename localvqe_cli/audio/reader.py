@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import os
 import shutil
 import stat
@@ -63,6 +65,7 @@ class AudioInput:
         frames: frames the header promises, None where it does not say.
         subtype: libsndfile's name of the sample encoding, for example ``PCM_16``.
         container: libsndfile's name of the file format, for example ``WAV``.
+        channel: the one in use, from 1; None averages all.
         mixes_down: several channels become one by averaging.
 
     Raises:
@@ -79,6 +82,7 @@ class AudioInput:
         self.path = path
         self.name = "stdin" if path == STDIO else path
         self._spool = _spool_stream(path, self.name)
+        self._owns_spool = True
         unclosed = self._close_header()
         with self._open() as file:
             self.rate = int(file.samplerate)
@@ -102,10 +106,7 @@ class AudioInput:
                 f"{self.name}: truncated, its header promises {self.frames / self.rate:.2f} s but "
                 f"{present / self.rate:.2f} s are there; --allow-truncated takes what is there"
             )
-        # A mono file has one channel to give, whatever the option says about its partner.
-        self._channel = channel - 1 if channel is not None and self.channels > 1 else None
-        if self._channel is not None and not 0 <= self._channel < self.channels:
-            raise UsageError(f"{self.name}: has {self.channels} channels, so --channel takes 1 to {self.channels}")
+        self.channel = self._existing(channel)
 
     @property
     def seconds(self) -> float | None:
@@ -114,7 +115,17 @@ class AudioInput:
 
     @property
     def mixes_down(self) -> bool:
-        return self.channels > 1 and self._channel is None
+        return self.channels > 1 and self.channel is None
+
+    def again(self, channel: int | None) -> AudioInput:
+        """Another channel of the same recording, read apart from this one; a pipe is not drained twice.
+
+        To be closed before this one. Raises UsageError as the constructor does.
+        """
+        other = copy.copy(self)
+        other.channel = self._existing(channel)
+        other._owns_spool = False
+        return other
 
     def blocks(self, stats: ReadStats | None = None, block_frames: int | None = None) -> Iterator[FloatArray]:
         """Yield the whole file as mono float32 blocks (n,) at the file's own rate.
@@ -147,10 +158,16 @@ class AudioInput:
 
     def __exit__(self, *_: object) -> None:
         """Release the copy of a piped input, or the file where its header had to be completed."""
-        if self._spool is not None:
+        if self._spool is not None and self._owns_spool:
             self._spool.close()
 
     # -- inside -------------------------------------------------------------------------------
+
+    def _existing(self, channel: int | None) -> int | None:
+        if channel is None or 1 <= channel <= self.channels:
+            return channel
+        has = f"channels 1 to {self.channels}" if self.channels > 1 else "one channel"
+        raise UsageError(f"{self.name}: has {has}, so there is no channel {channel}")
 
     def _close_header(self) -> bool:
         """Whether a WAV was never closed by its recorder; from here on it is read with the size filled in."""
@@ -173,10 +190,8 @@ class AudioInput:
     def _open(self) -> Any:
         import soundfile
 
-        if self._spool is not None:
-            self._spool.seek(0)
         try:
-            return soundfile.SoundFile(self.path if self._spool is None else self._spool)
+            return soundfile.SoundFile(self.path if self._spool is None else _View(self._spool))
         except TypeError as exc:  # soundfile wants a rate for headerless files
             raise AudioError(f"{self.name}: raw audio without a header; convert it to WAV first") from exc
         except (soundfile.SoundFileError, OSError, ValueError) as exc:
@@ -201,8 +216,8 @@ class AudioInput:
             raise AudioError(f"{self.name}: damaged, cannot be decoded beyond {at:.2f} s ({detail})") from exc
 
     def _mono(self, raw: FloatArray, stats: ReadStats) -> FloatArray:
-        if self._channel is not None:
-            raw = raw[:, self._channel : self._channel + 1]
+        if self.channel is not None:
+            raw = raw[:, self.channel - 1 : self.channel]
         bad = ~(np.abs(raw) <= _ABSURD)  # a NaN compares false
         count = int(np.count_nonzero(bad))
         if count:
@@ -218,6 +233,35 @@ class AudioInput:
             return promised_wav_frames(self._spool) or self.frames
         with open(self.path, "rb") as file:
             return promised_wav_frames(file) or self.frames
+
+
+class _View(io.RawIOBase):
+    """A file with a position of its own, so that two readers can share what it shows."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._file.seek(self._position)
+        self._position = self._file.seek(offset, whence)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        self._file.seek(self._position)
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def _require_readable(path: str, name: str) -> None:

@@ -79,9 +79,13 @@ def enhance(
     align: Annotated[
         str, typer.Option("--align", metavar="auto|off|MS", help="Shift the reference; MS > 0 delays it.")
     ] = "auto",
-    channel: Annotated[
+    mic_channel: Annotated[
         int | None,
-        typer.Option("--channel", min=1, metavar="N", help="Channel to use, from 1. Default: mix all to one."),
+        typer.Option("--mic-channel", min=1, metavar="N", help="Channel of MIC, from 1. Default: mix all to one."),
+    ] = None,
+    ref_channel: Annotated[
+        int | None,
+        typer.Option("--ref-channel", min=1, metavar="N", help="Channel of REF, or of MIC where that holds both."),
     ] = None,
     clip_mode: Annotated[
         ClipChoice, typer.Option("--clip-mode", help="Output beyond full scale: turn the file down, or clamp.")
@@ -98,15 +102,26 @@ def enhance(
     """Enhance recordings, one or many.
 
     Removes echo; with -m denoise noise and some reverberation too. MIC is what the microphone heard, REF what the
-    loudspeaker played at the same time. The output has MIC's length, rate and encoding, in step with it to the sample.
+    loudspeaker played at the same time; of one file with both, --mic-channel and --ref-channel say which is which. The
+    output has MIC's length, rate and encoding, in step with it to the sample.
     """
     configure_console(quiet=quiet, verbose=verbose)
     mic = _one_of(mic, mic_option, "MIC", "--mic")
     ref = _one_of(ref, ref_option, "REF", "--ref")
-    options = replace(_options(align, channel, clip_mode, strength), allow_truncated=allow_truncated)
+    options = replace(
+        _options(align, clip_mode, strength),
+        mic_channel=mic_channel,
+        ref_channel=ref_channel,
+        allow_truncated=allow_truncated,
+    )
     if noise_gate is not None and not math.isfinite(noise_gate):
         raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
-    jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref)
+    if no_ref and ref_channel is not None:
+        raise UsageError("--no-ref contradicts --ref-channel; drop one of them")
+    two_channel = mic_channel is not None and ref_channel is not None
+    jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref, two_channel=two_channel)
+    if two_channel and mic_channel == ref_channel and (same := [job.mic for job in jobs if job.mic == job.ref]):
+        raise UsageError(f"{_name(same[0])}: channel {mic_channel} cannot be both the mic and its reference")
     _check_stdout(jobs, as_json)
 
     from ..audio import prepare_outputs
@@ -143,7 +158,7 @@ def _one_of(positional: str | None, option: str | None, name: str, flag: str) ->
     return value
 
 
-def _options(align: str, channel: int | None, clip_mode: ClipChoice, strength: float) -> EnhanceOptions:
+def _options(align: str, clip_mode: ClipChoice, strength: float) -> EnhanceOptions:
     from ..audio import ClipMode
     from ..enhance_files import ALIGN_AUTO, ALIGN_OFF, EnhanceOptions
 
@@ -157,11 +172,11 @@ def _options(align: str, channel: int | None, clip_mode: ClipChoice, strength: f
             raise UsageError(f"--align {align}: give auto, off, or milliseconds between -60000 and 60000")
     if math.isnan(strength):
         raise UsageError("--strength nan: give a number from 0 to 1")
-    return EnhanceOptions(channel=channel, clip_mode=ClipMode(clip_mode.value), align=shift, strength=strength)
+    return EnhanceOptions(clip_mode=ClipMode(clip_mode.value), align=shift, strength=strength)
 
 
 def _plan(
-    mic: str | None, ref: str | None, pairs: str | None, output: str | None, *, use_ref: bool
+    mic: str | None, ref: str | None, pairs: str | None, output: str | None, *, use_ref: bool, two_channel: bool
 ) -> tuple[list[Job], bool]:
     """The jobs, and whether they are a batch."""
     from ..audio import jobs_from_directories, jobs_from_manifest, single_job
@@ -174,22 +189,26 @@ def _plan(
     if pairs is not None:
         if mic is not None or ref is not None:
             raise UsageError("--pairs lists mics and references itself; drop the others")
-        return jobs_from_manifest(pairs, _batch_output(output), use_ref=use_ref), True
+        return jobs_from_manifest(pairs, _batch_output(output), use_ref=use_ref, two_channel=two_channel), True
     if mic is None:
         raise UsageError("no microphone recording given; see localvqe enhance --help")
     if os.path.isdir(mic):
         if ref is not None and not os.path.isdir(ref):
             raise UsageError(f"{mic} is a directory, so the reference must be one too: {ref}")
-        return jobs_from_directories(mic, ref, _batch_output(output), use_ref=use_ref), True
-    if ref is None and use_ref:
-        raise UsageError("no reference given; name the far-end recording, or use --no-ref for silence")
+        folder = _batch_output(output)
+        return jobs_from_directories(mic, ref, folder, use_ref=use_ref, two_channel=two_channel), True
+    if ref is None and use_ref and not two_channel:
+        raise UsageError(
+            "no reference given; name the far-end recording, use --mic-channel and --ref-channel where MIC holds both, "
+            "or --no-ref for silence"
+        )
     if ref is not None and os.path.isdir(ref):
         raise UsageError(f"the reference {ref} is a directory but the mic is a file")
     if output is not None and os.path.isdir(output):
-        return [_job_into(output, mic, ref)], False
+        return [_job_into(output, mic, ref, two_channel=two_channel)], False
     if output is not None and output.endswith(os.sep):
         raise UsageError(f"the folder {output} does not exist; make it first")
-    return [single_job(mic, ref, output)], False
+    return [single_job(mic, ref, output, two_channel=two_channel)], False
 
 
 def _refuse_patterns(*arguments: str | None) -> None:
@@ -202,13 +221,17 @@ def _refuse_patterns(*arguments: str | None) -> None:
             )
 
 
-def _job_into(folder: str, mic: str, ref: str | None) -> Job:
+def _job_into(folder: str, mic: str, ref: str | None, *, two_channel: bool) -> Job:
     """The job for one pair whose output goes into ``folder``, by the name it would have had beside the mic."""
     from ..audio import single_job
     from ..audio.pairing import OUTPUT_SUFFIX
 
-    job = single_job(mic, ref, None)
+    job = single_job(mic, ref, None, two_channel=two_channel)
     return replace(job, output=os.path.join(folder, f"{job.id}{OUTPUT_SUFFIX}.wav"))
+
+
+def _name(path: str) -> str:
+    return "stdin" if path == _STDIO else path
 
 
 def _batch_output(output: str | None) -> str | None:

@@ -74,7 +74,7 @@ def test_options_reach_the_engine(shell: Shell) -> None:
 def test_options_reach_the_signal(shell: Shell) -> None:
     shell.model = FakeModel(lambda mic, ref: 20 * mic)
     sf.write("two.wav", np.stack([np.full(8000, 0.01), np.full(8000, 0.1)], 1), 16000, subtype="FLOAT")
-    arguments = ("two.wav", "ref.wav", "--channel", "2", "--align", "-30", "--force")
+    arguments = ("two.wav", "ref.wav", "--mic-channel", "2", "--align", "-30", "--force")
     for extra, level in (((), 1.0), (("--clip-mode", "clamp"), 1.0), (("--strength", "0.5", "-o", "h.wav"), 1.0)):
         result = shell(*arguments, *extra, "--json")
         record = json.loads(result.stdout)["files"][0]
@@ -154,13 +154,22 @@ def test_an_existing_output_needs_force(shell: Shell) -> None:
     ("arguments", "message"),
     [
         ((), "no microphone recording given"),
-        (("mic.wav",), "no reference given; name the far-end recording, or use --no-ref"),
+        (("mic.wav",), "no reference given; name the far-end recording, use --mic-channel"),
         (("mic.wav", "ref.wav", "--no-ref"), "--no-ref contradicts"),
         (("mic.wav", "ref.wav", "--mic", "mic.wav"), "MIC is given twice"),
         (("mic.wav", "ref.wav", "--ref", "ref.wav"), "REF is given twice"),
         (("mic.wav", "ref.wav", "--pairs", "p.tsv"), "--pairs lists mics"),
         (("--pairs", "missing.tsv"), "missing.tsv: cannot be read"),
         (("-", "-"), "only one of mic and reference"),
+        (("two.wav", "--mic-channel", "1"), "use --mic-channel and --ref-channel where MIC holds both"),
+        (("two.wav", "--ref-channel", "2"), "use --mic-channel and --ref-channel where MIC holds both"),
+        (("two.wav", "--mic-channel", "2", "--ref-channel", "2"), "two.wav: channel 2 cannot be both the mic and"),
+        (("two.wav", "two.wav", "--mic-channel", "2", "--ref-channel", "2"), "two.wav: channel 2 cannot be both"),
+        (("-", "--mic-channel", "1", "--ref-channel", "1"), "stdin: channel 1 cannot be both"),
+        (("two.wav", "--mic-channel", "1", "--ref-channel", "3"), "two.wav: has channels 1 to 2, so there is no chan"),
+        (("two.wav", "ref.wav", "--mic-channel", "3"), "two.wav: has channels 1 to 2, so there is no channel 3"),
+        (("mic.wav", "--mic-channel", "1", "--ref-channel", "2"), "mic.wav: has one channel, so there is no channel 2"),
+        (("two.wav", "--no-ref", "--ref-channel", "2"), "--no-ref contradicts --ref-channel"),
         (("", "ref.wav"), "MIC is empty"),
         (("mic.wav", "ref.wav", "-o", ""), "--output is empty"),
         (("mic.wav", "ref.wav", "-o", "none/"), "the folder none/ does not exist"),
@@ -180,8 +189,9 @@ def test_an_existing_output_needs_force(shell: Shell) -> None:
     ],
 )
 def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, ...], message: str) -> None:
-    assert message in shell(*arguments, code=2).stderr
-    assert files() == []
+    sf.write("two.wav", 0.1 * np.random.default_rng(1).standard_normal((8000, 2)), 16000)
+    assert message in shell(*arguments, code=2, stdin=b"x").stderr
+    assert files() == ["two.wav"]
 
 
 @pytest.mark.parametrize(
@@ -191,7 +201,8 @@ def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, 
         ["--threads", "33"],
         ["--strength", "1.1"],
         ["--strength", "nan"],
-        ["--channel", "0"],
+        ["--mic-channel", "0"],
+        ["--ref-channel", "0"],
         ["--noise-gate", "3"],
         ["--clip-mode", "wrap"],
         ["--unknown"],
@@ -317,12 +328,14 @@ def test_odd_audio_is_processed_with_a_note(shell: Shell) -> None:
     assert "note: the mic is silent" in shell("silent.wav", "ref.wav").stderr
     sf.write("eight.wav", np.zeros((8000, 8)), 16000)
     assert "8 channels: mixed to one" in shell("eight.wav", "ref.wav").stderr
-    assert "--channel takes 1 to 8" in shell("eight.wav", "ref.wav", "--channel", "9", "--force", code=2).stderr
-    assert "warning: mic and reference are the same file" in shell("mic.wav", "mic.wav").stderr
+    assert "--mic-channel picks one" in shell("eight.wav", "ref.wav", "--force").stderr
+    assert "--ref-channel picks one" in shell("mic.wav", "eight.wav", "--force").stderr
+    assert "warning: mic and reference are the same file" in shell("mic.wav", "mic.wav", "--force").stderr
     data = np.full(8000, 0.1)
     data[7] = np.nan
     sf.write("nan.wav", data, 16000, subtype="FLOAT")
-    assert "warning: 1 sample of the mic not finite: replaced by zeros" in shell("nan.wav", "ref.wav").stderr
+    told = shell("nan.wav", "ref.wav").stderr
+    assert "warning: 1 sample of the mic NaN, infinite or beyond 1e6 times full scale: replaced by zeros" in told
     assert np.isfinite(sf.read("nan_enhanced.wav")[0]).all()
 
 

@@ -185,8 +185,8 @@ def test_bad_samples_are_replaced_with_a_warning_and_do_no_further_harm(bench: B
     ref = sound(16000, seed=1)
     ref[5] = -np.inf
     out = bench.enhance(bench.write("mic.wav", data, subtype="FLOAT"), bench.write("ref.wav", ref, subtype="FLOAT"))
-    assert "2 samples of the mic not finite: replaced by zeros" in bench.said
-    assert "1 sample of the reference not finite: replaced by zeros" in bench.said
+    assert "2 samples of the mic NaN, infinite or beyond 1e6 times full scale: replaced by zeros" in bench.said
+    assert "1 sample of the reference NaN, infinite or beyond 1e6 times full scale: replaced by zeros" in bench.said
     good = np.isfinite(data)
     np.testing.assert_array_equal(out[good], data[good])
     assert not out[~good].any()
@@ -198,7 +198,8 @@ def test_what_is_odd_about_the_inputs_is_said(bench: Bench) -> None:
     bench.enhance(mic, str(bench.folder / "link.wav"))
     for text in ("same file", "the mic is silent", "the reference is silent", "8 channels: mixed to one"):
         assert text in bench.said
-    bench.enhance(mic, mic, channel=2)
+    bench.enhance(mic, mic, mic_channel=2, ref_channel=3)
+    assert "same file" not in bench.said
     assert "mixed" not in bench.said
 
 

@@ -50,14 +50,16 @@ def test_channels_are_averaged_or_picked(tmp_path: Path) -> None:
     sf.write(path, data, 16000, subtype="FLOAT")
     np.testing.assert_allclose(read(path)[0], data.mean(axis=1), atol=1e-7)
     np.testing.assert_array_equal(read(path, channel=3)[0], data[:, 2])
-    with pytest.raises(UsageError, match="8 channels"):
+    with pytest.raises(UsageError, match="channels 1 to 8, so there is no channel 9"):
         AudioInput(str(path), 9)
 
 
-def test_a_mono_file_gives_its_only_channel(tmp_path: Path) -> None:
+def test_a_mono_file_has_only_one_channel(tmp_path: Path) -> None:
     path = tmp_path / "mono.wav"
     sf.write(path, noise(1000), 16000)
-    assert len(read(path, channel=2)[0]) == 1000
+    assert len(read(path, channel=1)[0]) == 1000
+    with pytest.raises(UsageError, match="one channel, so there is no channel 2"):
+        AudioInput(str(path), 2)
 
 
 def test_bad_samples_become_zeros_and_are_counted(tmp_path: Path) -> None:
