@@ -1,4 +1,5 @@
-"""The ``localvqe`` command. Each verb is a module of its own; this one registers them and turns errors into exit codes.
+"""The ``localvqe`` command. Each verb is a module of its own, loaded when it is called; this one turns errors into exit
+codes.
 
 Exit codes: 0 done; 1 the work failed or a check did not hold; 2 usage; 3 unusable audio; 4 unusable
 model or checkpoint; 5 missing extra or engine; 130 interrupted.
@@ -9,13 +10,16 @@ from __future__ import annotations
 import io
 import signal
 import sys
-from typing import Annotated, Any, NoReturn
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from ..errors import LocalVQEError
-from . import bench, enhance, evaluate, export, inspect, models, quantize, train, verify
 from .common import fail
 
 __all__ = ["app", "main"]
@@ -28,12 +32,84 @@ EXIT_TERMINATED = 143
 _ClickException: Any = typer.BadParameter.__mro__[2]
 
 
+class _Verb(NamedTuple):
+    """Where a verb is: its module, the function or Typer in it, and the class of its command where it has its own."""
+
+    summary: str
+    module: str
+    attribute: str
+    command: str | None = None
+
+
+_VERBS = {
+    "enhance": _Verb("Enhance recordings, one or many.", "enhance", "enhance"),
+    "export": _Verb("Convert a checkpoint to GGUF.", "export", "export"),
+    "inspect": _Verb("Show what a model file holds.", "inspect", "inspect"),
+    "verify": _Verb("Compare a model with its checkpoint.", "verify", "verify"),
+    "quantize": _Verb("Make a model file smaller.", "quantize", "quantize"),
+    "bench": _Verb("Measure the engine on this machine.", "bench", "bench"),
+    "train": _Verb("Train a model from recordings.", "train", "train"),
+    # "eval" is Python's; the function has another name.
+    "eval": _Verb("Score models and outputs.", "evaluate", "evaluate", "EvalCommand"),
+    "models": _Verb("List, download and check models.", "models", "app"),
+}
+
+
+@cache
+def _load(name: str) -> Any:
+    """The command of a verb, whose module is imported for it."""
+    verb = _VERBS[name]
+    module = import_module(f".{verb.module}", __name__)
+    found = getattr(module, verb.attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(name, cls=TyperCommand if verb.command is None else getattr(module, verb.command))(found)
+    return typer.main.get_command(alone)
+
+
+class _Commands(Mapping[str, Any]):
+    """Verbs by name; to look at one loads it."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_VERBS)
+
+    def __len__(self) -> int:
+        return len(_VERBS)
+
+
+_COMMANDS: Any = _Commands()
+
+
 class _Verbs(TyperGroup):
     """Runs a verb and gives each deliberate error its line and its exit code."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = _COMMANDS
+
     def list_commands(self, ctx: Any) -> list[str]:
-        # In the order of registration, with verbs that have verbs of their own last.
-        return sorted(self.commands, key=lambda name: isinstance(self.commands[name], TyperGroup))
+        return list(self.commands)
+
+    @contextmanager
+    def _summaries(self) -> Iterator[None]:
+        """To list the verbs takes no more than their names and a line each."""
+        self.commands = {name: TyperCommand(name, short_help=verb.summary) for name, verb in _VERBS.items()}
+        try:
+            yield
+        finally:
+            self.commands = _COMMANDS
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with self._summaries():
+            super().format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        with self._summaries():
+            return super().shell_complete(ctx, incomplete)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -96,21 +172,6 @@ def _localvqe(
     ] = False,
 ) -> None:
     """Remove echo, and with some models noise and reverberation, from voice recordings."""
-
-
-for _verb, _summary in (
-    (enhance.enhance, "Enhance recordings, one or many."),
-    (export.export, "Convert a checkpoint to GGUF."),
-    (inspect.inspect, "Show what a model file holds."),
-    (verify.verify, "Compare a model with its checkpoint."),
-    (quantize.quantize, "Make a model file smaller."),
-    (bench.bench, "Measure the engine on this machine."),
-    (train.train, "Train a model from recordings."),
-):
-    app.command(_verb.__name__, short_help=_summary)(_verb)
-# "eval" is Python's; the function has another name.
-app.command("eval", cls=evaluate.EvalCommand, short_help="Score models and outputs.")(evaluate.evaluate)
-app.add_typer(models.app, name="models", short_help="List, download and check models.")
 
 
 def main() -> NoReturn:

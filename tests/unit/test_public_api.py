@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -29,6 +30,63 @@ def test_imports_stay_light(module: str) -> None:
     probe = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+VERBS = {
+    "enhance": "enhance",
+    "export": "export",
+    "inspect": "inspect",
+    "verify": "verify",
+    "quantize": "quantize",
+    "bench": "bench",
+    "train": "train",
+    "eval": "evaluate",
+    "models": "models",
+}
+
+
+def loaded_by(*arguments: str, **environment: str) -> tuple[str, set[str]]:
+    """What ``localvqe`` prints on stdout, and the modules that it has imported at the end."""
+    probe = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr));"
+        "from localvqe_cli.cli import main; main()"
+    )
+    command = [sys.executable, "-c", probe, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=True)
+    return done.stdout, set(done.stderr.split())
+
+
+def verb_modules(modules: set[str]) -> set[str]:
+    known = {f"localvqe_cli.cli.{module}" for module in VERBS.values()}
+    return {name.rpartition(".")[2] for name in modules & known}
+
+
+def test_help_lists_every_verb_and_loads_none() -> None:
+    shown, modules = loaded_by("--help")
+    listed = [line.split(maxsplit=1) for line in shown.partition("Commands:\n")[2].splitlines()]
+    assert [name for name, _ in listed] == list(VERBS)
+    assert all(summary.endswith(".") for _, summary in listed)
+    assert verb_modules(modules) == set()
+    assert not modules & set(HEAVY[:-2])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_loads_that_verb_alone_and_nothing_of_an_extra(verb: str) -> None:
+    shown, modules = loaded_by(verb, "--help")
+    assert shown.startswith(f"Usage: localvqe {verb} ")
+    assert verb_modules(modules) == {VERBS[verb]}
+    assert not modules & {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "speechmos", "pesq", "pystoi"}
+
+
+def test_completion_of_a_verb_loads_none_and_of_an_option_that_verb() -> None:
+    def complete(line: str) -> tuple[list[str], set[str]]:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        shown, modules = loaded_by(_LOCALVQE_COMPLETE="complete_bash", **words)
+        return shown.split(), verb_modules(modules)
+
+    assert complete("localvqe e") == (["enhance", "export", "eval"], set())
+    assert complete("localvqe export --ar") == (["--arch"], {"export"})
+    assert complete("localvqe models pull de") == (["default", "denoise"], {"models"})
 
 
 def test_exit_codes_are_those_of_the_documentation() -> None:
