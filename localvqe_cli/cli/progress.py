@@ -1,4 +1,4 @@
-"""A progress bar for work that takes more than a moment, on terminals only."""
+"""Progress of work that takes more than a moment: a bar on terminals, and for long work lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import sys
 import time
 from typing import Any
 
-from .common import is_quiet
+from .common import is_quiet, say
 
-__all__ = ["ProgressBar"]
+__all__ = ["ProgressBar", "StageProgress"]
 
 _PATIENCE = 1.0  # seconds before a bar is worth showing
+_LINE_SECONDS = 20.0  # between two lines where there is no bar
 
 
 class ProgressBar:
@@ -53,3 +54,31 @@ class ProgressBar:
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task(self._label, total=None)
         self._bar.start()
+
+
+class StageProgress:
+    """Context manager for work in stages; called with a stage's name, the amount done and the total.
+
+    Each stage has its bar on a terminal. Elsewhere, in a log say, one that takes long gets a line now and then.
+    """
+
+    def __init__(self) -> None:
+        self._stage: str | None = None
+        self._bar: ProgressBar | None = None
+        self._told = 0.0
+
+    def __enter__(self) -> StageProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__()
+
+    def __call__(self, stage: str, done: float, total: float) -> None:
+        if stage != self._stage or self._bar is None:
+            self.__exit__()
+            self._stage, self._bar, self._told = stage, ProgressBar(stage), time.monotonic()
+        self._bar(done, total)
+        if not sys.stderr.isatty() and time.monotonic() - self._told >= _LINE_SECONDS:
+            say(f"{stage}: {100 * done / max(total, 1):.0f} %")
+            self._told = time.monotonic()

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import MissingExtraError, UsageError
 from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
+from .progress import StageProgress
 
 if TYPE_CHECKING:
     from ..training.options import Limits
@@ -119,7 +120,7 @@ def train(
     from ..training.loop import Trainer
     from ..training.options import Limits, Recipe
     from ..training.presets import preset
-    from ..training.run import train as run
+    from ..training.run import make_datasets
 
     folder = Path(output or ("runs/gain" if gain else f"runs/{width}"))
     given = {"batch": batch, "seconds": seconds, "rate": rate, "ema": ema}
@@ -158,7 +159,9 @@ def train(
         f"{'resuming' if resume else 'training'} {folder}: {parameters:,} parameters, step {trainer.step}, "
         f"{trainer.device}, {trainer.recipe.precision}"
     )
-    result = run(trainer, data, cache or folder / "cache")
+    with StageProgress() as progress:
+        training, held_out = make_datasets(data, cache or folder / "cache", trainer, progress)
+    result = trainer.run(training, held_out)
     say(
         f"stopped at step {result.step} after {result.hours:.2f} h of audio, {result.audio_per_second:.1f} s of audio "
         f"per second, {100 * result.data_share:.0f} % of the time waiting for clips"
@@ -186,7 +189,9 @@ def _train_gain(
 
     trainer = GainTrainer(folder, GainRecipe(**stated), limits, resume=resume, init=init, rate=rate, report=say)
     say(f"{'resuming' if resume else 'training'} {folder}: a controller of {trainer.recipe.hidden} states")
-    result = trainer.run(*gain_scenes(data, cache, trainer.recipe))
+    with StageProgress() as progress:
+        scenes = gain_scenes(data, cache, trainer.recipe, progress)
+    result = trainer.run(*scenes)
     say(f"stopped at step {result.step} after {result.hours:.2f} h of audio")
     if as_json:
         emit_json({"folder": str(folder), **vars(result)})

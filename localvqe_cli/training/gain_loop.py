@@ -27,6 +27,7 @@ from ..reference.kalman import HOP, Complex, FilterState, Heard, initial_filter,
 from ..tensors import FRONTEND_GAIN
 from .corpus import load_corpus
 from .dataset import SceneDataset
+from .decode import Progress
 from .ema import WeightAverage
 from .gain_loss import residual_loss
 from .interrupt import StopRequest
@@ -112,13 +113,13 @@ class GainResult:
 
 
 def gain_scenes(
-    data: str | os.PathLike[str], cache: str | os.PathLike[str], recipe: GainRecipe
+    data: str | os.PathLike[str], cache: str | os.PathLike[str], recipe: GainRecipe, progress: Progress | None = None
 ) -> tuple[SceneDataset, SceneDataset | None]:
     """Scenes to train on, and held-out ones if the manifest lists speech for them; errors as ``run.make_datasets``."""
     entries = read_manifest(data)
     options = SceneOptions(seconds=recipe.seconds, mix=MIX)
-    rooms = load_rooms(cache, recipe.rooms, recipe.seed)
-    training = SceneDataset(SceneMaker(load_corpus(entries, cache, "train"), rooms, options), recipe.seed)
+    rooms = load_rooms(cache, recipe.rooms, recipe.seed, progress)
+    training = SceneDataset(SceneMaker(load_corpus(entries, cache, "train", progress), rooms, options), recipe.seed)
     if not any(entry.kind == "speech" and entry.split == "valid" for entry in entries):
         return training, None
     maker = SceneMaker(load_corpus(entries, cache, "valid"), load_rooms(cache, HELD_OUT_ROOMS, HELD_OUT_SEED), options)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..atomic import atomic_output
 from ..errors import UsageError
+from .decode import Progress
 
 __all__ = ["EARLY_SECONDS", "LENGTH", "Room", "load_rooms", "simulate_room"]
 
@@ -53,8 +54,8 @@ class Room:
     moved: Samples
 
 
-def load_rooms(cache: str | os.PathLike[str], count: int, seed: int) -> list[Room]:
-    """``count`` rooms from the cache folder, simulated if they are not there yet.
+def load_rooms(cache: str | os.PathLike[str], count: int, seed: int, progress: Progress | None = None) -> list[Room]:
+    """``count`` rooms from the cache folder, simulated if they are not there yet; ``progress`` hears of that.
 
     Raises:
         UsageError: the folder cannot be written.
@@ -64,7 +65,12 @@ def load_rooms(cache: str | os.PathLike[str], count: int, seed: int) -> list[Roo
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.is_file():
-            bank = np.stack([_stack(simulate_room(np.random.default_rng((seed, i)))) for i in range(count)])
+            stacks = []
+            for number in range(count):
+                if progress is not None:
+                    progress("simulating rooms", number, count)
+                stacks.append(_stack(simulate_room(np.random.default_rng((seed, number)))))
+            bank = np.stack(stacks)
             with atomic_output(path) as target, open(target, "wb") as stream:
                 np.save(stream, bank.astype(np.float16))
         stored = np.load(path, mmap_mode="r")

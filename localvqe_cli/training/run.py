@@ -6,6 +6,7 @@ import os
 
 from .corpus import load_corpus
 from .dataset import SceneDataset
+from .decode import Progress
 from .loop import Trainer, TrainingResult
 from .manifest import read_manifest
 from .rooms import load_rooms
@@ -19,9 +20,9 @@ HELD_OUT_ROOMS = 64
 
 
 def make_datasets(
-    data: str | os.PathLike[str], cache: str | os.PathLike[str], trainer: Trainer
+    data: str | os.PathLike[str], cache: str | os.PathLike[str], trainer: Trainer, progress: Progress | None = None
 ) -> tuple[SceneDataset, SceneDataset | None]:
-    """Scenes to train on, and held-out ones if the manifest lists speech for them.
+    """Scenes to train on, and held-out ones if the manifest lists speech for them; ``progress`` hears of what is made.
 
     Raises:
         UsageError, AudioError: a manifest or recording that cannot be used.
@@ -29,8 +30,8 @@ def make_datasets(
     recipe = trainer.recipe
     entries = read_manifest(data)
     options = SceneOptions(seconds=recipe.seconds)
-    corpus = load_corpus(entries, cache, "train")
-    rooms = load_rooms(cache, recipe.rooms, recipe.seed)
+    corpus = load_corpus(entries, cache, "train", progress)
+    rooms = load_rooms(cache, recipe.rooms, recipe.seed, progress)
     training = SceneDataset(
         SceneMaker(corpus, rooms, options),
         recipe.seed,
@@ -39,7 +40,7 @@ def make_datasets(
     )
     if not any(entry.kind == "speech" and entry.split == "valid" for entry in entries):
         return training, None
-    held_out_rooms = load_rooms(cache, HELD_OUT_ROOMS, HELD_OUT_SEED)
+    held_out_rooms = load_rooms(cache, HELD_OUT_ROOMS, HELD_OUT_SEED, progress)
     maker = SceneMaker(load_corpus(entries, cache, "valid"), held_out_rooms, options)
     return training, SceneDataset(maker, HELD_OUT_SEED)
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from localvqe_cli.cli import common, progress
-from localvqe_cli.cli.progress import ProgressBar
+from localvqe_cli.cli.progress import ProgressBar, StageProgress
 
 
 class Screen(io.StringIO):
@@ -46,3 +46,30 @@ def test_quiet_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert drawn(monkeypatch) == ""
     finally:
         common.configure_console()
+
+
+def stages(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool, patience: float = -1.0, line_seconds: float = 0.0
+) -> str:
+    screen = Screen(terminal)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "_PATIENCE", patience)
+    monkeypatch.setattr(progress, "_LINE_SECONDS", line_seconds)
+    for name, value in {"TERM": "xterm", "COLUMNS": "60"}.items():
+        monkeypatch.setenv(name, value)
+    with StageProgress() as told:
+        told("decoding", 0.0, 4.0)
+        told("decoding", 1.0, 4.0)
+        told("rooms", 0.0, 0.0)
+    return screen.getvalue()
+
+
+def test_every_stage_has_its_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = stages(monkeypatch, terminal=True)
+    assert drawn.index("decoding") < drawn.index("rooms")
+    assert "decoding: " not in drawn
+
+
+def test_a_log_gets_lines_of_long_stages_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stages(monkeypatch, terminal=False) == "decoding: 0 %\ndecoding: 25 %\nrooms: 0 %\n"
+    assert stages(monkeypatch, terminal=False, line_seconds=60.0) == ""

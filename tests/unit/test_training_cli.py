@@ -10,6 +10,7 @@ import typer
 from training_data import make_manifest
 from typer.testing import CliRunner
 
+from localvqe_cli.cli import progress
 from localvqe_cli.cli.train import train
 from localvqe_cli.errors import CheckpointError, UsageError
 
@@ -40,6 +41,21 @@ def test_train_and_resume(manifest: Path, tmp_path: Path) -> None:
     assert {"best.pt", "last.pt", "trainer.pt", "log.tsv", "valid.tsv"} <= {
         p.name for p in (tmp_path / "run").iterdir()
     }
+
+
+def test_preparations_are_heard_of(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
+    where = ["--data", manifest, "-o", tmp_path / "run", *SMALL.split(), "--steps", 0]
+    words = [str(word) for word in where]
+    told = CliRunner().invoke(app, words).stderr
+    lines = [line for line in told.splitlines() if line.startswith("decoding recordings: ")]
+    assert len(lines) == sum(1 for _ in manifest.open()) - 1
+    assert lines[0] == "decoding recordings: 0 %"
+    assert lines == sorted(lines, key=lambda line: int(line.split()[-2]))
+    assert "simulating rooms: 50 %" in told
+    assert "decoding" not in CliRunner().invoke(app, [*words, "--resume"]).stderr  # there by now
+    assert CliRunner().invoke(app, [*words, "-q", "--cache", str(tmp_path / "other"), "--resume"]).stderr == ""
+    assert list((tmp_path / "other").glob("audio-*.i16"))
 
 
 def test_says_how_far(manifest: Path, tmp_path: Path) -> None:
