@@ -47,7 +47,7 @@ class AudioError(LocalVQEError):
 
 
 class ModelError(LocalVQEError):
-    """A model whose contents break the contract of docs/gguf-format.md."""
+    """A model whose contents break the contract of docs/reference/gguf-format.md."""
 
     exit_code = 4
 

@@ -6,7 +6,7 @@
 
 writes ``OUT/{aec3,aec3-ns,speex}/ID_enhanced.wav``, 16 kHz, 16 bit, for ``localvqe eval --enhanced OUT/aec3``. Every
 canceller gets what the models get: mic and reference at 16 kHz, one frame of both at a time, nothing about delays.
-docs/evaluation.md quotes the result.
+docs/reference/evaluation.md quotes the result.
 """
 
 from __future__ import annotations

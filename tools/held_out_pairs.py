@@ -4,7 +4,7 @@
 
 writes ``OUT/pairs.tsv`` and the recordings it lists, 16 kHz FLAC. Voices and rooms are those that training never hears.
 The target is the near end as the microphone hears it, with its room: what a canceller that leaves noise and room alone
-should keep. docs/model-card.md quotes ``localvqe eval OUT/pairs.tsv --metrics level,sisdr,dnsmos``.
+should keep. docs/reference/model-card.md quotes ``localvqe eval OUT/pairs.tsv --metrics level,sisdr,dnsmos``.
 """
 
 from __future__ import annotations

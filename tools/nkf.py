@@ -5,7 +5,7 @@
 writes ``OUT/nkf/ID_enhanced.wav``, 16 kHz, 16 bit, for ``localvqe eval --enhanced OUT/nkf``. The method: Yang, Jiang,
 Wu, Fang and Cao, "Low-complexity acoustic echo cancellation with neural Kalman filtering", ICASSP 2023. The authors
 publish weights under BSD-3-Clause; they are no part of this repository. The file holds their arrays under their names.
-As the method asks, the bulk delay is removed first, by our own search. docs/evaluation.md quotes the result.
+As the method asks, the bulk delay is removed first, by our own search. docs/reference/evaluation.md quotes the result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table and the plot of docs/quantization.md:
+"""The table and the plot of docs/reference/quantization.md:
 
     python tools/quantization_table.py --pairs PAIRS.tsv --work DIR [--plot FILE.png] MODEL...
 

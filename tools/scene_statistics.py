@@ -1,4 +1,4 @@
-"""Are the scenes that a network is trained on like calls? The table of docs/training.md:
+"""Are the scenes that a network is trained on like calls? The table of docs/reference/training.md:
 
     python tools/scene_statistics.py PAIRS.tsv --data MANIFEST --cache DIR [--scenes 60] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""GGUF model files: write, read, validate, describe. The format is docs/gguf-format.md.
+"""GGUF model files: write, read, validate, describe. The format is docs/reference/gguf-format.md.
 
 ::
 

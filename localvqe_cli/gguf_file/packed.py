@@ -1,4 +1,4 @@
-"""Quantized tensors: ggml's block formats, and the matrix form that weights take in them (docs/gguf-format.md)."""
+"""Quantized tensors: ggml's block formats, and the matrix form of weights in them (docs/reference/gguf-format.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is the model in a GGUF file one that this package can run? Every rule of docs/gguf-format.md, checked."""
+"""Is the model in a GGUF file one that this package can run? Every rule of docs/reference/gguf-format.md, checked."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def write(
 ) -> None:
     """Write a model file, whole or not at all; an existing file is replaced.
 
-    Keys and tensors stand in the order of docs/gguf-format.md, which is also the order of the
+    Keys and tensors stand in the order of docs/reference/gguf-format.md, which is also the order of the
     published files, whatever the order of ``tensors``.
 
     Args:

@@ -18,8 +18,8 @@ __all__ = ["Candidate", "Outcome", "built_in_plan", "search"]
 Noise = NDArray[np.float64]
 Plan = dict[str, str]
 
-#: target -> start of a name -> type. From the calibrated plans of three models (docs/quantization.md): the stages next
-#: to input and output, which have most bins and least weights, need finer types; the deep ones hardly matter.
+#: target -> start of a name -> type. From the calibrated plans of three models (docs/reference/quantization.md): the
+#: stages next to input and output, which have most bins and least weights, need finer types; deep ones hardly matter.
 BUILT_IN = {
     "Q4_K": {
         "mic_enc1.": "Q6_K",
@@ -69,7 +69,7 @@ class Outcome:
 
 
 def built_in_plan(shapes: Mapping[str, tuple[int, ...]], target: str) -> Plan:
-    """Types without calibration: ``target``, but finer where it hurt on every model measured (docs/quantization.md)."""
+    """Types without calibration: ``target``, but finer where it hurt every model of docs/reference/quantization.md."""
     finest_first = [F32, *QUANTIZED_TYPES]
     plan = {}
     for name, shape in shapes.items():

@@ -55,8 +55,8 @@ def rattle(x: Samples, rng: np.random.Generator) -> Samples:
 def response(rng: np.random.Generator, frequency: Samples) -> npt.NDArray[np.complex64]:
     """Complex gain of a loudspeaker at each frequency in Hz, at most about 1: no bass, and not flat above.
 
-    Of the recordings in docs/training.md, nearly all have 10 to 30 dB less of the octave from 125 Hz than of the one
-    from 1 kHz. One loudspeaker in six is a larger one.
+    Of the recordings in docs/reference/training.md, nearly all have 10 to 30 dB less of the octave from 125 Hz than of
+    the one from 1 kHz. One loudspeaker in six is a larger one.
     """
     low, high = (50.0, 200.0) if rng.random() < 0.17 else (250.0, 800.0)
     corner = math.exp(rng.uniform(math.log(low), math.log(high)))

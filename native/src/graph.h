@@ -1,7 +1,7 @@
 // The graph of one stream: its operations in the order they run, each shared over a team of threads.
 //
 // Running the list ourselves instead of through ggml_graph_compute keeps the hop free of that function's allocations
-// and of its process-wide lock, and lets workers sleep; docs/performance.md has the measurements.
+// and of its process-wide lock, and lets workers sleep; docs/reference/performance.md has the measurements.
 #pragma once
 
 #include "read_ahead.h"

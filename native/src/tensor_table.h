@@ -26,7 +26,7 @@ std::vector<BlockShape> block_shapes(const ModelConfig & config);
 std::map<std::string, std::vector<uint64_t>> tensor_shapes(const ModelConfig & config);
 
 // The matrix a quantized tensor is stored as: a row per output channel, its weights in the order kernel row, kernel
-// column, input channel, padded to whole blocks (docs/gguf-format.md).
+// column, input channel, padded to whole blocks (docs/reference/gguf-format.md).
 struct MatrixShape {
     size_t rows;
     size_t columns; // without padding

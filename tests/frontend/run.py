@@ -7,8 +7,8 @@ r"""Put the stress scenes through a front-end and print a table of figures.
     python -m tests.frontend.run --json new.json --compare old.json
     python -m tests.frontend.run --hour                  # an hour of conversation
 
-Means over the seeds stand under "echo"; every other column has the seed that came off worst. docs/frontend.md says what
-the columns mean.
+Means over the seeds stand under "echo"; every other column has the seed that came off worst.
+docs/reference/frontend.md says what the columns mean.
 """
 
 from __future__ import annotations

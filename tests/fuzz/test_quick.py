@@ -1,4 +1,4 @@
-"""The quick portion of tests/fuzz/run.py, with fixed seeds. The full one is a command: docs/reliability.md."""
+"""The quick portion of tests/fuzz/run.py, with fixed seeds. The full one: docs/reference/reliability.md."""
 
 from __future__ import annotations
 

@@ -470,7 +470,7 @@ def test_parallel_and_serial_runs_agree(tmp_path: Path) -> None:
 
 
 def test_the_unprocessed_recordings_score_as_published(eval_dev: Path) -> None:
-    """The row "mic" of docs/evaluation.md; every scenario, 48 kHz files and short references among them."""
+    """The row "mic" of docs/reference/evaluation.md; every scenario, 48 kHz files and short references among them."""
     pytest.importorskip("speechmos", reason="the extra eval is not installed")
     found = evaluate(read_source(str(eval_dev / "pairs.tsv")), [MIC], Settings(("aecmos",)))
     assert found.problems == []

@@ -63,7 +63,7 @@ def test_versions_2_and_3_have_the_same_tensors() -> None:
 
 
 def test_the_format_document_names_every_key_and_tensor() -> None:
-    text = (REPOSITORY / "docs" / "gguf-format.md").read_text()
+    text = (REPOSITORY / "docs" / "reference" / "gguf-format.md").read_text()
     keys = [key for key, _, _ in ModelConfig().gguf_fields() if not re.search(r"\.\d$", key)]
     assert [key for key in keys if f"`{key}`" not in text] == []
     leaves = {

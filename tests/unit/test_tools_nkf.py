@@ -1,4 +1,4 @@
-"""The peer canceller of docs/evaluation.md computes what its authors' code computes."""
+"""The peer canceller of docs/reference/evaluation.md computes what its authors' code computes."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ struct Kernels {
     const char * name;
     int lanes;             // floats per vector
     int registers;         // accumulators a micro-kernel may use
-    bool integer_is_faster; // int_conv beats conv on unpacked weights (docs/quantization.md says by how much)
+    bool integer_is_faster; // int_conv beats conv on unpacked weights (docs/reference/quantization.md says by how much)
 
     // Output positions [first, last) of one frame.
     void (*conv)(const ConvCall & call, int first, int last);
