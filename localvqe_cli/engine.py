@@ -11,17 +11,20 @@ import ctypes
 import os
 import sys
 import warnings
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from .config import ModelConfig
 from .errors import AudioError, EngineError, LocalVQEError, ModelError, UsageError
 
 if TYPE_CHECKING:
-    from .config import ModelConfig
+    from .block_stream import BlockStream
+    from .gguf_file import MetadataValue
 
 __all__ = [
     "Enhancer",
@@ -148,7 +151,7 @@ def measure_peak(seconds: float = 0.2) -> float:
     return float(_library().localvqe_measure_peak(seconds))
 
 
-def quantize_rows(type_id: int, matrix: Any, importance: Any = None) -> NDArray[np.uint8]:
+def quantize_rows(type_id: int, matrix: ArrayLike, importance: ArrayLike | None = None) -> NDArray[np.uint8]:
     """ggml's blocks of a matrix, uint8 (rows, bytes of a row).
 
     Args:
@@ -160,15 +163,15 @@ def quantize_rows(type_id: int, matrix: Any, importance: Any = None) -> NDArray[
         EngineError: the engine does not know the type, or columns, weights or importance are unsuitable.
     """
     lib = _library()
-    matrix = np.ascontiguousarray(matrix, np.float32)
-    rows, columns = matrix.shape
+    values = np.ascontiguousarray(matrix, np.float32)
+    rows, columns = values.shape
     size = int(lib.localvqe_quantized_size(type_id, rows, columns))
     out = np.zeros(size, np.uint8)
     weights = None if importance is None else np.ascontiguousarray(importance, np.float32)
     if weights is not None and weights.shape != (columns,):
         raise EngineError(f"an importance of shape {weights.shape} for {columns} columns")
     status = lib.localvqe_quantize_rows(
-        type_id, _pointer(matrix), rows, columns, None if weights is None else _pointer(weights), out.ctypes.data, size
+        type_id, _pointer(values), rows, columns, None if weights is None else _pointer(weights), out.ctypes.data, size
     )
     if status != 0:
         raise EngineError(f"the engine cannot quantize a {rows} x {columns} matrix to type {type_id} ({status})")
@@ -201,7 +204,7 @@ def _address(samples: Samples, hop: int) -> Any:
     return ctypes.cast(samples.ctypes.data + hop * HOP * samples.itemsize, _FLOATS)
 
 
-def _as_samples(name: str, samples: Any) -> tuple[Samples, str]:
+def _as_samples(name: str, samples: ArrayLike) -> tuple[Samples, str]:
     """``samples`` (n,) as contiguous float32 in units of full scale, and their kind: "float" or an integer type.
 
     Raises:
@@ -227,14 +230,25 @@ def _as_samples(name: str, samples: Any) -> tuple[Samples, str]:
 class Enhancer:
     """A loaded model. Cheap to share: every stream made from it uses the same weights.
 
+    ``with`` or :meth:`close` gives its memory back at a known time. A pickle holds the path of the model file, not the
+    file: another process loads it again.
+
     Args:
         model: path of a GGUF file, a name from the registry, or None for the embedded default.
         threads: workers per stream, 1..32; 0 lets the engine choose.
         noise_gate: hops of output at or below this level in dBFS become silence; None leaves them alone.
 
+    Attributes:
+        path: the model file.
+        name: the model's own, or that of its file.
+        config: its hyperparameters.
+        metadata: the keys of the file; arrays are lists.
+        threads, noise_gate: as above.
+
     Raises:
         ModelError: the file is missing, damaged or not a LocalVQE model.
         EngineError: the compiled library cannot be loaded.
+        UsageError: threads or noise gate out of range.
     """
 
     def __init__(
@@ -260,17 +274,32 @@ class Enhancer:
         self.noise_gate = noise_gate
         assert described.config is not None  # read() raises unless the file is whole
         self.config: ModelConfig = described.config
-        self.metadata: dict[str, Any] = described.metadata
+        self.metadata: dict[str, MetadataValue] = described.metadata
         self.name: str = str(self.metadata.get("general.name") or self.path.stem)
 
     def __del__(self) -> None:
-        if getattr(self, "_handle", 0):
-            self._free(self._handle)
+        self.close()
+
+    def __enter__(self) -> Enhancer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back. Streams made before go on; new ones are refused. May be called again."""
+        handle, self._handle = getattr(self, "_handle", 0), 0
+        if handle:
+            self._free(handle)
+
+    def __reduce__(self) -> tuple[Callable[[str], Enhancer], tuple[str]]:
+        again = partial(type(self), threads=self.threads, noise_gate=self.noise_gate)
+        return again, (os.path.abspath(self.path),)
 
     def __repr__(self) -> str:
         return f"Enhancer({self.name!r}, version={self.config.version}, threads={self.threads})"
 
-    def enhance(self, mic: Any, ref: Any = None) -> Samples:
+    def enhance(self, mic: ArrayLike, ref: ArrayLike | None = None) -> Samples:
         """Enhanced microphone signal, float32 (n,), sample-aligned with ``mic`` and as long.
 
         Args:
@@ -281,18 +310,47 @@ class Enhancer:
 
         Raises:
             AudioError: wrong shape or type, no samples, different lengths, or floats with integers.
+            UsageError: the enhancer was closed.
         """
-        mic, ref = self._signals(mic, ref)
+        return self._clip(*self._signals(mic, ref))
+
+    @overload
+    def stream(self, *, max_hops: int = 1) -> Stream: ...
+
+    @overload
+    def stream(self, *, block: int, rate: int = ModelConfig.sample_rate) -> BlockStream: ...
+
+    def stream(
+        self, *, max_hops: int = 1, block: int | None = None, rate: int = ModelConfig.sample_rate
+    ) -> Stream | BlockStream:
+        """A new, independent stream, in one of two forms.
+
+        ``stream()`` is the model's own: 16 kHz, chunks of any length in, whole hops of 256 samples out. ``max_hops``
+        (1..64) trades memory for speed on large chunks.
+
+        ``stream(block=480, rate=48000)`` is that of an audio callback: each call takes ``block`` samples at ``rate``
+        Hz and returns as many, see :class:`BlockStream`.
+
+        Raises:
+            UsageError: a number out of range, or numbers of both forms; or the enhancer was closed.
+        """
+        if block is None:
+            if rate != ModelConfig.sample_rate:
+                raise UsageError(f"a stream at {rate} Hz needs its block: the samples of each call, such as block=480")
+            return Stream(self, max_hops=max_hops)
+        if max_hops != 1:
+            raise UsageError("max_hops is of streams without block; a block's hops are run at once anyway")
+        from .block_stream import BlockStream
+
+        return BlockStream(self, block=block, rate=rate)
+
+    def _clip(self, mic: Samples, ref: Samples) -> Samples:
         if mic.size == 0:
             raise AudioError("mic has no samples")
-        stream = self.stream(max_hops=CLIP_HOPS)
-        return np.concatenate([stream.process(mic, ref), stream.flush()])[HOP:]
+        with self.stream(max_hops=CLIP_HOPS) as stream:
+            return np.concatenate([stream.process(mic, ref), stream.flush()])[HOP:]
 
-    def stream(self, *, max_hops: int = 1) -> Stream:
-        """A new, independent stream. ``max_hops`` (1..64) trades memory for speed on large chunks."""
-        return Stream(self, max_hops=max_hops)
-
-    def _signals(self, mic: Any, ref: Any) -> tuple[Samples, Samples]:
+    def _signals(self, mic: ArrayLike, ref: ArrayLike | None) -> tuple[Samples, Samples]:
         """Both as float32 (n,); for the methods that users call, since a warning names their caller."""
         near, kind = _as_samples("mic", mic)
         far, far_kind = (np.zeros_like(near), kind) if ref is None else _as_samples("ref", ref)
@@ -315,15 +373,20 @@ class Stream:
 
     The output lags by ``latency_samples`` (one hop, 16 ms): ``out[n]`` belongs to ``mic[n - 256]``. Only whole hops
     are processed; a partial hop waits for the next call or for :meth:`flush`. A stream belongs to one thread at a
-    time; different streams are independent.
+    time; different streams are independent. ``with`` or :meth:`close` gives its memory back at a known time.
+
+    Attributes:
+        latency_samples: 256, in samples at 16 kHz.
     """
 
-    latency_samples = HOP
+    latency_samples: int = HOP
 
     def __init__(self, enhancer: Enhancer, *, max_hops: int = 1) -> None:
         self._ctx = 0
         self._lib = _library()
         self._enhancer = enhancer
+        if not enhancer._handle:
+            raise UsageError("this Enhancer was closed; make a new one")
         self._ctx = self._lib.localvqe_stream_new(enhancer._handle, enhancer.threads, max_hops)
         if not self._ctx:
             raise EngineError(f"the engine refused a stream: {_creation_error(self._lib)}")
@@ -332,10 +395,25 @@ class Stream:
         self._pending = np.zeros((2, 0), np.float32)
 
     def __del__(self) -> None:
-        if getattr(self, "_ctx", 0):
-            self._lib.localvqe_free(self._ctx)
+        self.close()
 
-    def process(self, mic: Any, ref: Any = None) -> Samples:
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the memory back; only this may be called again."""
+        ctx, self._ctx = getattr(self, "_ctx", 0), 0
+        if ctx:
+            self._lib.localvqe_free(ctx)
+
+    def __reduce__(self) -> NoReturn:
+        # Also what copying asks: two streams must never own one handle.
+        raise TypeError("a stream is in the middle of its signal and cannot be copied or pickled; pickle its Enhancer")
+
+    def process(self, mic: ArrayLike, ref: ArrayLike | None = None) -> Samples:
         """Feed (n,) samples of each signal, any n; returns the hops that became complete, float32 (k * 256,).
 
         Types, ranges and the warning are those of :meth:`Enhancer.enhance`; a ``ref`` of None is silence.
@@ -343,21 +421,28 @@ class Stream:
         Raises:
             AudioError: the two chunks have different lengths, more than one dimension, or types that differ.
             LocalVQEError: the model's weights make its output run away; the stream has been reset.
+            UsageError: the stream was closed.
         """
-        mic, ref = self._enhancer._signals(mic, ref)
+        near, far = self._enhancer._signals(mic, ref)
+        ctx = self._open_handle()
         if self._pending.shape[1]:
-            mic = np.concatenate([self._pending[0], mic])
-            ref = np.concatenate([self._pending[1], ref])
-        whole = mic.size // HOP * HOP
-        self._pending = np.stack([mic[whole:], ref[whole:]])
+            near = np.concatenate([self._pending[0], near])
+            far = np.concatenate([self._pending[1], far])
+        whole = near.size // HOP * HOP
+        self._pending = np.stack([near[whole:], far[whole:]])
         out = np.empty(whole, np.float32)
         if whole:
             status = self._lib.localvqe_process_hops_f32(
-                self._ctx, _pointer(mic), _pointer(ref), whole // HOP, _pointer(out)
+                ctx, _pointer(near), _pointer(far), whole // HOP, _pointer(out)
             )
             if status != 0:
                 raise self._failure(status)
         return out
+
+    def _open_handle(self) -> int:
+        if not self._ctx:
+            raise UsageError("this stream was closed; ask its Enhancer for a new one")
+        return int(self._ctx)
 
     def _failure(self, status: int) -> LocalVQEError:
         text = self._lib.localvqe_last_error(self._ctx).decode(errors="replace")
@@ -376,33 +461,33 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything heard so far, including a partial hop."""
-        self._lib.localvqe_reset(self._ctx)
+        self._lib.localvqe_reset(self._open_handle())
         self._pending = np.zeros((2, 0), np.float32)
 
     def delay_ms(self) -> tuple[float, float]:
         """Where the echo is now: (lag in ms, weight of that lag in the AlignBlock, 0..1; 1 without a network)."""
         confidence = ctypes.c_float()
-        frames = self._lib.localvqe_current_delay(self._ctx, ctypes.byref(confidence))
+        frames = self._lib.localvqe_current_delay(self._open_handle(), ctypes.byref(confidence))
         return frames * HOP / 16.0, float(confidence.value)
 
     def set_profiling(self, enabled: bool) -> None:
         """Switch the time per block on or off, and clear it."""
-        self._lib.localvqe_set_profiling(self._ctx, int(enabled))
+        self._lib.localvqe_set_profiling(self._open_handle(), int(enabled))
 
     def profile(self) -> dict[str, float]:
         """Block -> nanoseconds per hop since profiling was switched on."""
         return {
             self._lib.localvqe_profile_name(self._ctx, i).decode(): float(self._lib.localvqe_profile_ns(self._ctx, i))
-            for i in range(self._lib.localvqe_profile_count(self._ctx))
+            for i in range(self._lib.localvqe_profile_count(self._open_handle()))
         }
 
     def integer_layers(self) -> int:
         """How many convolutions run as integer products; 0 for an F32 model."""
-        return int(self._lib.localvqe_integer_layers(self._ctx))
+        return int(self._lib.localvqe_integer_layers(self._open_handle()))
 
     def set_observing(self, enabled: bool) -> None:
         """Start (anew) or stop the statistics that :meth:`input_power` reports."""
-        self._lib.localvqe_set_observing(self._ctx, int(enabled))
+        self._lib.localvqe_set_observing(self._open_handle(), int(enabled))
 
     def input_power(self, tensor: str) -> Samples:
         """Mean square of each channel that the layer of this weight tensor has read since observing began, (channels,).
@@ -411,7 +496,7 @@ class Stream:
             EngineError: there is no such layer, or nothing was processed.
         """
         out = np.empty(_MAX_CHANNELS, np.float32)
-        count = self._lib.localvqe_input_power(self._ctx, tensor.encode(), _pointer(out), out.size)
+        count = self._lib.localvqe_input_power(self._open_handle(), tensor.encode(), _pointer(out), out.size)
         if count < 0:
             raise EngineError(f"the engine has no statistics of {tensor} ({count})")
         return out[:count]
@@ -426,7 +511,7 @@ class Stream:
         """Every block's output for the latest hop, by name; (channels, bins), vectors as (n,)."""
         out: dict[str, Samples] = {}
         dim0, dim1 = ctypes.c_int(), ctypes.c_int()
-        for index in range(self._lib.localvqe_tap_count(self._ctx)):
+        for index in range(self._lib.localvqe_tap_count(self._open_handle())):
             name = self._lib.localvqe_tap_name(self._ctx, index)
             self._lib.localvqe_tap_shape(self._ctx, name, ctypes.byref(dim0), ctypes.byref(dim1))
             values = np.empty(dim0.value * dim1.value, np.float32)
