@@ -311,7 +311,7 @@ void localvqe_print_profile(uintptr_t ctx) {
     std::fflush(stdout);
 }
 
-const char * localvqe_version(void) { return "0.1.0"; }
+const char * localvqe_version(void) { return LOCALVQE_VERSION; }
 
 const char * localvqe_kernels(void) {
     try {

@@ -282,7 +282,8 @@ def test_only_the_c_abi_is_exported() -> None:
         pytest.skip("nm is not installed")
     library = next(Path(localvqe_cli.get_library_dir()).glob("liblocalvqe.*"))
     listing = subprocess.run([nm, "-D", "--defined-only", str(library)], capture_output=True, text=True, check=True)
-    names = [line.split()[-1] for line in listing.stdout.splitlines()]
+    # Absolute symbols are the names of versions.
+    names = [line.split()[-1] for line in listing.stdout.splitlines() if line.split()[-2] != "A"]
     assert names
     assert [name for name in names if not name.startswith("localvqe_")] == []
 
@@ -316,6 +317,44 @@ def test_a_c_program_links_against_the_installed_library(model, tmp_path, standa
     want = Enhancer(model).stream()
     expected = np.concatenate([want.process(mic, np.zeros_like(mic)), want.flush()])[:16000]
     np.testing.assert_array_equal(got, expected)
+
+
+def abi() -> str:
+    """Until 1.0 every minor version may break programs."""
+    major, minor = localvqe_cli.__version__.split(".")[:2]
+    return f"LOCALVQE_{major}" if major != "0" else f"LOCALVQE_0.{minor}"
+
+
+@pytest.fixture
+def program(tmp_path) -> list[str]:
+    """How to compile the program; what remains is the library."""
+    cc = shutil.which("cc") or shutil.which("gcc")
+    if cc is None or sys.platform != "linux":
+        pytest.skip("no C compiler, or no versions of symbols")
+    (tmp_path / "program.c").write_text(PROGRAM)
+    return [cc, "program.c", "-o", "program", "-I", localvqe_cli.get_include(), "-llocalvqe"]
+
+
+def test_a_program_depends_on_the_version_it_was_linked_with(program, tmp_path) -> None:
+    readelf = shutil.which("readelf")
+    if readelf is None:
+        pytest.skip("readelf is not installed")
+    subprocess.run([*program, "-L", localvqe_cli.get_library_dir()], cwd=tmp_path, check=True)
+    listing = subprocess.run([readelf, "-V", tmp_path / "program"], capture_output=True, text=True, check=True).stdout
+    assert f"Name: {abi()} " in listing[listing.index("File: liblocalvqe.so") :].split("File: ")[1]
+
+
+def test_a_program_for_another_version_is_told_so(program, model, tmp_path) -> None:
+    names = ("new", "process_f32", "free")
+    (tmp_path / "other.c").write_text("".join(f"int localvqe_{name}(void) {{ return 0; }}\n" for name in names))
+    (tmp_path / "other.map").write_text("LOCALVQE_99 { global: localvqe_*; local: *; };\n")
+    build = ["-shared", "-fPIC", "other.c", "-o", "liblocalvqe.so", "-Wl,--version-script=other.map"]
+    subprocess.run([program[0], *build], cwd=tmp_path, check=True)
+    folder = localvqe_cli.get_library_dir()
+    subprocess.run([*program, "-L", ".", f"-Wl,-rpath,{folder}"], cwd=tmp_path, check=True)
+    done = subprocess.run([tmp_path / "program", model], input=b"", capture_output=True, check=False)
+    assert done.returncode != 0
+    assert b"`LOCALVQE_99' not found" in done.stderr
 
 
 def test_versions_agree(lib) -> None:
