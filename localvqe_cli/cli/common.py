@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .completion import complete_model
+
 __all__ = [
     "ForceOption",
     "JsonOption",
@@ -33,7 +35,13 @@ MAX_THREADS = 32
 
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="MODEL", help="Model file or registry name; default: the embedded model."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="Model file or registry name; default: the embedded model.",
+        autocompletion=complete_model,
+    ),
 ]
 OutputOption = Annotated[
     str | None, typer.Option("--output", "-o", metavar="PATH", help="Where to write; the default is beside the input.")

@@ -21,6 +21,7 @@ from .common import (
     fail,
     say,
 )
+from .completion import complete_limit, complete_list, complete_system
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -57,7 +58,13 @@ def evaluate(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="[NAME=]MODEL", help="Model to run and score; repeat for several."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="[NAME=]MODEL",
+            help="Model to run and score; repeat for several.",
+            autocompletion=complete_system,
+        ),
     ] = None,
     enhanced: Annotated[
         list[str] | None,
@@ -75,6 +82,7 @@ def evaluate(
             "--metrics",
             metavar="LIST",
             help="aecmos, erle, convergence, dnsmos, level, sisdr, pesq, stoi, delay, clipping. [all installed]",
+            autocompletion=complete_list,
         ),
     ] = None,
     align: Annotated[
@@ -93,7 +101,12 @@ def evaluate(
     ] = None,
     max_drop: Annotated[
         list[str] | None,
-        typer.Option("--max-drop", metavar="METRIC=X", help="How far it may fall, for example aecmos_echo=0.05."),
+        typer.Option(
+            "--max-drop",
+            metavar="METRIC=X",
+            help="How far it may fall, for example aecmos_echo=0.05.",
+            autocompletion=complete_limit,
+        ),
     ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Let what the baseline has be missing from this run.")

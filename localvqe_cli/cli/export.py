@@ -20,12 +20,18 @@ from .common import (
     note,
     say,
 )
+from .completion import complete_checkpoint
 
 __all__ = ["export"]
 
 
 def export(
-    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="PyTorch checkpoint or registry name.")],
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT", help="PyTorch checkpoint or registry name.", autocompletion=complete_checkpoint
+        ),
+    ],
     output: OutputOption = None,
     arch: Annotated[
         int | None,

@@ -10,6 +10,7 @@ from ..config import SHAPE_PREFIX, ModelConfig
 from ..errors import GGUFError, LocalVQEError, UsageError
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
+from .completion import complete_model
 
 __all__ = ["inspect"]
 
@@ -21,7 +22,11 @@ _LOUDEST = 5
 def inspect(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="Model file, checkpoint or registry name; default: the embedded model."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Model file, checkpoint or registry name; default: the embedded model.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     tensors: Annotated[bool, typer.Option("--tensors/--no-tensors", help="List every tensor.")] = True,
     arch: Annotated[

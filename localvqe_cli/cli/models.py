@@ -8,6 +8,7 @@ import typer
 
 from ..errors import LocalVQEError, ModelError, UsageError
 from .common import JsonOption, QuietOption, configure_console, emit_json, fail, note, say
+from .completion import complete_model
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -22,14 +23,9 @@ app = typer.Typer(
 _VALUE_LIMIT = 300
 
 
-def _complete(incomplete: str) -> list[str]:
-    from ..models import registry
-
-    names = [*registry.EMBEDDED, *(f.short for f in registry.PUBLISHED)]
-    return [name for name in names if name.startswith(incomplete.lower())]
-
-
-NamesArgument = Annotated[list[str], typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=_complete)]
+NamesArgument = Annotated[
+    list[str], typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=complete_model)
+]
 
 
 @app.command("list", short_help="List the models one can name.")
@@ -47,7 +43,7 @@ def list_models(as_json: JsonOption = False) -> None:
 
 @app.command("show", short_help="Show one model.")
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=_complete)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=complete_model)],
     as_json: JsonOption = False,
 ) -> None:
     """Show what is known of a model, and what is in it if it is here."""
@@ -93,7 +89,7 @@ def pull(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Default: all that are here.", autocompletion=_complete),
+        typer.Argument(metavar="NAME", help="Default: all that are here.", autocompletion=complete_model),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

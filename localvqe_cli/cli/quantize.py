@@ -23,6 +23,7 @@ from .common import (
     note,
     say,
 )
+from .completion import complete_quantize
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def quantize(
         typer.Argument(
             metavar="IN.gguf [OUT.gguf] Q8_0|Q4_K",
             help="F32 model file or registry name, the file to write, and the type.",
+            autocompletion=complete_quantize,
         ),
     ],
     calibrate: Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from ..errors import MissingExtraError, UsageError
 from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
+from .completion import complete_width
 from .progress import StageProgress
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def train(
         ),
     ] = False,
     hidden: Annotated[int, typer.Option("--hidden", min=1, max=64, help="States per bin of that controller.")] = 16,
-    width: Annotated[str, typer.Option("--width", help="Size: micro, tiny, slim, small or base.")] = "tiny",
+    width: Annotated[
+        str, typer.Option("--width", help="Size: micro, tiny, slim, small or base.", autocompletion=complete_width)
+    ] = "tiny",
     arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 3,
     frontend: Annotated[
         bool,

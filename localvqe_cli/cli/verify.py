@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from .common import JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
+from .completion import complete_checkpoint, complete_model
 
 if TYPE_CHECKING:
     from ..audio.resample import FloatArray
@@ -23,9 +24,19 @@ _LISTED = 10
 
 def verify(
     checkpoint: Annotated[
-        str, typer.Argument(metavar="CHECKPOINT", help="PyTorch checkpoint or registry name: ckpt.pt, v1.1.pt.")
+        str,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="PyTorch checkpoint or registry name: ckpt.pt, v1.1.pt.",
+            autocompletion=complete_checkpoint,
+        ),
     ],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="GGUF file or registry name of what was made from it.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="GGUF file or registry name of what was made from it.", autocompletion=complete_model
+        ),
+    ],
     mic: Annotated[
         str | None, typer.Option("--mic", metavar="PATH", help="Microphone recording; default: a built-in signal.")
     ] = None,

@@ -22,6 +22,7 @@ from .dataset import Batch, SceneDataset, batches
 from .ema import WeightAverage
 from .fused import fuse
 from .helpers import Helpers
+from .initial import new_model
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal, draw
 from .losses import LossWeights
@@ -29,7 +30,6 @@ from .memory import keep_freed_memory
 from .optim import Schedule, make_optimizer, set_rate
 from .options import Limits, Recipe
 from .precision import choose_precision
-from .presets import new_model
 from .state import BEST, LAST, TRAINER, open_folder, write_model, write_trainer
 from .step import PARTS, batch_loss
 

@@ -11,9 +11,10 @@ from torch import Tensor
 from localvqe_cli.reference import LocalVQE
 from localvqe_cli.training.ema import WeightAverage
 from localvqe_cli.training.fused import fuse
+from localvqe_cli.training.initial import new_model
 from localvqe_cli.training.losses import LossWeights, delay_loss, enhancement_loss
 from localvqe_cli.training.optim import Schedule, make_optimizer, set_rate
-from localvqe_cli.training.presets import WIDTHS, new_model, preset
+from localvqe_cli.training.presets import WIDTHS, preset
 from localvqe_cli.training.validation import level_error, si_sdr
 
 

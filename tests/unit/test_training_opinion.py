@@ -10,8 +10,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("speechmos")
 
+from localvqe_cli.training.initial import new_model
 from localvqe_cli.training.opinion import Opinion
-from localvqe_cli.training.presets import new_model, preset
+from localvqe_cli.training.presets import preset
 from localvqe_cli.training.validation import OPINION_COLUMNS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
