@@ -6,10 +6,11 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import golden_vectors
 import pytest
+from golden_vectors import Vectors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-GOLDEN_VERSIONS = ("v1", "v1.1", "v1.2")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,8 +38,21 @@ def _shared(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
-    """Folder of golden vectors: checkpoints and what a correct implementation computes from them."""
+    """Folder of the large golden vectors. Tests take :func:`vectors`, of which there are always some."""
     return _shared("golden")
+
+
+@pytest.fixture(scope="module", params=golden_vectors.ALL)
+def vectors(request: pytest.FixtureRequest) -> Vectors:
+    """Each set of golden vectors in turn; a test for some of them is parametrized with their names, indirectly."""
+    name: str = request.param
+    return golden_vectors.load(name, request.getfixturevalue("golden") if name.startswith("shared-") else None)
+
+
+@pytest.fixture(scope="module")
+def golden_model(vectors: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GGUF file of ``vectors``: our export of the checkpoint, where there is one."""
+    return vectors.model(tmp_path_factory.mktemp("golden"))
 
 
 @pytest.fixture(scope="session")

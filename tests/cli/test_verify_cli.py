@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import GOLDEN_VERSIONS
+from golden_vectors import CHECKPOINTS, FOREIGN, Vectors
 from make_model import V13, narrow_config, random_quantized_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner, Result
 
@@ -30,21 +30,22 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return checkpoint, tmp_path / "model.gguf"
 
 
-@pytest.mark.parametrize("version", GOLDEN_VERSIONS)
-def test_golden_exports_are_verified(golden: Path, tmp_path: Path, version: str) -> None:
-    model = tmp_path / "model.gguf"
-    export.export(golden / version / "state.pt", model)
-    result = _run(golden / version / "state.pt", model)
+@pytest.mark.parametrize("vectors", CHECKPOINTS, indirect=True, scope="module")
+def test_golden_exports_are_verified(vectors: Vectors, golden_model: Path, tmp_path: Path) -> None:
+    result = _run(vectors.save_checkpoint(tmp_path / "state.pt"), golden_model)
     assert result.exit_code == 0, result.output
     rows = [line.split()[0] for line in result.stdout.splitlines() if line.rstrip().endswith("ok")]
-    assert rows[0] == "mic_spectrum"
+    assert rows[0] == next(iter(vectors.blocks if "filter" in vectors.name else vectors.norms))
     assert rows[-1] == "output"
-    assert len(rows) == 19
+    attention = {"delay"} if vectors.config.network else set()
+    assert sorted(rows) == sorted({*vectors.blocks, *vectors.norms, *attention, "output"})
     assert "NOT" not in result.stdout
 
 
-def test_a_golden_file_made_elsewhere_is_verified(golden: Path) -> None:
-    assert _run(golden / "v1" / "state.pt", golden / "v1" / "model-f32.gguf").exit_code == 0
+@pytest.mark.parametrize("vectors", FOREIGN, indirect=True, scope="module")
+def test_a_golden_file_made_elsewhere_is_verified(vectors: Vectors, tmp_path: Path) -> None:
+    assert vectors.foreign is not None
+    assert _run(vectors.save_checkpoint(tmp_path / "state.pt"), vectors.foreign).exit_code == 0
 
 
 @pytest.mark.parametrize("arithmetic", ["f32", "int16"])

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from conftest import GOLDEN_VERSIONS
+from golden_vectors import HOP, Vectors
 from numpy.typing import NDArray
 from torch import Tensor
 
-from localvqe_cli.config import ModelConfig
 from localvqe_cli.reference import LocalVQE, StreamingLocalVQE
 
 OUTPUT_TOLERANCE = 2e-5
@@ -22,59 +19,34 @@ OUTPUT_TOLERANCE = 2e-5
 TAP_TOLERANCE = 1e-4
 
 
-def _load(golden: Path, version: str) -> LocalVQE:
-    content = torch.load(golden / version / "state.pt", weights_only=True)
-    return LocalVQE.from_state(ModelConfig.from_mapping(content["model_config"]), content["model_state_dict"])
+@pytest.fixture(scope="module")
+def model(vectors: Vectors) -> LocalVQE:
+    state = {name: torch.from_numpy(np.array(value)) for name, value in vectors.state.items()}
+    return LocalVQE.from_state(vectors.config, state)
 
 
 @pytest.fixture(scope="module")
-def signals(golden: Path) -> tuple[Tensor, Tensor]:
-    mic, ref = (
-        torch.from_numpy(soundfile.read(golden / "input" / f"{name}.wav", dtype="float32")[0])[None]
-        for name in ("mic", "ref")
-    )
-    return mic, ref
-
-
-@pytest.fixture(scope="module", params=GOLDEN_VERSIONS)
-def run(
-    request: pytest.FixtureRequest, golden: Path, signals: tuple[Tensor, Tensor]
-) -> tuple[Path, LocalVQE, Tensor, dict[str, Tensor]]:
-    model = _load(golden, request.param)
+def run(vectors: Vectors, model: LocalVQE) -> tuple[Tensor, dict[str, Tensor]]:
     taps: dict[str, Tensor] = {}
     with torch.no_grad():
-        out = model(*signals, taps)
-    return golden / request.param, model, out, taps
+        out = model(torch.from_numpy(vectors.mic)[None], torch.from_numpy(vectors.ref)[None], taps)
+    return out[0], taps
 
 
-Run = tuple[Path, LocalVQE, Tensor, dict[str, Tensor]]
+def test_centred_output(vectors: Vectors, run: tuple[Tensor, dict[str, Tensor]]) -> None:
+    np.testing.assert_allclose(run[0].numpy(), vectors.centred, atol=OUTPUT_TOLERANCE, rtol=0)
 
 
-def test_centred_output(run: Run) -> None:
-    folder, _, out, _ = run
-    np.testing.assert_allclose(out[0].numpy(), np.load(folder / "out_centred.npy"), atol=OUTPUT_TOLERANCE, rtol=0)
-
-
-def test_taps(run: Run) -> None:
-    folder, _, _, taps = run
-    expected = np.load(folder / "taps.npz")
-    compared = []
-    for key in expected:
-        name = {"mask_f60_70": "dec1"}.get(key, key.removesuffix("_f60_70").removesuffix("_all"))
-        if name not in taps:
-            continue
-        actual = taps[name][0].numpy()
-        if key.endswith("_f60_70"):
-            actual = actual[:, 60:70]
-        _assert_near(actual, expected[key], name)
-        compared.append(name)
-    assert len(compared) == 18  # 16 blocks, the mask and the bottleneck twice
-
-    for side in ("mic", "ref"):
-        energy = taps[f"{side}_spectrum"][0].square().sum(dim=(0, 2)).sqrt()
-        _assert_near(energy.numpy(), expected[f"{side}_enc_l2"], f"{side} analysis")
-    back = taps["delay"].shape[-1] - 1 - taps["delay"][0].argmax(dim=-1).numpy()
-    assert np.mean(back == expected["delay_argmax_frames_back"]) > 0.99
+def test_taps(vectors: Vectors, run: tuple[Tensor, dict[str, Tensor]]) -> None:
+    taps = run[1]
+    assert {*vectors.blocks, *vectors.norms} == set(taps) - {"delay"}
+    for name, (frames, expected) in vectors.blocks.items():
+        _assert_near(taps[name][0][:, frames].numpy(), expected, name)
+    for name, expected in vectors.norms.items():
+        _assert_near(taps[name][0].square().sum(dim=(0, 2)).sqrt().numpy(), expected, f"norm of {name}")
+    assert (vectors.delay is not None) == vectors.config.network
+    if vectors.delay is not None:
+        assert np.mean(taps["delay"][0].argmax(dim=-1).numpy() == vectors.delay.argmax(axis=-1)) > 0.99
 
 
 def _assert_near(actual: NDArray[Any], expected: NDArray[Any], name: str) -> None:
@@ -82,9 +54,8 @@ def _assert_near(actual: NDArray[Any], expected: NDArray[Any], name: str) -> Non
     np.testing.assert_allclose(actual, expected, atol=TAP_TOLERANCE * peak, rtol=0, err_msg=name)
 
 
-def test_stream(run: Run, signals: tuple[Tensor, Tensor]) -> None:
-    folder, model, _, _ = run
+def test_stream(vectors: Vectors, model: LocalVQE) -> None:
     stream = StreamingLocalVQE(model)
-    mic, ref = signals
-    out = torch.cat([stream.process_hop(m, r) for m, r in zip(mic[0].split(256), ref[0].split(256), strict=True)])
-    np.testing.assert_allclose(out.numpy(), np.load(folder / "out_stream.npy"), atol=OUTPUT_TOLERANCE, rtol=0)
+    mic, ref = torch.from_numpy(vectors.mic).split(HOP), torch.from_numpy(vectors.ref).split(HOP)
+    out = torch.cat([stream.process_hop(*pair) for pair in zip(mic, ref, strict=True)])
+    np.testing.assert_allclose(out.numpy(), vectors.stream, atol=OUTPUT_TOLERANCE, rtol=0)
