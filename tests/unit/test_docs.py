@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shlex
@@ -97,7 +98,7 @@ def _code(page: Path) -> Iterator[str]:
 
 
 # In a pipe, behind variables, in a virtual environment.
-_CALL = re.compile(r"(?:^\s*|\| |&& |[A-Z_]+=\S+ |bin/)(localvqe (?!-h|error|VERB|\.).*)")
+_CALL = re.compile(r"(?:^\s*|\| |&& |[A-Z_]+=\S+ |bin/)(localvqe (?! |-h|error|VERB|\.).*)")
 
 
 def command_lines(page: Path) -> list[str]:
@@ -157,3 +158,43 @@ def test_the_check_of_command_lines_can_fail(tool: ModuleType, line: str, messag
 def test_command_lines_are_found() -> None:
     assert len(command_lines(REPOSITORY / "README.md")) >= 3
     assert len(command_lines(REPOSITORY / "docs" / "guide" / "train.md")) >= 4
+
+
+def _layers() -> list[list[str]]:
+    """The rows of the package picture in docs/reference/architecture.md, from top to bottom."""
+    text = (REPOSITORY / "docs" / "reference" / "architecture.md").read_text(encoding="utf-8")
+    picture = text.split("## The Python package")[1].split("```")[1]
+    return [re.findall(r"\w+", re.split(r" {2,}", row.strip())[0]) for row in picture.strip().splitlines()]
+
+
+def test_the_package_picture_has_every_package() -> None:
+    shown = {name for row in _layers() for name in row}
+    packages = {init.parent.name for init in (REPOSITORY / "localvqe_cli").glob("*/__init__.py")}
+    assert packages | {"localvqe"} <= shown
+    modules = {module.stem for module in (REPOSITORY / "localvqe_cli").glob("*.py")}
+    assert shown <= packages | modules | {"localvqe"}
+
+
+def test_nothing_imports_upwards_in_the_package_picture() -> None:
+    height = {name: -number for number, row in enumerate(_layers()) for name in row}
+    root = REPOSITORY / "localvqe_cli"
+    for source in root.rglob("*.py"):
+        path = source.relative_to(REPOSITORY).with_suffix("").parts
+        if path[1] not in height or re.match(r"make_", source.name):
+            continue
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                module = [*path[: len(path) - node.level], *(node.module or "").split(".")]
+                names = [module[1]] if node.module or len(module) > 2 else [alias.name for alias in node.names]
+                for name in names:
+                    assert height.get(name, -99) <= height[path[1]], f"{source}:{node.lineno} imports {name}"
+
+
+def test_contributing_names_every_folder_of_tests_and_every_tool_once() -> None:
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Where things live")[1].split("## ")[0]
+    cells = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    folders = {f"tests/{init.parent.name}" for init in (REPOSITORY / "tests").glob("*/*.py")}
+    tools = {f"tools/{tool.name}" for tool in (REPOSITORY / "tools").glob("*.py")}
+    assert folders | tools <= set(names)
+    assert len(names) == len(set(names))
