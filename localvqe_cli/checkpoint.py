@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .config import DEFAULT_DMAX, VERSION_NAMES, ModelConfig
+from .config import DEFAULT_DMAX, ModelConfig
 from .errors import CheckpointError, MissingExtraError, ModelError, UsageError
 from .tensor_check import printable, shape_problems
 from .tensors import ALIGN_SMOOTH, ENCODER_BASIS, TEMPERATURE, state_dict_shapes
@@ -291,7 +291,7 @@ def _determine_version(
             raise UsageError(f"--arch {arch} contradicts {path}, whose {_CONFIG_ENTRY} says {version}")
         return version
     if arch is not None:
-        if arch not in VERSION_NAMES:
+        if arch not in DEFAULT_DMAX:
             raise UsageError(f"--arch is {arch}, expected 1, 2 or 3")
         if arch not in possible:
             raise UsageError(f"--arch {arch} contradicts {path}, whose tensors hold {norm}")

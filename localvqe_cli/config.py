@@ -26,7 +26,6 @@ __all__ = [
     "RESIDUAL_PREFIX",
     "SHAPE_PREFIX",
     "STANDARD_BASES",
-    "VERSION_NAMES",
     "FrontendConfig",
     "ModelConfig",
     "ResidualConfig",
@@ -53,9 +52,7 @@ SHAPE_PREFIX = "localvqe.shape."
 #: Before what is known about how a file was quantized.
 QUANTIZATION_PREFIX = "localvqe.quantization."
 
-#: Published model lines by architecture version, for messages.
-VERSION_NAMES = {1: "v1", 2: "v1.1", 3: "v1.2 and v1.3"}
-#: d_max is visible in no tensor shape; this is what each version was published with.
+#: By architecture version. d_max is visible in no tensor shape; this is what each was published with.
 DEFAULT_DMAX = {1: 32, 2: 32, 3: 64}
 
 #: Channels of the complex convolving mask: 3 basis indices times a 3x3 kernel (report, 2.6).
@@ -274,7 +271,7 @@ class ModelConfig:
         self._validate()
 
     def _validate(self) -> None:
-        if self.version not in VERSION_NAMES:
+        if self.version not in DEFAULT_DMAX:
             raise ModelError(f"unknown architecture version {self.version}; this build knows 1, 2 and 3")
         for name, expected in (("n_fft", 512), ("hop_length", 256), ("n_freq_bins", 256), ("sample_rate", 16000)):
             value = getattr(self, name)
@@ -311,7 +308,8 @@ class ModelConfig:
         """What kind of model this is, in a few words."""
         if not self.network:
             return "adaptive filter without a network"
-        return f"LocalVQE {VERSION_NAMES[self.version]} (architecture version {self.version}), d_max {self.dmax}"
+        behind = ", behind an adaptive filter" if self.frontend else ""
+        return f"network of architecture version {self.version}{behind}, d_max {self.dmax}"
 
     @property
     def latency_samples(self) -> int:

@@ -84,7 +84,7 @@ def _print(report: dict[str, Any]) -> None:
         console.width = max(console.width, _PIPE_WIDTH)
     table_style: dict[str, Any] = {"box": box.SIMPLE, "pad_edge": False}
 
-    console.print(_headline(report))
+    console.print(_headline(report), soft_wrap=True)
     if report["metadata"]:
         table = Table(**table_style)
         for heading in ("key", "type", "value"):
@@ -142,10 +142,12 @@ def _print_deep(console: Any, deep: dict[str, Any]) -> None:
 
 def _headline(report: dict[str, Any]) -> str:
     kind = f"GGUF version {report['format_version']}" if report["format"] == "GGUF" else report["format"]
-    config = report["config"]
-    if config is None:
-        return f"{printable(report['path'], _MAX_VALUE)}: {kind}"
-    return f"{printable(report['path'], _MAX_VALUE)}: {kind}, {ModelConfig.from_mapping(config).summary()}"
+    name = report["metadata"].get("general.name")
+    parts = [] if name is None else [printable(_value(name["value"]), _MAX_VALUE)]
+    parts.append(kind)
+    if report["config"] is not None:
+        parts.append(ModelConfig.from_mapping(report["config"]).summary())
+    return f"{printable(report['path'], _MAX_VALUE)}: {', '.join(parts)}"
 
 
 def _value(value: Any) -> str:

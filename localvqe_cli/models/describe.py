@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import models
-from ..config import DEFAULT_DMAX, VERSION_NAMES
+from ..config import DEFAULT_DMAX
 from . import cache
 from .registry import DEFAULT_NAME, PublishedFile
 
@@ -59,7 +59,7 @@ def embedded_facts(name: str = DEFAULT_NAME) -> dict[str, Any]:
         "name": name,
         "file": path.name,
         "format": "GGUF",
-        "line": f"like {VERSION_NAMES[scanned.config.version]}" if scanned.config.network else "no network",
+        "line": str(scanned.metadata.get("general.name", "own")),
         "version": scanned.config.version,
         "dmax": scanned.config.dmax if scanned.config.network else None,
         "parameters": scanned.parameters,

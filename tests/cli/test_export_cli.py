@@ -39,7 +39,7 @@ def test_the_default_output_is_beside_the_checkpoint(checkpoint: Path) -> None:
     assert gguf_file.read(checkpoint.with_name("ckpt-f32.gguf")).config == CONFIG
     assert result.stdout == ""
     assert "ckpt-f32.gguf" in result.stderr
-    assert "v1.1" in result.stderr
+    assert "architecture version 2" in result.stderr
     assert "135 tensors" in result.stderr
 
 

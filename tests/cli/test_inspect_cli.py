@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_everything_in_the_file_is_shown(model: Path) -> None:
     assert result.exit_code == 0
     assert result.stderr == ""
     lines = result.stdout.splitlines()
-    assert "v1.2 and v1.3" in lines[0]
+    assert lines[0] == f"{model}: GGUF version 3, network of architecture version 3, d_max 4"
     described = gguf_file.read(model)
     for key in described.metadata:
         assert any(line.split()[:2] == [key, described.metadata_types[key]] for line in lines), key
@@ -47,6 +48,20 @@ def test_everything_in_the_file_is_shown(model: Path) -> None:
     assert "135 tensors (135 F32)" in result.stdout
     assert f"{model.stat().st_size:,} bytes of file" in result.stdout
     assert lines[-1] == "usable: yes"
+
+
+def test_a_file_has_its_own_name_and_not_that_of_a_published_one(tmp_path: Path) -> None:
+    """Exported from one's own training: the architecture is shared, the weights are not."""
+    checkpoint, path = tmp_path / "mine.pt", tmp_path / "mine.gguf"
+    save_checkpoint(checkpoint, random_state(CONFIG), CONFIG)
+    facts = ["--name", "call centre 3", "--meta", "localvqe.training=40 h"]
+    told = CliRunner().invoke(app, ["export", str(checkpoint), "-o", str(path), *facts])
+    assert told.exit_code == 0, told.output
+    lines = run(path).stdout.splitlines()
+    assert lines[0].startswith(f"{path}: call centre 3, GGUF version 3, network of architecture version 3")
+    assert any(line.split() == ["localvqe.training", "str", "40", "h"] for line in lines)
+    for text in (told.stderr, run(path).stdout, run(checkpoint).stdout):
+        assert not re.search(r"\bv1\b|v1\.[0-9]", text)
 
 
 def test_tensors_can_be_left_out(model: Path) -> None:
