@@ -158,12 +158,12 @@ def kalman_step(
     sizes = partition_sizes(config, mic)
     prior = echo_of(weights)
     echo, error = prior, mic - prior
+    heard = spectrum(error)
 
     noise_weight: Tensor | float = config.noise_weight
     process_weight: Tensor | float = 1.0
     control = state.gain
     if gain is not None and control is not None:
-        heard = spectrum(error)
         noise_before = torch.where(first, heard.power(), noise)
         unsure = (far_power * variance).sum(dim=1)
         noise_factor, process_factor, control = gain(
@@ -175,7 +175,8 @@ def kalman_step(
     variance = keep * variance + (1.0 - keep) * process_weight * (weights.power() + config.process_floor * sizes)
     before = noise
     for round_ in range(config.iterations):
-        heard = spectrum(error)
+        if round_:
+            heard = spectrum(error)
         share = config.noise_smoothing
         noise = torch.where(first, heard.power(), share * before + (1.0 - share) * heard.power())
         explained = (1.0 + RESTRAINT) * (far_power * variance).sum(dim=1)

@@ -139,10 +139,12 @@ class LocalVQE(nn.Module):
             taps["frontend_error"], taps["frontend_echo"] = mic[:, None], ref[:, None]
         gain = None
         if self.residual_echo is not None:
-            gain = self.residual_echo(mic, ref, history)
+            gain, error_spectrum = self.residual_echo(mic, ref, history)
             taps["residual_gain"] = gain[:, None]
+            if not self.config.network:
+                return self.residual_echo.samples(gain * error_spectrum, history)
         if not self.config.network:
-            return self._without_network(mic, gain, history)
+            return causal_pad(mic, 1, history, self, "error")[:, :-1].flatten(1)
 
         c = self.config.power_law_c
         spectrum = self.encoder(mic, history, "mic")
@@ -174,9 +176,3 @@ class LocalVQE(nn.Module):
         enhanced = taps["enhanced"] = self.mask(x, spectrum, history)
         out: Tensor = self.decoder(enhanced, history)
         return out
-
-    def _without_network(self, error: Tensor, gain: Tensor | None, history: History | None) -> Tensor:
-        """The filter's error, with the gain if there is one, one hop late as behind a network."""
-        if self.residual_echo is None or gain is None:
-            return causal_pad(error, 1, history, self, "error")[:, :-1].flatten(1)
-        return self.residual_echo.samples(gain * self.residual_echo.spectrum(error, history, "again"), history)

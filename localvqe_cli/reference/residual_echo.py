@@ -52,7 +52,8 @@ class _State:
 
 
 class ResidualEcho(nn.Module):
-    """Error and echo hops of the filter, each (B, T, 256) -> gain (B, T, 257), 0..1, of the frame each hop ends."""
+    """Error and echo hops of the filter, each (B, T, 256) -> gain (B, T, 257), 0..1, of the frame each hop ends, and
+    the error's spectrum in that frame, which it is for, (B, T, 257) complex."""
 
     window: Tensor
 
@@ -63,10 +64,11 @@ class ResidualEcho(nn.Module):
         self.register_buffer("window", torch.sin(phase).to(torch.get_default_dtype()), persistent=False)
 
     @torch.no_grad()
-    def forward(self, error: Tensor, echo: Tensor, history: History | None = None) -> Tensor:
+    def forward(self, error: Tensor, echo: Tensor, history: History | None = None) -> tuple[Tensor, Tensor]:
         """``history`` continues a stream; without one the hops follow silence."""
         with full_precision(error):
-            error_power = self.spectrum(error, history, "error").abs().square()
+            spectrum = self.spectrum(error, history, "error")
+            error_power = spectrum.abs().square()
             echo_power = self.spectrum(echo, history, "echo").abs().square()
             state = history.recall_object(self) if history is not None else None
             if not isinstance(state, _State):
@@ -76,7 +78,7 @@ class ResidualEcho(nn.Module):
             gains = [self._step(state, error_power[:, t], echo_power[:, t]) for t in range(error_power.shape[1])]
             if history is not None:
                 history.store_object(self, state)
-            return torch.stack(gains, dim=1)
+            return torch.stack(gains, dim=1), spectrum
 
     def spectrum(self, hops: Tensor, history: History | None, slot: str) -> Tensor:
         """(B, T, 256) -> (B, T, 257) complex, of the frames that each hop ends."""

@@ -12,6 +12,8 @@ from localvqe_cli.errors import ModelError
 
 torch = pytest.importorskip("torch")
 
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
 from localvqe_cli.reference.filterbank import split_hops  # noqa: E402
 from localvqe_cli.reference.frontend import DelaySearch, KalmanFrontend  # noqa: E402
 from localvqe_cli.reference.frontend_gain import GainController  # noqa: E402
@@ -244,3 +246,27 @@ def test_gradients_reach_the_controller() -> None:
     for name, parameter in gain.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().max()) > 0.0, name
+
+
+class _Spectra(TorchDispatchMode):
+    """Counts the hops that are transformed into a filter's spectra."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += func is torch.ops.aten.mm.default and args[1].shape == (256, 2 * 257)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("hidden", "spectra"), [(0, 2), (3, 4)])
+def test_no_spectrum_is_computed_twice(hidden: int, spectra: int) -> None:
+    """Each update needs the error's; the controller sees the first of them, and those of echo and microphone."""
+    config = FrontendConfig(gain_hidden=hidden, partitions=2)
+    gain = GainController(hidden) if hidden else None
+    state = initial_filter(config, gain, torch.zeros(1, 256))
+    far, yes = Complex(torch.randn(1, 2, 257), torch.randn(1, 2, 257)), torch.tensor([[True]])
+    with torch.no_grad(), _Spectra() as counted:
+        kalman_step(config, gain, state, far, torch.randn(1, 256), yes, yes, torch.tensor([[1.0], [0.0]]))
+    assert counted.count == spectra

@@ -52,25 +52,25 @@ def test_it_is_what_the_formula_says(overestimate: float, fill: float) -> None:
     error, echo = signals()
     stage = ResidualEcho(ResidualConfig(overestimate=overestimate, noise_fill=fill))
     want = plain(error.flatten().double().numpy(), echo.flatten().double().numpy(), overestimate, fill)
-    np.testing.assert_allclose(stage(error, echo)[0].numpy(), want, atol=2e-5)
+    np.testing.assert_allclose(stage(error, echo)[0][0].numpy(), want, atol=2e-5)
 
 
 def test_a_stream_is_the_clip() -> None:
     error, echo = signals(1, 130)
     stage = ResidualEcho(ResidualConfig())
-    want = stage(error, echo)
+    want, _ = stage(error, echo)
     history = History()
-    pieces = [stage(error[:, i : i + 7], echo[:, i : i + 7], history) for i in range(0, 130, 7)]
+    pieces = [stage(error[:, i : i + 7], echo[:, i : i + 7], history)[0] for i in range(0, 130, 7)]
     torch.testing.assert_close(torch.cat(pieces, dim=1), want, rtol=0, atol=0)
 
 
 def test_the_future_does_not_matter() -> None:
     error, echo = signals(2, 60)
     stage = ResidualEcho(ResidualConfig())
-    before = stage(error, echo)
+    before, _ = stage(error, echo)
     error[:, 40:] *= 30.0
     echo[:, 40:] = 0.0
-    torch.testing.assert_close(stage(error, echo)[:, :40], before[:, :40], rtol=0, atol=0)
+    torch.testing.assert_close(stage(error, echo)[0][:, :40], before[:, :40], rtol=0, atol=0)
 
 
 def test_without_an_echo_nothing_changes() -> None:
@@ -88,16 +88,26 @@ def test_what_is_mostly_echo_falls_to_the_background_and_not_below() -> None:
     error = background + 0.3 * echo
     hops = [torch.from_numpy(x.astype(np.float32)).reshape(1, 200, 256) for x in (error, echo)]
     stage = ResidualEcho(ResidualConfig(overestimate=1000.0, noise_fill=1.0))
-    out = stage.samples(stage(*hops) * stage.spectrum(hops[0], None, "x"), None)[0, 256 * 120 :].numpy()
+    gain, spectrum = stage(*hops)
+    out = stage.samples(gain * spectrum, None)[0, 256 * 120 :].numpy()
     assert -10.0 < 10 * np.log10(np.mean(out**2) / np.mean(background**2)) < 3.0
     assert 10 * np.log10(np.mean(error[256 * 120 :] ** 2) / np.mean(out**2)) > 25.0
+
+
+def test_each_frame_is_transformed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network's place taken by nothing, the spectrum that the gain was found on is the one it is applied to."""
+    config = ModelConfig(version=3, network=False, frontend=FrontendConfig(), residual=ResidualConfig())
+    transformed, whole = [], ResidualEcho.spectrum
+    monkeypatch.setattr(ResidualEcho, "spectrum", lambda *args: transformed.append(args[3]) or whole(*args))
+    LocalVQE(config)(torch.zeros(1, 2560), torch.zeros(1, 2560))
+    assert transformed == ["error", "echo"]
 
 
 def test_levels_and_silence_stay_finite() -> None:
     stage = ResidualEcho(ResidualConfig())
     error, echo = signals(4, 20)
     for scale in (0.0, 1e-12, 1e6):
-        gain = stage(error * scale, echo * scale)
+        gain, _ = stage(error * scale, echo * scale)
         assert bool(torch.isfinite(gain).all())
         assert float(gain.min()) >= 0.0
         assert float(gain.max()) <= 1.0
