@@ -17,7 +17,7 @@ from ..evaluation.result import ClipOutcome
 from ..evaluation.statistics import FEWEST, Difference
 from ..metrics import Field, field
 from .model import HEADLINE, Report
-from .numbers import MISSING, fixed
+from .numbers import MISSING, counted, fixed
 from .plots import COLOURS, distribution_svg
 from .spectrogram import spectrogram_png
 
@@ -76,7 +76,7 @@ def to_html(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOutcom
 def _facts(report: Report) -> str:
     count = len(report.evaluation.clips)
     models = [f"{info.name} is {info.model}" for info in report.systems if info.model]
-    return ". ".join([f"{count} clips, {len(report.systems)} systems", *models]) + "."
+    return ". ".join([f"{counted(count, 'clip')}, {counted(len(report.systems), 'system')}", *models]) + "."
 
 
 def _colour(report: Report, name: str) -> str:
@@ -89,7 +89,7 @@ def _errors(report: Report) -> str:
     if not lines:
         return ""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f'<div class="errors" id="errors"><strong>{len(lines)} errors</strong><ul>{items}</ul></div>'
+    return f'<div class="errors" id="errors"><strong>{counted(len(lines), "error")}</strong><ul>{items}</ul></div>'
 
 
 def _scores(report: Report) -> str:
@@ -198,9 +198,9 @@ def _listening(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOut
         return ""
     return (
         '<section id="listening"><h2>To hear and see</h2>'
-        f"<p>{len(blocks)} clips, those with the lowest AECMOS of each scenario, the last {LISTEN_SECONDS} s of longer "
-        "ones. Spectrograms: 0 to 8 kHz, the same colours for the same level. Another player of a clip goes on "
-        f"where the last one was.</p>{''.join(blocks)}</section>"
+        f"<p>{counted(len(blocks), 'clip')}, those with the lowest AECMOS of each scenario, the last {LISTEN_SECONDS} "
+        "s of longer ones. Spectrograms: 0 to 8 kHz, the same colours for the same level. Another player of a clip goes "
+        f"on where the last one was.</p>{''.join(blocks)}</section>"
     )
 
 

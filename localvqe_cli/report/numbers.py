@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..metrics import Field
 
-__all__ = ["MISSING", "fixed", "interval"]
+__all__ = ["MISSING", "counted", "fixed", "interval"]
 
 MISSING = "-"
 
@@ -19,3 +19,8 @@ def fixed(value: float | None, item: Field) -> str:
 def interval(ci: tuple[float, float] | None, item: Field) -> str:
     """``4.12 .. 4.60``, or a dash."""
     return MISSING if ci is None else f"{fixed(ci[0], item)} .. {fixed(ci[1], item)}"
+
+
+def counted(count: int, what: str) -> str:
+    """``1 clip``, ``2 clips``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -23,6 +23,7 @@ _DOTS = 120
 _DOT, _ALONE = 2.2, 4.0  # radius of a dot, and of one that is the only one
 _WIDE = 560  # from here on a plot has a row of the page to itself
 _TICKS = 4
+_LEAST = 10  # steps of the last decimal that an axis covers: what differs by less is equal
 
 
 def distribution_svg(report: Report, item: Field) -> str | None:
@@ -38,7 +39,8 @@ def distribution_svg(report: Report, item: Field) -> str | None:
             groups.append((scenario, strips))
     if not groups:
         return None
-    low, high, step = _scale([v for _, strips in groups for strip in strips for v in strip])
+    plotted = [v for _, strips in groups for strip in strips for v in strip]
+    low, high, step = _scale(plotted, _LEAST * 10.0**-item.decimals)
 
     def y(value: float) -> float:
         return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1.0 - (value - low) / (high - low))
@@ -104,11 +106,12 @@ def _strip(
     return [f"<g><title>{title}</title>{''.join(parts)}</g>"]
 
 
-def _scale(values: Sequence[float]) -> tuple[float, float, float]:
-    """Lower end, upper end and step of an axis with round numbers that holds ``values``."""
+def _scale(values: Sequence[float], least: float) -> tuple[float, float, float]:
+    """Lower end, upper end and step of an axis with round numbers that holds ``values``, and covers ``least``."""
     low, high = min(values), max(values)
-    span = max(high - low, 1e-3 * max(1.0, abs(high)))
-    rough = span / _TICKS
+    missing = max(0.0, least - (high - low))
+    low, high = low - missing / 2, high + missing / 2
+    rough = (high - low) / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough)
     return math.floor(low / step) * step, max(math.ceil(high / step), math.floor(low / step) + 1) * step, step

@@ -13,6 +13,11 @@ __all__ = ["LOG", "PLOT", "VALID_LOG", "Journal", "draw"]
 
 LOG, VALID_LOG, PLOT = "log.tsv", "valid.tsv", "curves.png"
 
+_MARKED = 12  # points from which on a curve needs no dots
+
+#: Rows of a journal, a column of them, and what to call it.
+_Curve = tuple[list[dict[str, float]], str, str]
+
 
 class Journal:
     """A TSV file that grows; its first column is ``step``.
@@ -54,17 +59,13 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def draw(folder: Path) -> bool:
-    """Draw the journals of a run into ``curves.png``; False without matplotlib or without rows."""
+    """Draw the journals of a run into ``curves.png``, what they have; False without matplotlib or without a value."""
     training, validation = read_rows(folder / LOG), read_rows(folder / VALID_LOG)
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return False
-    if not training and not validation:
-        return False
-    figure = Figure(figsize=(11, 7), layout="constrained")
-    axes = figure.subplots(2, 2)
-    panels: list[tuple[str, list[tuple[list[dict[str, float]], str, str]]]] = [
+    panels: list[tuple[str, list[_Curve]]] = [
         ("loss", [(training, "loss", "training"), (validation, "loss", "validation, averaged weights")]),
         (
             "echo and noise removed, dB",
@@ -79,16 +80,32 @@ def draw(folder: Path) -> bool:
             [(validation, "level_doubletalk", "doubletalk"), (validation, "level_nearend", "near end only")],
         ),
     ]
-    for axis, (title, curves) in zip(axes.flat, panels, strict=True):
-        for rows, column, label in curves:
-            points = [(row["hours"], row[column]) for row in rows if math.isfinite(row.get(column, math.nan))]
-            if points:
-                axis.plot(*zip(*points, strict=True), label=label)
+    drawn = [(title, found) for title, curves in panels if (found := _found(curves))]
+    if not drawn:
+        return False
+    figure = Figure(figsize=(11, 3.5 * math.ceil(len(drawn) / 2)), layout="constrained")
+    axes = figure.subplots(math.ceil(len(drawn) / 2), min(2, len(drawn)), squeeze=False)
+    for axis in axes.flat[len(drawn) :]:
+        axis.remove()
+    for axis, (title, found) in zip(axes.flat, drawn, strict=False):
+        for label, points in found.items():
+            # A line of one point is nothing, and one of two says more with its ends.
+            axis.plot(*zip(*points, strict=True), label=label, marker="o" if len(points) < _MARKED else None)
         axis.set_title(title)
         axis.set_xlabel("hours of audio")
+        axis.set_xlim(left=0.0)
         axis.grid(alpha=0.3)
-        if axis.lines:
-            axis.legend()
+        axis.legend()
     with atomic_output(folder / PLOT) as target:
         figure.savefig(target, dpi=110)
     return True
+
+
+def _found(curves: Sequence[_Curve]) -> dict[str, list[tuple[float, float]]]:
+    """label -> (hours, value) of each curve that has a value."""
+    found = {}
+    for rows, column, label in curves:
+        points = [(row["hours"], row[column]) for row in rows if math.isfinite(row.get(column, math.nan))]
+        if points:
+            found[label] = points
+    return found
