@@ -199,8 +199,8 @@ def _listening(report: Report, clips: list[ClipOutcome], load: Callable[[ClipOut
     return (
         '<section id="listening"><h2>To hear and see</h2>'
         f"<p>{counted(len(blocks), 'clip')}, those with the lowest AECMOS of each scenario, the last {LISTEN_SECONDS} "
-        "s of longer ones. Spectrograms: 0 to 8 kHz, the same colours for the same level. Another player of a clip goes "
-        f"on where the last one was.</p>{''.join(blocks)}</section>"
+        "s of longer ones. Spectrograms: 0 to 8 kHz, the same colours for the same level. Another player of a clip "
+        f"goes on where the last one was.</p>{''.join(blocks)}</section>"
     )
 
 
