@@ -1,4 +1,5 @@
-"""The code of README and guide that is marked ``<!-- run -->`` runs as it stands, in a folder with the sample pair.
+"""The code of README and guide that is marked ``<!-- run -->`` runs as it stands, in a folder with the sample pair
+under the names that the guide uses.
 
 ``<!-- file: NAME -->`` before a block writes it to that file. Blocks that need the network, an hour of computing or
 recordings of one's own are not marked; tests/unit/test_docs.py parses their command lines.
@@ -13,7 +14,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _MARKED = re.compile(r"^<!-- (?:(run)|file: (\S+)) -->\n```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -28,8 +31,19 @@ def marked(page: Path) -> list[tuple[str, str, str]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A place to work in, with the recordings that the guide names."""
+    signals = {}
     for name in ("mic", "ref"):
-        shutil.copy(REPOSITORY / "examples" / f"sample_{name}.wav", tmp_path / f"{name}.wav")
+        source = REPOSITORY / "examples" / f"sample_{name}.wav"
+        shutil.copy(source, tmp_path / f"{name}.wav")
+        signals[name], rate = soundfile.read(source)
+        (tmp_path / f"{name}s").mkdir()
+        for clip in ("kitchen", "office"):
+            soundfile.write(tmp_path / f"{name}s" / f"{clip}.wav", signals[name], rate)
+    soundfile.write(tmp_path / "call.wav", np.stack([signals["mic"], signals["ref"]], axis=1), rate)
+    scenarios = {"kitchen": "doubletalk", "office": "farend-singletalk"}
+    rows = [f"{clip}\t{scenario}\tmics/{clip}.wav\trefs/{clip}.wav" for clip, scenario in scenarios.items()]
+    for table in ("pairs.tsv", "list.tsv"):
+        (tmp_path / table).write_text("\n".join(["id\tscenario\tmic\tref", *rows]) + "\n")
     return tmp_path
 
 
