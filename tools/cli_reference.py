@@ -55,7 +55,7 @@ EXAMPLES = {
     ),
     "eval": (
         ("localvqe eval pairs.tsv -m default -m mine=model.gguf --html",),
-        "[Guide](../guide/evaluate.md); [each score](metrics.md); [inputs and reports](evaluation.md). "
+        "[Guide](../guide/evaluate.md); [each score](metrics.md); [inputs and reports](eval.md). "
         "AECMOS and DNSMOS need `localvqe[eval]`.",
     ),
     "models": ((), "[Guide](../guide/models.md); [downloads and cache](models.md)."),

@@ -12,7 +12,7 @@ __all__ = ["to_document"]
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """JSON-ready form; docs/reference/evaluation.md describes the keys."""
+    """JSON-ready form; docs/reference/eval.md describes the keys."""
     document: dict[str, Any] = {
         "systems": {info.name: _system(report, info.name) for info in report.systems},
         "differences": [_difference(item) for item in report.differences],
