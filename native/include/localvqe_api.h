@@ -15,7 +15,7 @@
  *     }
  *
  * compiled with:  cc program.c -I<include dir> -L<library dir> -llocalvqe
- * (`python -c "import localvqe_cli as l; print(l.get_include(), l.get_library_dir())"` prints both folders.)
+ * (`python -c "import localvqe as l; print(l.get_include(), l.get_library_dir())"` prints both folders.)
  *
  * A live call feeds one hop of 256 samples at a time:
  *
@@ -94,7 +94,7 @@ LOCALVQE_API void localvqe_print_profile(uintptr_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
 
-/* "0.1.0"; and the kernel set in use: avx512vnni, avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
+/* Of the package; and the kernel set in use: avx512vnni, avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
 LOCALVQE_API const char * localvqe_version(void);
 LOCALVQE_API const char * localvqe_kernels(void);
 
