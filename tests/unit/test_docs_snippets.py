@@ -1,4 +1,4 @@
-"""The code of README and guide that is marked ``<!-- run -->`` runs as it stands, in a folder with the sample pair
+"""The code of README and docs that is marked ``<!-- run -->`` runs as it stands, in a folder with the sample pair
 under the names that the guide uses.
 
 ``<!-- file: NAME -->`` before a block writes it to that file. Blocks that need the network, an hour of computing or
@@ -20,7 +20,7 @@ import soundfile
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _MARKED = re.compile(r"^<!-- (?:(run)|file: (\S+)) -->\n```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs" / "guide").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def marked(page: Path) -> list[tuple[str, str, str]]:
@@ -44,6 +44,7 @@ def folder(tmp_path: Path) -> Path:
     rows = [f"{clip}\t{scenario}\tmics/{clip}.wav\trefs/{clip}.wav" for clip, scenario in scenarios.items()]
     for table in ("pairs.tsv", "list.tsv"):
         (tmp_path / table).write_text("\n".join(["id\tscenario\tmic\tref", *rows]) + "\n")
+    shutil.copy(REPOSITORY / "localvqe_cli" / "weights" / "denoise-q8_0.gguf", tmp_path / "model.gguf")
     return tmp_path
 
 
