@@ -15,8 +15,8 @@ from typing import Any
 
 from .audio import MODEL_RATE, STDIO, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
 from .errors import AudioError, LocalVQEError
-from .file_notes import band_notes, clip_notes, input_notes, length_notes, no_echo_note, shift_note
-from .signal_path import Model, SignalPath, find_shift, is_active, read_heads
+from .file_notes import align_notes, band_notes, clip_notes, input_notes, length_notes
+from .signal_path import Alignment, Model, SignalPath, find_alignment, read_pair
 
 __all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_file", "enhance_files"]
 
@@ -66,8 +66,10 @@ class FileResult:
         peak: largest absolute output value before ``gain``; full scale is 1.
         clipped: output samples beyond full scale before ``gain``.
         gain: factor applied to the whole file to keep it in range.
-        delay_ms: how far the mic's echo lags the reference, None where no echo was found.
-        shift_ms: how far the reference was delayed (negative: advanced).
+        delay_ms: how far the mic's echo lags the reference, at first where that changes; None where no echo was found.
+        shift_ms: how far the reference was delayed (negative: advanced), at first where it was resampled too.
+        drift_ppm: how fast the reference's clock is against the mic's, on average, resampled or not; None where that
+            was not measured.
         warnings, notes, details: sentences for the user, in order of weight.
         error: why there is no output; None on success.
     """
@@ -87,6 +89,7 @@ class FileResult:
     gain: float = 1.0
     delay_ms: float | None = None
     shift_ms: float = 0.0
+    drift_ppm: float | None = None
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     details: list[str] = field(default_factory=list)
@@ -133,7 +136,7 @@ def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Prog
             model,
             mic,
             ref,
-            shift=_align(model, mic, ref, options.align, result),
+            alignment=_align(model, mic, ref, options.align, result),
             strength=options.strength,
             block_frames=options.block_frames,
         )
@@ -172,25 +175,21 @@ def _open_reference(job: Job, mic: AudioInput, options: EnhanceOptions) -> Audio
     return _open(job.ref, options.ref_channel, options, command="localvqe enhance MIC - -o OUT.wav")
 
 
-def _align(model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult) -> int:
-    """Samples at 16 kHz by which to delay the reference; fills in what ``result`` says about it."""
+def _align(
+    model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult
+) -> Alignment | None:
+    """How to move the reference; fills in what ``result`` says about it."""
     if ref is None and not model.config.network:
         result.notes.append("without a reference this model, which takes echo only, changes nothing; try -m denoise")
     if ref is None or align == ALIGN_OFF:
-        return 0
+        return None
     if not isinstance(align, str):
-        shift = round(align * MODEL_RATE / 1000.0)
+        found = Alignment(round(align * MODEL_RATE / 1000.0))
     else:
-        heads = read_heads(mic, ref)
-        found, shift = find_shift(*heads, model.config)
-        if found is not None and found.trusted:
-            result.delay_ms = found.delay_ms
-        elif all(map(is_active, heads)):
-            result.notes.append(no_echo_note())
-    result.shift_ms = shift * 1000.0 / MODEL_RATE
-    if shift:
-        result.notes.append(shift_note(result.delay_ms, result.shift_ms))
-    return shift
+        found = find_alignment(*read_pair(mic, ref), model.config)
+    result.delay_ms, result.shift_ms, result.drift_ppm = found.delay_ms, found.shift_ms, found.drift_ppm
+    result.notes += align_notes(found)
+    return found
 
 
 def _write(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from .audio import MODEL_RATE, STDIO, AudioInput, ReadStats
-from .audio.align import MAX_LAG_SECONDS, SEARCH_SECONDS
+from .audio.drift import WIDE_SECONDS
+from .audio.lag_curve import MAX_PPM
+from .signal_path import Alignment
 
-__all__ = ["BAND_NOTE", "band_notes", "clip_notes", "input_notes", "length_notes", "no_echo_note", "shift_note"]
+__all__ = ["BAND_NOTE", "align_notes", "band_notes", "clip_notes", "input_notes", "length_notes"]
 
 #: Of any output at a higher rate than the model's: worth saying once in a run, not for every file.
 BAND_NOTE = "the model works at 16 kHz: output at a higher rate holds nothing above 8 kHz"
@@ -62,22 +64,31 @@ def band_notes(mic: AudioInput, strength: float) -> list[str]:
     return [BAND_NOTE] if mic.rate > MODEL_RATE and strength == 1.0 else []
 
 
-def shift_note(delay_ms: float | None, shift_ms: float) -> str:
-    """Why and by how much the reference was moved."""
-    move = f"reference {'delayed' if shift_ms > 0 else 'advanced'} by {abs(shift_ms):.0f} ms"
-    if delay_ms is None:
-        return f"{move}, as asked"
-    order = "after" if delay_ms > 0 else "before"
-    return f"the echo comes {abs(delay_ms):.0f} ms {order} the reference, out of the model's sight: {move}"
+def align_notes(found: Alignment) -> list[str]:
+    """Why and how the reference was moved, or that no echo was found to move it by."""
+    if found.unheard:
+        return [
+            f"no echo of the reference was found from {WIDE_SECONDS:g} s before to {WIDE_SECONDS:g} s after it, at "
+            f"clocks up to {MAX_PPM} ppm apart; pass --align MS if the delay is known, or was the loudspeaker off?"
+        ]
+    notes = []
+    if found.shift_ms:
+        move = f"reference {'delayed' if found.shift_ms > 0 else 'advanced'} by {abs(found.shift_ms):.0f} ms"
+        if found.delay_ms is None:
+            notes.append(f"{move}, as asked")
+        else:
+            order = "after" if found.delay_ms > 0 else "before"
+            notes.append(
+                f"the echo comes {abs(found.delay_ms):.0f} ms {order} the reference, out of the model's sight: {move}"
+            )
+    if found.curve is not None:
+        notes.append(_drift_note(found))
+    return notes
 
 
-def no_echo_note() -> str:
-    """For two signals that are both active, where the search for the delay found nothing certain."""
-    lag = f"{MAX_LAG_SECONDS:g} s"
-    return (
-        f"no echo of the reference was found from {lag} before to {lag} after it (first {SEARCH_SECONDS} s searched); "
-        "pass --align MS if the delay is known, or was the loudspeaker off?"
-    )
+def _drift_note(found: Alignment) -> str:
+    ppm = found.drift_ppm or 0.0
+    return f"the reference's clock is {abs(ppm):.0f} ppm {'fast' if ppm > 0 else 'slow'}: resampled"
 
 
 def clip_notes(peak: float, clipped: int, gain: float) -> list[str]:

@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from localvqe_cli.audio import MODEL_RATE, AudioInput, estimate_delay
+from localvqe_cli.audio import MODEL_RATE, estimate_delay
+from localvqe_cli.audio.align import SEARCH_SECONDS
 from localvqe_cli.evaluation import read_source
-from localvqe_cli.signal_path import read_at_model_rate, read_heads
+from localvqe_cli.signal_path import read_at_model_rate
 
 Array = npt.NDArray[np.float32]
 Spectrum = npt.NDArray[np.complex64]
@@ -131,8 +132,7 @@ def _shifted(ref: Array, shift: int, length: int) -> Array:
 
 def _bulk_delay(mic: str, ref: str) -> int:
     """Samples by which the echo lags the reference; 0 where none is found beyond doubt."""
-    with AudioInput(mic) as near, AudioInput(ref) as far:
-        found = estimate_delay(*read_heads(near, far))
+    found = estimate_delay(*(read_at_model_rate(path, SEARCH_SECONDS) for path in (mic, ref)))
     return round(found.delay_ms * MODEL_RATE / 1000.0) if found is not None and found.trusted else 0
 
 

@@ -22,13 +22,13 @@ MAX_LAG_SECONDS = 2.0
 _CHUNK = 2 * MODEL_RATE
 _BAND_HZ = (300.0, 4000.0)  # where speech is; outside it the whitened spectrum is noise
 # A chunk joins the average where the reference has at least this share of its mean power.
-_ACTIVE_SHARE = 0.1
+ACTIVE_SHARE = 0.1
 # Set on real recordings. With an echo the peak stands 16 to 400 times above the correlation's typical
 # size and at least 2.2 times above every other peak; without one, or with a stranger's reference, 7.8
 # and 1.41 are the most seen in a hundred pairs.
 _MIN_PROMINENCE = 11.0
-_MIN_RATIO = 1.8
-_PEAK_WIDTH = int(0.05 * MODEL_RATE)  # a room's reflections belong to its peak
+MIN_RATIO = 1.8
+PEAK_SECONDS = 0.05  # a room's reflections belong to its peak
 
 _FRAME_MS = 16.0
 _TARGET_MS = 48.0  # three frames: room before the direct path and for the drift of two clocks
@@ -53,7 +53,7 @@ class DelayEstimate:
     @property
     def trusted(self) -> bool:
         """The peak cannot be chance."""
-        return self.prominence >= _MIN_PROMINENCE and self.ratio >= _MIN_RATIO
+        return self.prominence >= _MIN_PROMINENCE and self.ratio >= MIN_RATIO
 
 
 def estimate_delay(mic: FloatArray, ref: FloatArray) -> DelayEstimate | None:
@@ -68,27 +68,33 @@ def estimate_delay(mic: FloatArray, ref: FloatArray) -> DelayEstimate | None:
     freqs = np.fft.rfftfreq(n_fft, 1.0 / MODEL_RATE)
     band = (freqs >= _BAND_HZ[0]) & (freqs <= _BAND_HZ[1])
     window = np.hanning(_CHUNK).astype(np.float32)
-    floor = _ACTIVE_SHARE * float(np.mean(np.square(ref)))
+    floor = ACTIVE_SHARE * float(np.mean(np.square(ref)))
     total = np.zeros(len(freqs), np.complex128)
     for start in range(0, len(ref), _CHUNK // 2):
-        chunk = _cut(ref, start, _CHUNK)
+        chunk = cut(ref, start, _CHUNK)
         if float(np.mean(np.square(chunk))) < floor:
             continue
         # The mic's piece reaches one maximal lag beyond the chunk on both sides.
-        piece = _cut(mic, start - lag, _CHUNK + 2 * lag)
+        piece = cut(mic, start - lag, _CHUNK + 2 * lag)
         cross = np.fft.rfft(piece, n_fft) * np.conj(np.fft.rfft(chunk * window, n_fft))
         total += cross / (np.abs(cross) + 1e-12)
     correlation = np.abs(np.fft.irfft(total * band, n_fft)[: 2 * lag + 1])
     peak = int(correlation.argmax())
     height = float(correlation[peak])
     typical = float(np.median(correlation)) / 0.6745  # of a normal distribution's absolute value
-    others = np.delete(correlation, slice(max(0, peak - _PEAK_WIDTH), peak + _PEAK_WIDTH + 1))
+    width = int(PEAK_SECONDS * MODEL_RATE)
+    others = np.delete(correlation, slice(max(0, peak - width), peak + width + 1))
     tiny = np.finfo(np.float32).tiny
     return DelayEstimate(
         delay_ms=(peak - lag) * 1000.0 / MODEL_RATE,
         prominence=height / max(typical, tiny),
         ratio=height / max(float(others.max()), tiny),
     )
+
+
+def is_visible(delay_ms: float, lags: int) -> bool:
+    """Whether a model that looks back over ``lags`` frames sees an echo that comes ``delay_ms`` after the reference."""
+    return -_NEAR_TOLERANCE_MS <= delay_ms <= (lags - 1) * _FRAME_MS - _FAR_MARGIN_MS
 
 
 def reference_shift(delay_ms: float, lags: int) -> int:
@@ -100,12 +106,12 @@ def reference_shift(delay_ms: float, lags: int) -> int:
     Zero while ``delay_ms`` lies in the model's window; negative means to drop samples from the
     reference's start.
     """
-    if -_NEAR_TOLERANCE_MS <= delay_ms <= (lags - 1) * _FRAME_MS - _FAR_MARGIN_MS:
+    if is_visible(delay_ms, lags):
         return 0
     return round((delay_ms - _TARGET_MS) * MODEL_RATE / 1000.0)
 
 
-def _cut(signal: FloatArray, start: int, length: int) -> FloatArray:
+def cut(signal: FloatArray, start: int, length: int) -> FloatArray:
     """``length`` samples from ``start``, zeros where the signal has none."""
     out = np.zeros(length, np.float32)
     low, high = max(0, start), min(len(signal), start + length)

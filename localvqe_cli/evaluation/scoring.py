@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from ..audio import MODEL_RATE, ReadStats
+from ..audio.queue import SampleQueue
 from ..audio.resample import FloatArray
 from ..engine import CLIP_HOPS
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
-from ..signal_path import Model, find_shift, read_at_model_rate
+from ..signal_path import Model, align_reference, read_at_model_rate
 from .cache import Record, ScoreCache, digest, file_sha256
 from .inputs import Clip
 from .result import ClipOutcome, ClipScores, Problem, SystemInfo
@@ -30,7 +31,7 @@ from .scenario import talk_type
 __all__ = ["Plan", "Settings", "enhance_samples", "finish", "plan", "signals_of"]
 
 # Bump when the way from files to signals changes: it is part of every record's name.
-_PATH_VERSION = 2
+_PATH_VERSION = 3
 _SIGNAL = "signal"  # the record's entry for what was found about the signals themselves
 _SPEED = "realtime_factor"
 # An output this much shorter than its mic was cut off, not framed differently.
@@ -43,7 +44,7 @@ class Settings:
 
     Attributes:
         groups: names of the metric groups to compute.
-        align: shift references that the model cannot see, as ``enhance --align auto`` does.
+        align: shift and resample references as ``enhance --align auto`` does.
         engine: identity of the engine, where a model runs.
         cache: folder of known scores, or None.
     """
@@ -147,8 +148,8 @@ def enhance_samples(
 ) -> tuple[FloatArray, float]:
     """The model's output for (n,) samples at 16 kHz, aligned with ``mic`` and as long, and the seconds it took.
 
-    ``ref`` may have any length; with ``align`` it is shifted as ``enhance`` shifts it. Samples beyond full scale are
-    kept.
+    ``ref`` may have any length; with ``align`` it is shifted and resampled as ``enhance`` does it. Samples beyond full
+    scale are kept.
 
     Raises:
         AudioError: the clip is shorter than a hop.
@@ -157,10 +158,7 @@ def enhance_samples(
     hop = model.config.hop_length
     if min(mic.size, ref.size) < hop:
         raise AudioError(f"{1000.0 * min(mic.size, ref.size) / MODEL_RATE:.1f} ms is too short; hops last 16 ms")
-    shift = find_shift(mic, ref, model.config)[1] if align else 0
-    far = np.zeros_like(mic)
-    moved = ref[max(0, -shift) :][: max(0, mic.size - max(0, shift))]
-    far[max(0, shift) : max(0, shift) + moved.size] = moved
+    far = align_reference(mic, ref, model.config) if align else SampleQueue([ref]).take_padded(mic.size)
     started = clock()
     stream = model.stream(max_hops=CLIP_HOPS)
     out = np.concatenate([stream.process(mic, far), stream.flush()])[model.config.latency_samples :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from .. import gguf_file
 from ..config import MIC_STAGES, ModelConfig
-from ..engine import CLIP_HOPS, HOP, Enhancer
+from ..engine import CLIP_HOPS, Enhancer
 from ..errors import AudioError
+from ..geometry import HOP, MODEL_RATE
+from ..signal_path import align_reference
 from ..tensors import quantizable_shapes
 from .clips import Clip
 
@@ -40,6 +43,7 @@ class Bench:
         config: hyperparameters of the model.
         tensors: name -> float32 array, as ``gguf_file.write`` takes them.
         clips: pairs at 16 kHz.
+        align: move the references as ``enhance`` moves them.
         threads: workers of the engine; results do not depend on them.
         left_out: tensors that only the model compared with has, since the engine computes them.
 
@@ -53,11 +57,14 @@ class Bench:
         tensors: Mapping[str, Weights],
         clips: Sequence[Clip],
         *,
+        align: bool = True,
         threads: int = 1,
         left_out: Collection[str] = (),
     ) -> None:
         self.config = config
         self.clips = tuple(clips)
+        if align:
+            self.clips = tuple(replace(clip, ref=align_reference(clip.mic, clip.ref, config)) for clip in clips)
         self._tensors = dict(tensors)
         self._left_out = frozenset(left_out)
         self._threads = threads
@@ -77,7 +84,7 @@ class Bench:
 
     def excerpts(self, seconds: float) -> Bench:
         """The same model on the liveliest ``seconds`` of each clip."""
-        length = int(seconds * 16000) // HOP * HOP
+        length = int(seconds * MODEL_RATE) // HOP * HOP
         pieces = []
         for clip, output in zip(self.clips, self._outputs, strict=True):
             energy = np.add.reduceat(np.square(output, dtype=np.float64), np.arange(0, output.size, HOP))
@@ -85,7 +92,7 @@ class Bench:
             sums = np.convolve(energy, np.ones(window), "valid") if energy.size > window else np.ones(1)
             start = int(np.argmax(sums)) * HOP
             pieces.append(Clip(clip.id, clip.mic[start : start + length], clip.ref[start : start + length]))
-        return Bench(self.config, self._tensors, pieces, threads=self._threads, left_out=self._left_out)
+        return Bench(self.config, self._tensors, pieces, align=False, threads=self._threads, left_out=self._left_out)
 
     def importance(self) -> dict[str, Weights]:
         """Name -> mean square of what each column of a quantizable weight is multiplied with, over all clips; of the

@@ -16,8 +16,9 @@ from ..config import ModelConfig
 from ..engine import Enhancer
 from ..evaluation import read_source
 from ..evaluation.scenario import talk_type
+from ..geometry import MODEL_RATE
 from ..metrics import ClipSignals, aecmos
-from ..signal_path import read_at_model_rate
+from ..signal_path import align_reference, read_at_model_rate
 from .validation import OPINION_COLUMNS
 
 __all__ = ["Opinion"]
@@ -37,7 +38,7 @@ class Opinion:
             for clip in read_source(os.fspath(source))
             if clip.ref is not None and talk_type(clip.scenario) is not None
         ]
-        tone = np.full(16000, 0.1, np.float32)
+        tone = np.full(MODEL_RATE, 0.1, np.float32)
         aecmos.compute(ClipSignals(tone, tone, tone, None, talk_type("doubletalk")))
 
     def run(self, config: ModelConfig, state: Mapping[str, Tensor]) -> dict[str, float]:
@@ -49,9 +50,8 @@ class Opinion:
             enhancer = Enhancer(path)
             for scenario, mic_path, ref_path in self._clips:
                 mic, ref = read_at_model_rate(mic_path), read_at_model_rate(ref_path)
-                length = min(len(mic), len(ref))
-                mic, ref = mic[:length], ref[:length]
-                signals = ClipSignals(mic, ref, enhancer.enhance(mic, ref), None, talk_type(scenario))
+                far = align_reference(mic, ref, config)
+                signals = ClipSignals(mic, ref, enhancer.enhance(mic, far), None, talk_type(scenario))
                 scores = aecmos.compute(signals)
                 values = [value for name in OPINION_COLUMNS if isinstance(value := scores[name], float)]
                 if len(values) == len(OPINION_COLUMNS):

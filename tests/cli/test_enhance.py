@@ -93,7 +93,7 @@ def test_json_is_alone_on_stdout_and_complete(shell: Shell) -> None:
     expected = {
         "id": "mic", "mic": "mic.wav", "ref": "short.wav", "output": "mic_enhanced.wav", "seconds": 0.5, "rate": 16000,
         "channels": 1, "subtype": "PCM_16", "clipped": 0, "gain": 1.0, "delay_ms": None, "shift_ms": 0.0,
-        "warnings": [],
+        "drift_ppm": None, "warnings": [],
         "notes": ["the reference is silent", "the reference is 0.250 s shorter than the mic: padded with silence"],
         "details": [], "error": None,
     }  # fmt: skip

@@ -14,8 +14,10 @@ from engine_runs import signals
 from make_model import narrow_config, random_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner, Result
 
-from localvqe_cli import Enhancer, gguf_file, models
+from localvqe import Enhancer
+from localvqe_cli import gguf_file, models
 from localvqe_cli.cli import app
+from localvqe_cli.signal_path import align_reference
 from localvqe_cli.tensors import quantizable_shapes
 
 CONFIG = narrow_config(3, mic_channels=(2, 12, 16, 16, 8, 9), far_channels=(2, 12, 16))
@@ -53,7 +55,7 @@ def snr(source: Path, output: Path, pairs: Path) -> list[float]:
     for name in ("one", "two"):
         mic = soundfile.read(pairs.with_name(f"{name}_mic.wav"), dtype="float32")[0]
         ref = soundfile.read(pairs.with_name(f"{name}_ref.wav"), dtype="float32")[0]
-        ref = np.pad(ref, (0, mic.size - ref.size))
+        ref = align_reference(mic, ref, CONFIG)
         a, b = (Enhancer(path).enhance(mic, ref).astype(float) for path in (source, output))
         found.append(float(10 * np.log10(np.sum(a**2) / np.sum((a - b) ** 2))))
     return found

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from localvqe_cli.audio import AudioInput, estimate_delay, reference_shift
+from localvqe_cli.audio import estimate_delay, reference_shift
+from localvqe_cli.audio.align import SEARCH_SECONDS
 from localvqe_cli.config import ModelConfig
-from localvqe_cli.signal_path import find_shift, read_heads
+from localvqe_cli.signal_path import Alignment, find_alignment, read_at_model_rate
 
 RATE = 16000
 # Which of a room's strong reflections gives the highest peak depends on the frequency band.
@@ -54,26 +55,32 @@ def recording(delay_ms: float, seconds: float = 12.0, echo: float = 0.5) -> tupl
     return (echo * moved + speech_like(seconds, seed=3)).astype(np.float32), ref
 
 
-@pytest.mark.parametrize(("delay_ms", "shift_ms"), [(-300, -348), (100, 0), (900, 852)])
+def aligned(mic: np.ndarray, ref: np.ndarray) -> Alignment:
+    return find_alignment([mic], [ref], ModelConfig())
+
+
+@pytest.mark.parametrize(
+    ("delay_ms", "shift_ms"), [(-7000, -7048), (-2900, -2948), (-300, -348), (100, 0), (900, 852), (3000, 2952)]
+)
 def test_the_shift_brings_the_echo_into_the_models_sight(delay_ms: float, shift_ms: float) -> None:
-    found, shift = find_shift(*recording(delay_ms), ModelConfig())
-    assert found is not None
+    found = aligned(*recording(delay_ms, seconds=20.0))
     assert found.delay_ms == pytest.approx(delay_ms, abs=REFLECTIONS_MS)
-    assert shift == pytest.approx(shift_ms * RATE / 1000, abs=REFLECTIONS_MS * RATE / 1000)
+    assert found.shift_ms == pytest.approx(shift_ms, abs=REFLECTIONS_MS)
+    assert found.curve is None
 
 
-def test_what_is_not_trusted_shifts_nothing() -> None:
-    found, shift = find_shift(speech_like(12, seed=10), speech_like(12, seed=20), ModelConfig())
-    assert found is not None
-    assert (found.trusted, shift) == (False, 0)
-    assert find_shift(np.zeros(16000, np.float32), speech_like(1, seed=1), ModelConfig()) == (None, 0)
+def test_what_is_not_certain_shifts_nothing() -> None:
+    for talk in range(3):
+        found = aligned(speech_like(12, seed=10 + talk), speech_like(12, seed=20 + talk))
+        assert found == Alignment(unheard=True)
+    assert aligned(np.zeros(16000, np.float32), speech_like(1, seed=1)) == Alignment()
 
 
-def test_only_the_first_minute_is_searched() -> None:
-    mic, ref = recording(900)
-    pause = speech_like(61, seed=8), speech_like(61, seed=9)
+def test_an_echo_after_minutes_of_silence_is_found() -> None:
+    mic, ref = recording(900, seconds=30.0)
+    pause = speech_like(150, seed=8), 1e-4 * speech_like(150, seed=9)
     late = [np.concatenate(parts) for parts in zip(pause, (mic, ref), strict=True)]
-    assert find_shift(*late, ModelConfig())[1] == 0
+    assert aligned(*late).shift_ms == pytest.approx(852, abs=REFLECTIONS_MS)
 
 
 @pytest.mark.parametrize("delay_ms", [-1500, -300, -20, 0, 40, 480, 900, 1800])
@@ -140,13 +147,16 @@ def pairs(eval_dev: Path) -> list[dict[str, str]]:
 def test_real_recordings_are_left_alone(eval_dev: Path) -> None:
     """The devices' own delays all lie in the model's window; what has no echo must not be trusted."""
     for row in pairs(eval_dev):
-        with AudioInput(str(eval_dev / row["mic"])) as mic, AudioInput(str(eval_dev / row["ref"])) as ref:
-            found, _ = find_shift(*read_heads(mic, ref), ModelConfig())
+        mic, ref = (read_at_model_rate(str(eval_dev / row[role])) for role in ("mic", "ref"))
+        found = estimate_delay(*(signal[: SEARCH_SECONDS * RATE] for signal in (mic, ref)))
         assert found is not None
         assert found.trusted == (row["id"] not in WITHOUT_ECHO), row["id"]
         if found.trusted:
             assert found.delay_ms == pytest.approx(float(row["gcc_phat_delay_ms"]), abs=REFLECTIONS_MS), row["id"]
             assert reference_shift(found.delay_ms, 32) == 0
+        moved = aligned(mic, ref)
+        assert (moved.shift, moved.curve) == (0, None), row["id"]
+        assert (moved.drift_ppm is not None) == (row["id"] not in WITHOUT_ECHO), row["id"]
 
 
 @pytest.mark.parametrize("shift_ms", [-400, 800])

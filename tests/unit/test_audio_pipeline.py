@@ -141,7 +141,7 @@ def test_an_echo_that_is_not_found_is_said(
     mic = bench.write("mic.wav", mic_level * 0.1 * rng.standard_normal(64000), subtype="FLOAT")
     ref = bench.write("ref.wav", ref_level * 0.1 * rng.standard_normal(64000), subtype="FLOAT")
     bench.enhance(mic, ref, align=align)
-    assert ("no echo of the reference was found from 2 s before to 2 s after it" in bench.said) == told
+    assert ("no echo of the reference was found from 10 s before to 10 s after it" in bench.said) == told
     assert ("pass --align MS" in bench.said) == told
 
 
