@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .config import ModelConfig
+from .geometry import FRAME
 from .tensors import DECODER_BASIS, ENCODER_BASIS
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["dct_basis", "standard_bases", "stft_basis"]
 
 
-def stft_basis(size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def stft_basis(size: int = FRAME) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Analysis and synthesis matrices of versions 2 and 3, both (size, size), float32.
 
     Row 2k-2 of the first is w[n] cos(2 pi k n / size), row 2k-1 is -w[n] sin(2 pi k n / size), k = 1..size/2, with the
@@ -33,7 +34,7 @@ def stft_basis(size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32
     return analysis.astype(np.float32), np.ascontiguousarray(analysis.T * (2.0 / size)).astype(np.float32)
 
 
-def dct_basis(size: int = 512) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def dct_basis(size: int = FRAME) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Analysis and synthesis matrices of version 1: the orthonormal DCT-II and its transpose, (size, size), float32."""
     import numpy as np
 

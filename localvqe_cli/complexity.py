@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 
 from .config import FAR_STAGES, GAIN_FEATURES, MIC_STAGES, FrontendConfig, ModelConfig
+from .geometry import BINS, FRAME
 from .tensors import ALIGN_SMOOTH, DECODER_BASIS, ENCODER_BASIS, gguf_shapes
 
 __all__ = ["macs_by_block", "macs_per_hop"]
 
-_BINS = 257
-_TRANSFORM = round(2.5 * 512 * 9)
+_TRANSFORM = round(2.5 * FRAME * math.log2(FRAME))
 
 
 def macs_by_block(config: ModelConfig) -> dict[str, int]:
@@ -22,7 +22,7 @@ def macs_by_block(config: ModelConfig) -> dict[str, int]:
     counts = {} if config.frontend is None else {"frontend": _frontend(config.frontend)}
     if config.residual is not None:
         # Two analyses and, without a network, their synthesis; thirty products a bin.
-        counts["residual_echo"] = (2 if config.network else 3) * _TRANSFORM + 30 * _BINS
+        counts["residual_echo"] = (2 if config.network else 3) * _TRANSFORM + 30 * BINS
     return counts | _network(config) if config.network else counts
 
 
@@ -61,12 +61,12 @@ def _frontend(config: FrontendConfig) -> int:
     the power, four for the coefficient and three for its variance; four per lag and searched bin; the weights of the
     learned controller once per bin. Transforms of 512 samples by 2.5 n log2 n, as many as the method needs.
     """
-    coefficients = config.partitions * _BINS
+    coefficients = config.partitions * BINS
     filtering = coefficients * (3 + 4 + config.iterations * (9 + 4))
     transforms = (2 + 1 + 2 * config.iterations + 2) * _TRANSFORM
     controlling, hidden = 0, config.gain_hidden
     if hidden:
-        controlling = _BINS * (3 * hidden * (GAIN_FEATURES + hidden) + 2 * hidden) + 3 * coefficients + 2 * _TRANSFORM
+        controlling = BINS * (3 * hidden * (GAIN_FEATURES + hidden) + 2 * hidden) + 3 * coefficients + 2 * _TRANSFORM
     return filtering + 4 * config.lags * 196 + transforms + controlling
 
 

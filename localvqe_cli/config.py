@@ -12,6 +12,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
 from .errors import ModelError
+from .geometry import FRAME, HOP, MODEL_RATE
 
 __all__ = [
     "ARCHITECTURE",
@@ -21,6 +22,7 @@ __all__ = [
     "FRONTEND_PREFIX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
+    "MAX_THREADS",
     "NETWORK_KEY",
     "QUANTIZATION_PREFIX",
     "RESIDUAL_PREFIX",
@@ -69,6 +71,9 @@ MAX_HIDDEN = 4096
 MAX_ALIGN_HIDDEN = 512
 DMAX_RANGE = (2, 512)
 KERNEL_RANGE = (1, 8)
+
+#: Threads that the engine takes for one model.
+MAX_THREADS = 32
 
 _CODEC_KEYS = ("n_fft", "hop_length", "n_freq_bins", "sample_rate")
 _SCALAR_KEYS_BEFORE_C = (*_CODEC_KEYS, "dmax")
@@ -255,10 +260,10 @@ class ModelConfig:
     align_hidden: int = 32
     bottleneck_hidden: int = 162
     power_law_c: float = 0.3
-    n_fft: int = 512
-    hop_length: int = 256
-    n_freq_bins: int = 256
-    sample_rate: int = 16000
+    n_fft: int = FRAME
+    hop_length: int = HOP
+    n_freq_bins: int = HOP
+    sample_rate: int = MODEL_RATE
     kernel_size_h: int = 4
     kernel_size_w: int = 4
     frontend: FrontendConfig | None = None
@@ -273,8 +278,8 @@ class ModelConfig:
     def _validate(self) -> None:
         if self.version not in DEFAULT_DMAX:
             raise ModelError(f"unknown architecture version {self.version}; this build knows 1, 2 and 3")
-        for name, expected in (("n_fft", 512), ("hop_length", 256), ("n_freq_bins", 256), ("sample_rate", 16000)):
-            value = getattr(self, name)
+        for name in _CODEC_KEYS:
+            value, expected = getattr(self, name), getattr(type(self), name)
             if value != expected:
                 raise ModelError(f"{name} is {value}, but the LocalVQE codec is defined for {expected} only")
         _check_widths("mic_channels", self.mic_channels, MIC_STAGES + 1)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .config import ModelConfig
+from .config import MAX_THREADS, ModelConfig
 from .errors import AudioError, EngineError, LocalVQEError, ModelError, UsageError
+from .geometry import HOP
 
 if TYPE_CHECKING:
     from .block_stream import BlockStream
@@ -40,8 +41,6 @@ __all__ = [
 
 Samples = NDArray[np.float32]
 
-HOP = 256
-MAX_THREADS = 32
 _MAX_CHANNELS = 1 << 14
 #: What the library returns when processing had to stop.
 _STOPPED = -3

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from . import checkpoint, export, gguf_file
 from .config import MIC_STAGES, ModelConfig
 from .errors import AudioError, LocalVQEError, MissingExtraError, UsageError
+from .geometry import MODEL_RATE
 from .verify_result import BlockResult, TensorResult, Verification
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def verify(
     )
 
 
-def builtin_signals(seconds: float, rate: int = 16000) -> tuple[Samples, Samples]:
+def builtin_signals(seconds: float, rate: int = MODEL_RATE) -> tuple[Samples, Samples]:
     """A microphone and a reference signal that exercise every block, the same on every run.
 
     Noise in syllables stands for both talkers; the microphone hears the near end, a filtered echo of the reference

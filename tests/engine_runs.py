@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from localvqe_cli.engine import HOP, Enhancer
+from localvqe_cli.engine import Enhancer
+from localvqe_cli.geometry import HOP, MODEL_RATE
 
 Samples = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ def signals(seconds: float = 1.0, seed: int = 0, delay: int = 800) -> tuple[Samp
     network's norms would then lift to full size.
     """
     rng = np.random.default_rng(seed)
-    n = int(seconds * 16000) // HOP * HOP
+    n = int(seconds * MODEL_RATE) // HOP * HOP
     envelope = 0.1 * (1.0 + np.sin(np.arange(n) / 1600.0))
     ref = rng.standard_normal(n) * envelope
     echo = np.concatenate([np.zeros(delay), 0.5 * ref])[:n]

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..complexity import macs_per_hop
-from ..engine import CLIP_HOPS, HOP, Enhancer, Stream, kernels, measure_peak
+from ..engine import CLIP_HOPS, Enhancer, Stream, kernels, measure_peak
 from ..errors import UsageError
+from ..geometry import HOP
 from ..gguf_file import read
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb, usable_cpus
 from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, is_busy

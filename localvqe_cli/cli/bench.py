@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..config import MAX_THREADS
 from ..errors import UsageError
 from .common import (
-    MAX_THREADS,
     JsonOption,
     ModelOption,
     QuietOption,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..config import MAX_THREADS
 from .completion import complete_model
 
 __all__ = [
@@ -31,8 +32,6 @@ __all__ = [
     "warn",
 ]
 
-MAX_THREADS = 32
-
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -49,7 +48,7 @@ OutputOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 ThreadsOption = Annotated[
-    int, typer.Option("--threads", "-t", min=1, max=MAX_THREADS, metavar="N", help="CPU threads, 1 to 32.")
+    int, typer.Option("--threads", "-t", min=1, max=MAX_THREADS, metavar="N", help=f"CPU threads, 1 to {MAX_THREADS}.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print details as well.")]

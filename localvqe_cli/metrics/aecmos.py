@@ -22,7 +22,7 @@ import numpy as np
 
 from ..audio.resample import MODEL_RATE, FloatArray
 from ..errors import MissingExtraError
-from .mel import BANDS, HOP, WINDOW, log_mel
+from .mel import BANDS, MEL_HOP, WINDOW, log_mel
 from .sessions import one_thread_session
 from .signals import ClipSignals, Failure, Score, TalkType, Undefined, is_silent, within_full_scale
 
@@ -72,7 +72,7 @@ def score(mic: FloatArray, ref: FloatArray, enhanced: FloatArray, talk: TalkType
         "mic": (mic, talk is not TalkType.FAR_END),
         "enhanced": (enhanced, True),
     }
-    frames = (length - 1) // HOP + 1
+    frames = (length - 1) // MEL_HOP + 1
     features = np.zeros((1, len(heard), frames + 2 * _MARKER, BANDS), np.float32)
     for channel, (samples, speaks) in enumerate(heard.values()):
         features[0, channel, :frames] = _known(np.ascontiguousarray(samples[:length], np.float32).tobytes())

@@ -9,15 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..audio.resample import FloatArray
+from ..geometry import FRAME, HOP
 from .signals import ClipSignals, Score, Undefined
 
-__all__ = ["FRAME", "HOP", "PERCENTILE", "RATIO", "VERSION", "blind_erle_db", "compute", "erle_db"]
+__all__ = ["PERCENTILE", "RATIO", "VERSION", "blind_erle_db", "compute", "erle_db"]
 
 VERSION = "1"
 
-#: The model's own frames (report, section 2.1), samples at 16 kHz.
-FRAME = 512
-HOP = 256
 #: A frame has an active far end above this percentile of the clip's reference RMS (report, section 4).
 PERCENTILE = 75.0
 #: A frame has a silent near end while the mic's RMS is below this multiple of the reference's: 6 dB.

@@ -14,11 +14,11 @@ import numpy as np
 
 from ..audio.resample import MODEL_RATE, FloatArray
 
-__all__ = ["BANDS", "HOP", "WINDOW", "log_mel"]
+__all__ = ["BANDS", "MEL_HOP", "WINDOW", "log_mel"]
 
-#: Samples of a frame and between frames at 16 kHz, and mel bands from 0 to 8 kHz.
+#: Of AECMOS, not of the model: samples of a frame and between frames at 16 kHz, and mel bands from 0 to 8 kHz.
 WINDOW = 513
-HOP = 256
+MEL_HOP = 256
 BANDS = 160
 
 _LINEAR_HZ = 1000.0  # the scale is linear below
@@ -39,10 +39,10 @@ def log_mel(samples: FloatArray) -> FloatArray:
         ((n - 1) // 256 + 1, 160); the frames are centred on every 256th sample, with zeros before and after.
     """
     window, bands = _tables()
-    count = (samples.size - 1) // HOP + 1
-    padded = np.zeros((count - 1) * HOP + 2 * WINDOW, np.float32)
+    count = (samples.size - 1) // MEL_HOP + 1
+    padded = np.zeros((count - 1) * MEL_HOP + 2 * WINDOW, np.float32)
     padded[WINDOW // 2 : WINDOW // 2 + samples.size] = samples
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][:count]
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::MEL_HOP][:count]
     power = np.empty((count, WINDOW // 2 + 1), np.float32)
     for start in range(0, count, _AT_ONCE):
         # In double precision, as there: a quiet band next to a loud one is all rounding otherwise.

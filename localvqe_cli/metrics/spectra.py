@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.resample import MODEL_RATE, FloatArray
+from ..audio.resample import FloatArray
+from ..geometry import FRAME, HOP, MODEL_RATE
 
-__all__ = ["FRAME", "HOP", "HOP_SECONDS", "spectra"]
+__all__ = ["HOP_SECONDS", "spectra"]
 
-#: Samples of a frame and between frames at 16 kHz.
-FRAME = 512
-HOP = 256
 HOP_SECONDS = HOP / MODEL_RATE
 
 _AT_ONCE = 1024  # frames transformed at a time, so that nothing but the result grows with the clip

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import AudioError, UsageError
+from ..geometry import MODEL_RATE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CalibrationSet", "Clip", "read_clips"]
 
-RATE = 16000
 MIN_SECONDS = 1.0
 #: More would only take longer: clips beyond the first 64, evenly spread, and seconds beyond 60 of each are left out.
 MAX_CLIPS = 64
@@ -79,7 +79,7 @@ def read_clips(source: str | os.PathLike[str]) -> CalibrationSet:
         clip = _read(job.id, job.mic, job.ref)
         digest.update(clip.mic.tobytes() + clip.ref.tobytes())
         clips.append(clip)
-    seconds = sum(clip.mic.size for clip in clips) / RATE
+    seconds = sum(clip.mic.size for clip in clips) / MODEL_RATE
     name = os.path.basename(os.path.abspath(path))
     return CalibrationSet(name, tuple(clips), seconds, digest.hexdigest(), tuple(notes))
 
@@ -90,8 +90,8 @@ def _read(name: str, mic_path: str, ref_path: str | None) -> Clip:
     from ..signal_path import read_at_model_rate
 
     mic = read_at_model_rate(mic_path, MAX_SECONDS)
-    if mic.size < MIN_SECONDS * RATE:
-        seconds = mic.size / RATE
+    if mic.size < MIN_SECONDS * MODEL_RATE:
+        seconds = mic.size / MODEL_RATE
         raise AudioError(f"{mic_path}: {seconds:.2f} s, too short to calibrate with; it needs {MIN_SECONDS:g} s")
     if not np.isfinite(mic).all():
         raise AudioError(f"{mic_path}: holds samples that are not finite")

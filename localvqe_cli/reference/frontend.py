@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from ..config import FrontendConfig
+from ..geometry import BINS, HOP
 from .frontend_gain import GainController
 from .history import History
-from .kalman import HOP, Complex, FilterState, initial_filter, kalman_step, moved
+from .kalman import Complex, FilterState, initial_filter, kalman_step, moved
 from .precision import at_least_float32, full_precision
 
 __all__ = ["DelaySearch", "KalmanFrontend"]
@@ -158,7 +159,7 @@ class KalmanFrontend(nn.Module):
 
     def _initial(self, like: Tensor) -> _State:
         config, batch = self.config, like.shape[0]
-        hop, spectra = like.new_zeros(batch, HOP), like.new_zeros(batch, config.lags + config.partitions, HOP + 1)
+        hop, spectra = like.new_zeros(batch, HOP), like.new_zeros(batch, config.lags + config.partitions, BINS)
         return _State(
             mic=hop,
             ref=hop,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import GAIN_FEATURES
+from ..geometry import BINS
 
 if TYPE_CHECKING:
     from .kalman import Complex
@@ -52,7 +53,7 @@ class GainController(nn.GRUCell):
 
     def initial(self, like: Tensor) -> GainState:
         """The state of ``len(like)`` streams before their first hop."""
-        level = like.new_zeros(like.shape[0], 257)
+        level = like.new_zeros(like.shape[0], BINS)
         return GainState(level, level, level, level, level, like.new_zeros(*level.shape, self.hidden_size))
 
     def forward(  # type: ignore[override]

@@ -18,11 +18,10 @@ import torch
 from torch import Tensor
 
 from ..config import FrontendConfig
+from ..geometry import BINS, HOP
 from .frontend_gain import GainController, GainState
 
 __all__ = [
-    "BINS",
-    "HOP",
     "Complex",
     "FilterState",
     "Heard",
@@ -32,8 +31,6 @@ __all__ = [
     "partition_sizes",
 ]
 
-HOP = 256
-BINS = HOP + 1
 NOISE_FLOOR = 1e-10
 #: No update explains more of a hop than 1 / (1 + RESTRAINT): an unsure filter could otherwise fit a hop, near end and
 #: all, down to rounding errors.

@@ -24,13 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from ..config import ResidualConfig
+from ..geometry import BINS, HOP
 from .history import History, causal_pad
 from .precision import at_least_float32, full_precision
 
 __all__ = ["ResidualEcho"]
 
-HOP = 256
-BINS = HOP + 1
 #: Frames over which powers are averaged.
 FRAMES = 5
 POWER_FLOOR = 1e-12

@@ -10,13 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio.resample import FloatArray
+from ..geometry import FRAME, HOP
 
 __all__ = ["HEIGHT", "spectrogram_png"]
 
 HEIGHT = 128
 _WIDTH = 360
-_FFT = 512
-_HOP = 256
 #: Levels shown, dB relative to a full-scale sine: the same for every picture, so that they can be compared.
 _RANGE_DB = (-100.0, -20.0)
 #: Steps of 2.5 dB: more cannot be seen and would double the file.
@@ -35,14 +34,14 @@ def spectrogram_png(samples: FloatArray) -> bytes:
 
 def _levels_db(samples: FloatArray) -> npt.NDArray[np.float64]:
     """(HEIGHT, width) levels, frequency upwards, each the mean power of the bins and frames under a pixel."""
-    window = np.hanning(_FFT)
-    padded = np.concatenate([samples, np.zeros(max(0, _FFT - samples.size) + _HOP, np.float32)])
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
+    window = np.hanning(FRAME)
+    padded = np.concatenate([samples, np.zeros(max(0, FRAME - samples.size) + HOP, np.float32)])
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     edges = np.linspace(0, len(frames), min(_WIDTH, len(frames)) + 1).astype(int)
     columns = []
     for start, stop in itertools.pairwise(edges):
         spectrum = np.fft.rfft(frames[start:stop] * window, axis=1)[:, 1:]
-        power = np.square(np.abs(spectrum) / (0.25 * _FFT)).mean(axis=0)
+        power = np.square(np.abs(spectrum) / (0.25 * FRAME)).mean(axis=0)
         columns.append(power.reshape(HEIGHT, -1).mean(axis=1))
     return np.asarray(10.0 * np.log10(np.stack(columns, axis=1) + 1e-12))
 

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
+from ..geometry import MODEL_RATE
 from .decode import FULL_SCALE, Progress, Track, active_rms, decoded
 from .manifest import Entry
 
-__all__ = ["RATE", "Corpus", "Speaker", "active_rms", "load_corpus"]
+__all__ = ["Corpus", "Speaker", "active_rms", "load_corpus"]
 
 Samples = npt.NDArray[np.float32]
 
-RATE = 16000
 _MIN_SECONDS = 0.3
 #: Speakers are drawn in proportion to (seconds of speech) ** _BALANCE: 1 is by file, 0 by name alone.
 _BALANCE = 0.6
@@ -79,7 +79,7 @@ class Corpus:
 
 
 def _weights(speakers: Iterable[Speaker]) -> npt.NDArray[np.float64]:
-    weights = np.array([sum(t.length for t in s.tracks) / RATE for s in speakers]) ** _BALANCE
+    weights = np.array([sum(t.length for t in s.tracks) / MODEL_RATE for s in speakers]) ** _BALANCE
     return np.asarray(weights / weights.sum())
 
 
@@ -100,7 +100,7 @@ def load_corpus(
     for entry, track in zip(entries, tracks, strict=True):
         if entry.kind == "rir":  # devices serve both splits: there are too few to hold any back
             devices.append(_impulse_response(samples, track))
-        elif entry.split != split or track.level <= 0.0 or track.length < _MIN_SECONDS * RATE:
+        elif entry.split != split or track.level <= 0.0 or track.length < _MIN_SECONDS * MODEL_RATE:
             continue
         elif entry.kind == "noise":
             noises.append(track)
@@ -114,8 +114,8 @@ def _speakers(name: str, tracks: list[Track]) -> list[Speaker]:
     """One voice; or, of an anonymous group, one for every recording that is long enough to be a scene's only one."""
     if not name.startswith(_GROUP):
         return [Speaker(name, tuple(tracks))]
-    short = tuple(track for track in tracks if track.length < _ENOUGH_SECONDS * RATE)
-    long = [track for track in tracks if track.length >= _ENOUGH_SECONDS * RATE]
+    short = tuple(track for track in tracks if track.length < _ENOUGH_SECONDS * MODEL_RATE)
+    long = [track for track in tracks if track.length >= _ENOUGH_SECONDS * MODEL_RATE]
     voices = [Speaker(f"{name} {number}", (track,)) for number, track in enumerate(long)]
     return [*voices, Speaker(name, short)] if short else voices
 
@@ -126,7 +126,7 @@ def _impulse_response(samples: npt.NDArray[np.int16], track: Track, seconds: flo
     if not response.any():
         return response[:0]
     onset = max(0, int(np.argmax(np.abs(response))) - 16)
-    response = response[onset : onset + int(seconds * RATE)].copy()
+    response = response[onset : onset + int(seconds * MODEL_RATE)].copy()
     fade = min(len(response), 160)
     response[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
     unit: Samples = np.divide(response, float(np.linalg.norm(response)), dtype=np.float32)

@@ -10,12 +10,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ..geometry import MODEL_RATE
+
 __all__ = ["automatic_gain", "compressor", "frame_power", "spread"]
 
 Samples = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-
-RATE = 16000
 
 
 def automatic_gain(rng: np.random.Generator, x: Samples) -> Samples:
@@ -26,7 +26,7 @@ def automatic_gain(rng: np.random.Generator, x: Samples) -> Samples:
     audible = level > level.max() - 35.0
     wanted = float(level[audible].mean()) + float(rng.uniform(-3.0, 3.0))
     reach = float(rng.uniform(4.0, 15.0))
-    up, down = (1.0 - math.exp(-frame / RATE / float(rng.uniform(*span))) for span in ((0.7, 4.0), (0.1, 1.0)))
+    up, down = (1.0 - math.exp(-frame / MODEL_RATE / float(rng.uniform(*span))) for span in ((0.7, 4.0), (0.1, 1.0)))
     gain = float(rng.uniform(-reach, reach))
     gains = np.empty(len(power))
     for i in range(len(power)):
@@ -46,7 +46,7 @@ def compressor(rng: np.random.Generator, x: Samples) -> Samples:
     slope = 1.0 - 1.0 / float(rng.uniform(1.5, 8.0))
     wanted = -slope * np.maximum(level - threshold, 0.0)
     attack, release = (
-        1.0 - math.exp(-frame / RATE / math.exp(float(rng.uniform(math.log(low), math.log(high)))))
+        1.0 - math.exp(-frame / MODEL_RATE / math.exp(float(rng.uniform(math.log(low), math.log(high)))))
         for low, high in ((0.002, 0.015), (0.04, 0.4))
     )
     gains = np.empty(len(wanted))

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
+from ..geometry import MODEL_RATE
+
 __all__ = ["drift", "motion", "read_at", "steps", "volume"]
 
 Samples = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
-RATE = 16000
 _OVERSAMPLED = 4
 
 
@@ -56,9 +57,9 @@ def steps(rng: np.random.Generator, length: int, delay: float, bounds: tuple[flo
         bounds: lowest and highest delay, samples.
     """
     out = np.full(length, delay)
-    for at in np.sort(rng.uniform(0.15, 0.85, size=1 + int(rng.poisson(length / RATE / 15.0)))):
+    for at in np.sort(rng.uniform(0.15, 0.85, size=1 + int(rng.poisson(length / MODEL_RATE / 15.0)))):
         low, high = (0.002, 0.02) if rng.random() < 0.6 else (0.02, 0.15)
-        step = float(rng.choice((-1, 1))) * float(rng.uniform(low, high)) * RATE
+        step = float(rng.choice((-1, 1))) * float(rng.uniform(low, high)) * MODEL_RATE
         first = int(at * length)
         before = out[first]
         if not bounds[0] <= before + step <= bounds[1]:
@@ -72,7 +73,7 @@ def motion(rng: np.random.Generator, length: int, places: int) -> Samples:
 
     Either a few changes from one to the next within 0.02 to 1.5 s, or a device in a hand that never rests.
     """
-    seconds = length / RATE
+    seconds = length / MODEL_RATE
     times, weights = [0.0], [np.eye(places)[0]]
     if rng.random() < 0.5:
         place = 0
@@ -87,7 +88,7 @@ def motion(rng: np.random.Generator, length: int, places: int) -> Samples:
             times.append(times[-1] + 0.1 + float(rng.exponential(pace)))
             place = (place + 1 + int(rng.integers(places - 1))) % places  # another one
             weights.append((1.0 - depth) * weights[0] + depth * np.eye(places)[place])
-    time = np.arange(length) / RATE
+    time = np.arange(length) / MODEL_RATE
     return np.stack([np.interp(time, times, weight) for weight in np.transpose(weights)]).astype(np.float32)
 
 
@@ -100,5 +101,5 @@ def volume(rng: np.random.Generator, length: int) -> Samples:
         out[first:last] = 0.0
     else:
         out[first:] = 10 ** (float(rng.choice((-1, 1))) * float(rng.uniform(3.0, 14.0)) / 20)
-    ramp = int(rng.uniform(0.01, 0.3) * RATE)
+    ramp = int(rng.uniform(0.01, 0.3) * MODEL_RATE)
     return np.asarray(ndimage.uniform_filter1d(out, ramp, mode="nearest"), dtype=np.float32)

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from ..config import FrontendConfig, ModelConfig, ResidualConfig
 from ..errors import CheckpointError, LocalVQEError, UsageError
+from ..geometry import HOP
 from ..reference.frontend import DelaySearch
 from ..reference.frontend_gain import GainController
-from ..reference.kalman import HOP, Complex, FilterState, Heard, initial_filter, kalman_step, moved
+from ..reference.kalman import Complex, FilterState, Heard, initial_filter, kalman_step, moved
 from ..tensors import FRONTEND_GAIN
 from .corpus import load_corpus
 from .dataset import SceneDataset

@@ -7,9 +7,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from ..geometry import BINS, FRAME, HOP
+
 __all__ = ["residual_loss"]
 
-_WINDOW, _HOP, _BANDS = 512, 256, 64
+_BANDS = 64
 #: How many times the near end's power a residual of the same power counts: at 25 a residual 14 dB below the near end
 #: costs half of the most that speech can cost, so that near-end speech in the echo estimate is not cheap.
 _WEIGHT = 25.0
@@ -29,14 +31,14 @@ def residual_loss(echo: Tensor, estimate: Tensor, mic: Tensor, loudness: Tensor)
     """
     residual, kept = _band_power(echo - estimate), _band_power(mic - echo)
     # A window of ones would sum up to the number of samples; a Hann window's squares are 3/8 of it.
-    floor = _INAUDIBLE * loudness * _WINDOW * 0.375 * (_WINDOW // 2) / _BANDS + 1e-9
+    floor = _INAUDIBLE * loudness * FRAME * 0.375 * (HOP) / _BANDS + 1e-9
     return torch.log1p(_WEIGHT * residual / (kept + floor[:, None, None])).mean()
 
 
 def _band_power(x: Tensor) -> Tensor:
     """(B, N) -> (B, T, bands)."""
-    window = torch.hann_window(_WINDOW, dtype=x.dtype, device=x.device)
-    spectrum = torch.stft(x, _WINDOW, _HOP, window=window, center=False, return_complex=True)
+    window = torch.hann_window(FRAME, dtype=x.dtype, device=x.device)
+    spectrum = torch.stft(x, FRAME, HOP, window=window, center=False, return_complex=True)
     power: Tensor = torch.view_as_real(spectrum).square().sum(dim=-1).transpose(1, 2)
     return power @ _bands(x.dtype, x.device)
 
@@ -46,7 +48,7 @@ def _bands(dtype: torch.dtype, device: torch.device) -> Tensor:
     """Triangles of unit height at equal distances on the mel scale, 0 to 8 kHz: (257, bands)."""
     top = 2595.0 * torch.log10(torch.tensor(1.0 + 8000.0 / 700.0, dtype=torch.float64))
     corners = 700.0 * (10.0 ** (torch.linspace(0.0, 1.0, _BANDS + 2, dtype=torch.float64) * top / 2595.0) - 1.0)
-    bins = torch.linspace(0.0, 8000.0, _WINDOW // 2 + 1, dtype=torch.float64)[:, None]
+    bins = torch.linspace(0.0, 8000.0, BINS, dtype=torch.float64)[:, None]
     rise = (bins - corners[:-2]) / (corners[1:-1] - corners[:-2])
     fall = (corners[2:] - bins) / (corners[2:] - corners[1:-1])
     return torch.minimum(rise, fall).clamp(min=0.0).to(dtype).to(device)

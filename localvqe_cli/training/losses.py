@@ -20,6 +20,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from ..geometry import FRAME, HOP
+
 __all__ = ["LossWeights", "delay_loss", "enhancement_loss"]
 
 Parts: TypeAlias = dict[str, Tensor]
@@ -35,7 +37,6 @@ _ALL_BUT = 10**-1.2
 #: Output energy below this share of the microphone's earns nothing more (-50 dB).
 _SILENCE_FLOOR = 1e-5
 _SDR_CEILING = 1e-3
-_FRAME = 512
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def enhancement_loss(
     return total, parts
 
 
-def delay_loss(attention: Tensor, delay: Tensor, hop: int = 256) -> Tensor:
+def delay_loss(attention: Tensor, delay: Tensor) -> Tensor:
     """Cross-entropy of the attention against the true delay, mean over the frames in which echo is heard.
 
     The echo of a delay between two frames lies in both; its reverberation lies behind. Either is right.
@@ -99,7 +100,7 @@ def delay_loss(attention: Tensor, delay: Tensor, hop: int = 256) -> Tensor:
         A scalar; 0 without such frames. Delays beyond the oldest lag are left out.
     """
     lags = attention.shape[-1]
-    frame = delay[:, : attention.shape[1]].to(torch.int64) // hop
+    frame = delay[:, : attention.shape[1]].to(torch.int64) // HOP
     known = (delay[:, : attention.shape[1]] >= 0) & (frame + 1 < lags)
     index = (lags - 1 - frame).clamp(min=1, max=lags - 1)[..., None]
     found = (attention.gather(-1, index) + attention.gather(-1, index - 1))[..., 0]
@@ -155,4 +156,4 @@ def _silence(estimate: Tensor, target: Tensor, mic: Tensor) -> Tensor:
 
 
 def _frame_power(x: Tensor) -> Tensor:
-    return x.unfold(-1, _FRAME, _FRAME // 2).square().mean(dim=-1)
+    return x.unfold(-1, FRAME, HOP).square().mean(dim=-1)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
+from ..geometry import MODEL_RATE
 from .dynamics import compressor
 
 __all__ = ["distort", "hard_clip", "memory_polynomial", "rattle", "response", "soft_clip"]
@@ -46,7 +47,7 @@ def rattle(x: Samples, rng: np.random.Generator) -> Samples:
     cone = np.abs(signal.lfilter([0.12], [1.0, -0.88], x))
     beyond = np.maximum(cone - np.float32(rng.uniform(0.2, 0.6)) * cone.max(initial=0.0), 0.0)
     low = math.exp(rng.uniform(math.log(800.0), math.log(2500.0)))
-    sos = signal.butter(1, (low, 2.0 * low), "bandpass", fs=16000, output="sos")
+    sos = signal.butter(1, (low, 2.0 * low), "bandpass", fs=MODEL_RATE, output="sos")
     noise = signal.sosfilt(sos, beyond * rng.standard_normal(len(x), dtype=np.float32))
     gain = 10 ** (float(rng.uniform(-45.0, -20.0)) / 20) * _rms(x) / max(_rms(noise), 1e-12)
     return np.asarray(x + np.float32(gain) * noise, dtype=np.float32)

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RATE", "babble", "coloured", "fan", "hum", "keyboard", "music"]
+from ..geometry import MODEL_RATE
+
+__all__ = ["babble", "coloured", "fan", "hum", "keyboard", "music"]
 
 Samples = npt.NDArray[np.float32]
-
-RATE = 16000
 
 
 def coloured(rng: np.random.Generator, length: int, slope_db: float) -> Samples:
     """Gaussian noise whose spectrum changes by ``slope_db`` per octave above 60 Hz; unit RMS."""
     size = length + length % 2
-    frequency = np.arange(size // 2 + 1, dtype=np.float32) * np.float32(RATE / max(size, 1))
+    frequency = np.arange(size // 2 + 1, dtype=np.float32) * np.float32(MODEL_RATE / max(size, 1))
     weight = np.maximum(frequency, 60.0) ** np.float32(slope_db / 6.02)
     weight[frequency < 20.0] = 0.0
     parts = rng.standard_normal((2, len(weight)), dtype=np.float32)
@@ -26,7 +26,7 @@ def coloured(rng: np.random.Generator, length: int, slope_db: float) -> Samples:
 
 def fan(rng: np.random.Generator, length: int) -> Samples:
     """Air noise that breathes a little, over the tones of the blades; unit RMS."""
-    time = np.arange(length, dtype=np.float32) / RATE
+    time = np.arange(length, dtype=np.float32) / MODEL_RATE
     air = coloured(rng, length, float(rng.uniform(-7.0, -2.0)))
     swell = 1.0 + rng.uniform(0.0, 0.3) * np.sin(2 * np.pi * rng.uniform(0.1, 1.5) * time + rng.uniform(0, 6.3))
     blades = rng.uniform(40.0, 240.0) * np.arange(1.0, 5.0)
@@ -35,7 +35,7 @@ def fan(rng: np.random.Generator, length: int) -> Samples:
 
 def hum(rng: np.random.Generator, length: int) -> Samples:
     """Harmonics of the mains with a trace of hiss; unit RMS."""
-    time = np.arange(length, dtype=np.float32) / RATE
+    time = np.arange(length, dtype=np.float32) / MODEL_RATE
     mains = (50.0 if rng.random() < 0.5 else 60.0) * (1 + rng.uniform(-0.002, 0.002))
     tones = _tones(rng, time, mains * np.arange(1.0, int(rng.integers(4, 16))), 1.0)
     return _unit(tones + rng.uniform(0.02, 0.3) * coloured(rng, length, -3.0))
@@ -46,14 +46,16 @@ def keyboard(rng: np.random.Generator, length: int) -> Samples:
     out = np.zeros(length, dtype=np.float32)
     at = float(rng.uniform(0.0, 0.4))
     pace = float(rng.uniform(0.09, 0.35))
-    click = int(0.03 * RATE)
-    decay = np.exp(-np.arange(click, dtype=np.float32) / np.float32(RATE * rng.uniform(0.002, 0.008)))
+    click = int(0.03 * MODEL_RATE)
+    decay = np.exp(-np.arange(click, dtype=np.float32) / np.float32(MODEL_RATE * rng.uniform(0.002, 0.008)))
     body = rng.uniform(500.0, 3500.0)
-    while at < length / RATE:
+    while at < length / MODEL_RATE:
         for delay, gain in ((0.0, 1.0), (rng.uniform(0.05, 0.12), rng.uniform(0.2, 0.6))):
-            start = int((at + delay) * RATE)
+            start = int((at + delay) * MODEL_RATE)
             if start + click <= length:
-                tone = np.sin(2 * np.pi * body * rng.uniform(0.9, 1.1) * np.arange(click, dtype=np.float32) / RATE)
+                tone = np.sin(
+                    2 * np.pi * body * rng.uniform(0.9, 1.1) * np.arange(click, dtype=np.float32) / MODEL_RATE
+                )
                 burst = rng.standard_normal(click, dtype=np.float32) + np.float32(0.7) * tone.astype(np.float32)
                 out[start : start + click] += np.float32(gain * rng.uniform(0.4, 1.0)) * burst * decay
         at += pace * float(rng.exponential()) + 0.04
@@ -83,10 +85,10 @@ def music(rng: np.random.Generator, length: int) -> Samples:
     beat = rng.uniform(0.5, 3.0) if held else rng.uniform(0.18, 0.5)
     harmonics = np.arange(1, int(rng.integers(3, 9)))
     rolloff = harmonics ** -rng.uniform(0.6, 2.0)
-    for start in np.arange(0.0, length / RATE, beat):
-        first = int(start * RATE)
+    for start in np.arange(0.0, length / MODEL_RATE, beat):
+        first = int(start * MODEL_RATE)
         lasts = beat * rng.uniform(0.9, 1.1) if held else 2.5 * beat
-        time = np.arange(min(int(lasts * RATE), length - first), dtype=np.float32) / RATE
+        time = np.arange(min(int(lasts * MODEL_RATE), length - first), dtype=np.float32) / MODEL_RATE
         if held:
             rise, fall = rng.uniform(0.01, 0.15, size=2).astype(np.float32)
             envelope = np.minimum(1.0, time / rise) * np.minimum(1.0, np.maximum(0.0, lasts - time) / fall)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from ..errors import UsageError
+from ..geometry import MODEL_RATE
 from ..reference import LocalVQE
 
 __all__ = ["PRECISIONS", "autocast", "choose_precision"]
@@ -37,7 +38,7 @@ def choose_precision(wanted: str, model: LocalVQE, device: torch.device) -> str:
 
 def _seconds(precision: str, model: LocalVQE, device: torch.device) -> float:
     """Time of one forward and backward pass over a second of audio, the best of two."""
-    signal = torch.linspace(-0.1, 0.1, 16000, device=device)[None]
+    signal = torch.linspace(-0.1, 0.1, MODEL_RATE, device=device)[None]
     best = float("inf")
     for _ in range(2):
         start = time.perf_counter()

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ..atomic import atomic_output
 from ..errors import UsageError
+from ..geometry import MODEL_RATE
 from .decode import Progress
 
 __all__ = ["EARLY_SECONDS", "LENGTH", "Room", "load_rooms", "simulate_room"]
@@ -24,7 +25,6 @@ __all__ = ["EARLY_SECONDS", "LENGTH", "Room", "load_rooms", "simulate_room"]
 Samples = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
-RATE = 16000
 SOUND = 343.0
 #: Samples of every response.
 LENGTH = 6400
@@ -93,8 +93,8 @@ def simulate_room(rng: np.random.Generator) -> Room:
     moved = _place(rng, size, mic, float(np.clip(distance * rng.uniform(0.5, 2.0), 0.05, 2.0)))
     walls = _reflection(rng, size, decay)
     near = _response(rng, size, walls, decay, mic, talker)
-    split = int(EARLY_SECONDS * RATE)
-    fade = int(0.01 * RATE)
+    split = int(EARLY_SECONDS * MODEL_RATE)
+    fade = int(0.01 * MODEL_RATE)
     early = near.copy()
     early[split : split + fade] *= 0.5 + 0.5 * np.cos(np.linspace(0.0, np.pi, fade))
     early[split + fade :] = 0.0
@@ -145,21 +145,21 @@ def _response(
     distance, gain = _images(size, walls, mic, source)
     # Seconds after the direct sound, whose amplitude becomes 1; the sign of late reflections varies with the furniture.
     # The direct sound's own distance may come out a rounding error shorter, by another order of summation.
-    position = np.maximum(distance - direct, 0.0) / SOUND * RATE
-    sign = np.where((position > 0.004 * RATE) & (rng.random(len(position)) < 0.3), -1.0, 1.0)
+    position = np.maximum(distance - direct, 0.0) / SOUND * MODEL_RATE
+    sign = np.where((position > 0.004 * MODEL_RATE) & (rng.random(len(position)) < 0.3), -1.0, 1.0)
     early = np.zeros(LENGTH + 2 * _SINC_HALF)
     base = np.floor(position).astype(int)
-    inside = (base >= 0) & (base < int(_IMAGE_SECONDS * RATE))
+    inside = (base >= 0) & (base < int(_IMAGE_SECONDS * MODEL_RATE))
     base, fraction, amplitude = base[inside], (position - base)[inside], (gain * sign)[inside] * direct
     taps = np.arange(1 - _SINC_HALF, _SINC_HALF + 1)
     argument = taps - fraction[:, None]
     kernel = np.sinc(argument) * (0.5 + 0.5 * np.cos(np.pi * argument / (_SINC_HALF + 1)))
     np.add.at(early, base[:, None] + taps + _SINC_HALF, kernel * amplitude[:, None])
 
-    time = np.arange(LENGTH) / RATE
-    start = int(_IMAGE_SECONDS * RATE)
+    time = np.arange(LENGTH) / MODEL_RATE
+    start = int(_IMAGE_SECONDS * MODEL_RATE)
     # Mirror sources per second, 4 pi c^3 t^2 / V, times their squared amplitude, (direct / c t)^2.
-    density = 4 * np.pi * SOUND / float(np.prod(size)) * direct**2 / RATE
+    density = 4 * np.pi * SOUND / float(np.prod(size)) * direct**2 / MODEL_RATE
     tail = _diffuse(rng, decay) * math.sqrt(density)
     tail[:start] = 0.0
     whole = early[_SINC_HALF : _SINC_HALF + LENGTH] + tail
@@ -170,10 +170,10 @@ def _response(
 def _diffuse(rng: np.random.Generator, decay: float) -> Doubles:
     """Noise of unit power at t = 0 that falls by 60 dB in ``decay`` seconds, faster at high frequencies."""
     spectrum = np.fft.rfft(rng.normal(size=LENGTH))
-    frequency = np.fft.rfftfreq(LENGTH, 1 / RATE)
-    time = np.arange(LENGTH) / RATE
+    frequency = np.fft.rfftfreq(LENGTH, 1 / MODEL_RATE)
+    time = np.arange(LENGTH) / MODEL_RATE
     out = np.zeros(LENGTH)
-    edges = [low for low, _ in _BANDS] + [RATE]
+    edges = [low for low, _ in _BANDS] + [MODEL_RATE]
     for (low, factor), high in zip(_BANDS, edges[1:], strict=True):
         band = np.fft.irfft(np.where((frequency >= low) & (frequency < high), spectrum, 0.0), LENGTH)
         out += band * 10 ** (-3.0 * time / (decay * factor))
@@ -183,6 +183,6 @@ def _diffuse(rng: np.random.Generator, decay: float) -> Doubles:
 def _highpass(response: Doubles) -> Doubles:
     """Second-order roll-off below 50 Hz: the image method, all of one sign, piles up energy there."""
     size = 2 * LENGTH
-    ratio = np.fft.rfftfreq(size, 1 / RATE) / _HIGHPASS_HZ
+    ratio = np.fft.rfftfreq(size, 1 / MODEL_RATE) / _HIGHPASS_HZ
     s = 1j * ratio
     return np.fft.irfft(np.fft.rfft(response, size) * s * s / (s * s + math.sqrt(2) * s + 1), size)[:LENGTH]

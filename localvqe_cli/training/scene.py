@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
+from ..geometry import HOP, MODEL_RATE
 from . import echo_path, noises, talk
-from .corpus import RATE, Corpus, active_rms
+from .corpus import Corpus, active_rms
 from .dynamics import automatic_gain, compressor
 from .loudspeaker import distort, response
 from .rooms import LENGTH, Room
@@ -30,7 +31,6 @@ _MIX = {"doubletalk": 0.42, "farend": 0.22, "nearend": 0.22, "noise": 0.08, "sil
 #: What the first clips are made of. With more far-end clips the output falls silent before it learns to discriminate.
 _EASY_MIX = {"doubletalk": 0.42, "farend": 0.26, "nearend": 0.26, "noise": 0.04, "silence": 0.02}
 _DEVICE_LENGTH = 4000
-HOP = 256
 #: A stretch that happens to be a pause is drawn again.
 _ATTEMPTS = 20
 #: Samples at the end of a spurt that are not filled with the beginning of another recording.
@@ -105,7 +105,7 @@ class SceneOptions:
     @property
     def samples(self) -> int:
         """Length of a scene in samples."""
-        return round(self.seconds * RATE)
+        return round(self.seconds * MODEL_RATE)
 
     def easy(self) -> SceneOptions:
         """The same with fewer hopeless scenes: no very loud echo or noise, nothing moves; to begin a training with."""
@@ -157,7 +157,7 @@ class SceneMaker:
         self.rooms = rooms
         self.options = options
         self._size = fft.next_fast_len(options.samples + LENGTH + _DEVICE_LENGTH, real=True)
-        self._frequency = np.arange(self._size // 2 + 1, dtype=np.float32) * np.float32(RATE / self._size)
+        self._frequency = np.arange(self._size // 2 + 1, dtype=np.float32) * np.float32(MODEL_RATE / self._size)
 
     def make(self, rng: np.random.Generator, lot: float | None = None) -> Scene:
         """The next scene of ``rng``.
@@ -217,8 +217,8 @@ class SceneMaker:
         """Samples, and parts of one."""
         low, high = self.options.delay
         if rng.random() < 0.7:
-            return (low + (high - low) * math.exp(rng.uniform(math.log(0.015), math.log(0.25)))) * RATE
-        return float(rng.uniform(low, high) * RATE)
+            return (low + (high - low) * math.exp(rng.uniform(math.log(0.015), math.log(0.25)))) * MODEL_RATE
+        return float(rng.uniform(low, high) * MODEL_RATE)
 
     def _draw_ser(self, rng: np.random.Generator) -> float:
         low, high = self.options.ser_db
@@ -289,7 +289,7 @@ class SceneMaker:
                 recording = corpus.read(track, offset, wanted + _MARGIN)
                 part = _between_words(recording, wanted, first=offset > 0, last=spare > offset)
                 out[at : at + len(part)] = part
-                at += max(len(part), _FADE) + int((0.02 + rng.exponential(0.12)) * RATE)
+                at += max(len(part), _FADE) + int((0.02 + rng.exponential(0.12)) * MODEL_RATE)
             out[start:stop] *= np.float32(10 ** (float(rng.normal(0.0, 1.5)) / 20))
         return out
 
@@ -439,14 +439,14 @@ class SceneMaker:
     def _delay(self, rng: np.random.Generator, *, moves: bool) -> npt.NDArray[np.float64]:
         """Samples from the reference to the loudspeaker's sound at the microphone, (N,)."""
         options, length = self.options, self.options.samples
-        bounds = (options.delay[0] * RATE, options.delay[1] * RATE)
+        bounds = (options.delay[0] * MODEL_RATE, options.delay[1] * MODEL_RATE)
         delay = np.full(length, self._draw_delay(rng))
         if rng.random() < options.jump_share:
             delay = echo_path.steps(rng, length, float(delay[0]), bounds)
         if rng.random() < options.drift_share:
             delay = delay + echo_path.drift(rng, length, options.drift_ppm)
         if moves and rng.random() < 0.3:  # a device in a hand: some centimetres to and fro
-            time = np.arange(length) / RATE
+            time = np.arange(length) / MODEL_RATE
             rate = math.exp(rng.uniform(math.log(0.1), math.log(0.8)))
             delay = delay + rng.uniform(0.2, 6.0) * np.sin(2 * np.pi * rate * time + rng.uniform(0, 6.3))
         return np.asarray(np.maximum(delay, 0.0))

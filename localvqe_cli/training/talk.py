@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry import MODEL_RATE
+
 __all__ = ["Spurts", "Turns", "alone", "together"]
 
-RATE = 16000
 Spurts = list[tuple[int, int]]
 
 #: Longest pause of one side, s; where the scene is too short for it, 70 % of the scene.
@@ -70,11 +71,11 @@ def together(rng: np.random.Generator, length: int, overlap_share: float, pause_
 def _chatter(rng: np.random.Generator, start: int, stop: int, pause: float) -> Spurts:
     """Spurts of 3.6 s and pauses of ``pause`` seconds in the mean; begins with either."""
     spurts: Spurts = []
-    at = start if rng.random() < 0.5 else start + int(rng.exponential(pause) * RATE)
-    while stop - at > _SHORTEST_SPURT * RATE:
-        end = min(stop, at + int((0.8 + rng.gamma(2.0, 1.4)) * RATE))
+    at = start if rng.random() < 0.5 else start + int(rng.exponential(pause) * MODEL_RATE)
+    while stop - at > _SHORTEST_SPURT * MODEL_RATE:
+        end = min(stop, at + int((0.8 + rng.gamma(2.0, 1.4)) * MODEL_RATE))
         spurts.append((at, end))
-        at = end + int((0.05 + rng.exponential(pause)) * RATE)
+        at = end + int((0.05 + rng.exponential(pause)) * MODEL_RATE)
     return spurts
 
 
@@ -82,9 +83,9 @@ def _parts(rng: np.random.Generator, length: int) -> tuple[Spurts, Spurts]:
     """Two to four parts of random length; in each the far end, the near end or both speak, each of them somewhere."""
     who = ["far", "near", "both"]
     order = [who[i] for i in rng.permutation(3)]
-    if length < 6 * RATE:
+    if length < 6 * MODEL_RATE:
         order = order[:2] if "both" in order[:2] else [*order[:1], "both"]
-    elif length > 12 * RATE and rng.random() < 0.4:
+    elif length > 12 * MODEL_RATE and rng.random() < 0.4:
         order.append(who[int(rng.integers(3))])
     edges = np.cumsum(rng.dirichlet(np.full(len(order), 4.0))) * length
     far: Spurts = []
@@ -103,22 +104,22 @@ def _parts(rng: np.random.Generator, length: int) -> tuple[Spurts, Spurts]:
 def _turns(rng: np.random.Generator, length: int) -> tuple[Spurts, Spurts]:
     """Turns of a few seconds; the next begins a little after the end of the last, or before it."""
     sides: tuple[Spurts, Spurts] = ([], [])
-    side, at = int(rng.integers(2)), int(rng.exponential(0.4) * RATE)
+    side, at = int(rng.integers(2)), int(rng.exponential(0.4) * MODEL_RATE)
     free = [0, 0]  # until when each side still speaks
-    while length - at > _SHORTEST_SPURT * RATE:
+    while length - at > _SHORTEST_SPURT * MODEL_RATE:
         start = max(at, free[side])
-        stop = min(length, start + int((0.6 + rng.gamma(2.0, 1.4)) * RATE))
-        if stop - start > _SHORTEST_SPURT * RATE:
+        stop = min(length, start + int((0.6 + rng.gamma(2.0, 1.4)) * MODEL_RATE))
+        if stop - start > _SHORTEST_SPURT * MODEL_RATE:
             sides[side].append((start, stop))
             free[side] = stop
-        at = max(stop + int(rng.normal(0.15, 0.6) * RATE), at + int(_SHORTEST_SPURT * RATE))
+        at = max(stop + int(rng.normal(0.15, 0.6) * MODEL_RATE), at + int(_SHORTEST_SPURT * MODEL_RATE))
         side = 1 - side
     return sides
 
 
 def _long_pause(rng: np.random.Generator, length: int) -> tuple[int, int]:
-    longest = min(LONGEST_PAUSE * RATE, 0.7 * length)
-    duration = int(rng.uniform(min(1.5 * RATE, longest), longest))
+    longest = min(LONGEST_PAUSE * MODEL_RATE, 0.7 * length)
+    duration = int(rng.uniform(min(1.5 * MODEL_RATE, longest), longest))
     start = 0 if rng.random() < 0.5 else int(rng.uniform(0, length - duration))
     return start, start + duration
 
@@ -126,12 +127,12 @@ def _long_pause(rng: np.random.Generator, length: int) -> tuple[int, int]:
 def _without(spurts: Spurts, first: int, last: int) -> Spurts:
     """``spurts`` with [first, last) cut out."""
     pieces = [piece for start, stop in spurts for piece in ((start, min(stop, first)), (max(start, last), stop))]
-    return [(start, stop) for start, stop in pieces if stop - start > 0.25 * RATE]
+    return [(start, stop) for start, stop in pieces if stop - start > 0.25 * MODEL_RATE]
 
 
 def _at_least(rng: np.random.Generator, spurts: Spurts, length: int) -> Spurts:
     """``spurts``, or one of its own where hardly anything is left."""
-    least = min(int(_LEAST_SHARE * length), int(_LEAST_SECONDS * RATE))
+    least = min(int(_LEAST_SHARE * length), int(_LEAST_SECONDS * MODEL_RATE))
     if sum(stop - start for start, stop in spurts) >= least:
         return spurts
     duration = int(rng.uniform(1.0, 2.0) * least)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..geometry import FRAME, HOP, MODEL_RATE
 from ..reference import LocalVQE, Taps
 from .dataset import SceneDataset
 from .losses import LossWeights, enhancement_loss
@@ -16,7 +17,6 @@ from .scene import SCENARIOS
 __all__ = ["COLUMNS", "OPINION_COLUMNS", "Validation", "level_error", "si_sdr"]
 
 _EPS = 1e-10
-_HOP = 256
 #: Seconds at the start of a clip that do not count: the echo has to be heard before it can be removed.
 _SETTLE = 0.5
 #: What :meth:`Validation.run` reports, in order.
@@ -61,7 +61,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> Tensor:
 
 def level_error(estimate: Tensor, target: Tensor) -> Tensor:
     """Energy of the output over that of the target in dB, where the target is active; (B, N) -> (B,)."""
-    out, wanted = (x.unfold(-1, 2 * _HOP, _HOP).square().mean(-1) for x in (estimate, target))
+    out, wanted = (x.unfold(-1, FRAME, HOP).square().mean(-1) for x in (estimate, target))
     active = wanted > 1e-2 * wanted.amax(-1, keepdim=True)
     return _db((out * active).sum(-1)) - _db((wanted * active).sum(-1))
 
@@ -122,7 +122,7 @@ class Validation:
         out: Tensor,
         delay: Tensor | None,
     ) -> None:
-        start = int(_SETTLE * 16000)
+        start = int(_SETTLE * MODEL_RATE)
         mic, target, out = mic[None, start:], target[None, start:], out[None, start:]
         assert clip.scenario in SCENARIOS
         if clip.scenario in ("doubletalk", "nearend") and target.square().mean() > 1e-4 * mic.square().mean():
@@ -134,7 +134,7 @@ class Validation:
             drop = (_db(mic.square().mean()) - _db(out.square().mean())).clamp(max=80.0)
             found["erle_farend" if clip.scenario == "farend" else "gain_noise"].append(drop)
         if clip.scenario == "farend" and delay is not None:
-            true = clip.delay[: len(delay)].to(delay.device) / _HOP
+            true = clip.delay[: len(delay)].to(delay.device) / HOP
             known = (true >= 0) & (true <= delay.shape[1] - 1)
             if known.any():
                 lag = delay.shape[1] - 1 - delay.argmax(dim=1)

@@ -10,8 +10,9 @@ import soundfile
 from training_data import make_manifest
 
 from localvqe_cli.errors import AudioError, UsageError
+from localvqe_cli.geometry import MODEL_RATE as RATE
 from localvqe_cli.training import dynamics, echo_path, loudspeaker, noises, rooms, talk
-from localvqe_cli.training.corpus import RATE, active_rms, load_corpus
+from localvqe_cli.training.corpus import active_rms, load_corpus
 from localvqe_cli.training.manifest import read_manifest, select
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from training_data import make_manifest
 
-from localvqe_cli.training.corpus import RATE, Corpus, active_rms, load_corpus
+from localvqe_cli.geometry import MODEL_RATE as RATE
+from localvqe_cli.training.corpus import Corpus, active_rms, load_corpus
 from localvqe_cli.training.dataset import SceneDataset, batches
 from localvqe_cli.training.manifest import read_manifest
 from localvqe_cli.training.rooms import Room, load_rooms

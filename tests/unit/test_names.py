@@ -1,0 +1,48 @@
+"""One name, one meaning, one place: what is written twice drifts apart."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import localvqe_cli
+
+PACKAGE = Path(localvqe_cli.__file__).parent
+MODULES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+
+
+def constants(tree: ast.Module) -> Iterator[str]:
+    """Names of the constants that a module defines."""
+    for node in tree.body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("MODEL_RATE", "geometry"),
+        ("HOP", "geometry"),
+        ("FRAME", "geometry"),
+        ("BINS", "geometry"),
+        ("MAX_THREADS", "config"),
+    ],
+)
+def test_a_constant_has_one_home(name: str, home: str) -> None:
+    assert [path for path, tree in MODULES.items() if name in constants(tree)] == [f"{home}.py"]
+
+
+def test_the_sample_rate_is_written_once() -> None:
+    written = defaultdict(list)
+    for path, tree in MODULES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and node.value == 16000 and isinstance(node.value, int):
+                written[path].append(node.lineno)
+    assert list(written) == ["geometry.py"], dict(written)
