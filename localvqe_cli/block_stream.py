@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .audio.live_resample import LiveResampler
 from .audio.queue import SampleQueue
-from .config import ModelConfig
 from .errors import AudioError, LocalVQEError, UsageError
+from .geometry import MODEL_RATE
 
 if TYPE_CHECKING:
     from .engine import Enhancer
@@ -63,7 +63,7 @@ class BlockStream:
     _skip: int
     _queue: SampleQueue
 
-    def __init__(self, enhancer: Enhancer, *, block: int, rate: int = ModelConfig.sample_rate) -> None:
+    def __init__(self, enhancer: Enhancer, *, block: int, rate: int = MODEL_RATE) -> None:
         self.block = _integer("block", block, 1, MAX_BLOCK)
         self.rate = _integer("rate", rate, *RATES)
         model_rate = enhancer.config.sample_rate
@@ -85,6 +85,9 @@ class BlockStream:
     def close(self) -> None:
         """Give the memory back; only this may be called again."""
         self._stream.close()
+
+    def __reduce__(self) -> NoReturn:
+        self._stream.__reduce__()  # says why not
 
     def process(self, mic: ArrayLike, ref: ArrayLike | None = None) -> NDArray[np.float32]:
         """Feed (block,) samples of each signal; returns (block,) float32.

@@ -131,7 +131,7 @@ class FrontendConfig:
             raise ModelError(f"unknown front-end version {self.version}; this build knows 1 and 2")
         _check_ranges("frontend", self, _FRONTEND_RANGES)
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self) -> dict[str, object]:
         """Plain values, for a checkpoint's ``model_config``."""
         return {f.name: getattr(self, f.name) for f in self._fields(self.version)}
 
@@ -144,7 +144,7 @@ class FrontendConfig:
         return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> FrontendConfig:
+    def from_values(cls, values: Mapping[str, object]) -> FrontendConfig:
         """From names without prefix; unknown ones are ignored, missing ones have their defaults.
 
         Raises:
@@ -175,7 +175,7 @@ class ResidualConfig:
             raise ModelError(f"unknown residual echo version {self.version}; this build knows 1")
         _check_ranges("residual", self, _RESIDUAL_RANGES)
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self) -> dict[str, object]:
         """Plain values, for a checkpoint's ``model_config``."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
@@ -184,7 +184,7 @@ class ResidualConfig:
         return _gguf_fields(RESIDUAL_PREFIX, self, fields(self))
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> ResidualConfig:
+    def from_values(cls, values: Mapping[str, object]) -> ResidualConfig:
         """As :meth:`FrontendConfig.from_values`."""
         return _from_values("residual echo stage", cls, values)
 
@@ -329,7 +329,7 @@ class ModelConfig:
     # -- conversions --------------------------------------------------------------------------
 
     @classmethod
-    def from_mapping(cls, raw: Mapping[str, Any]) -> ModelConfig:
+    def from_mapping(cls, raw: Mapping[str, object]) -> ModelConfig:
         """Config from a checkpoint's ``model_config`` dictionary; unknown entries are ignored.
 
         Accepts the spellings found in checkpoints (``arch_version``, ``n_freqs``, ``kernel_size``,
@@ -358,7 +358,7 @@ class ModelConfig:
         except (TypeError, ValueError, OverflowError) as exc:
             raise ModelError(f"model_config holds a value of the wrong kind: {exc}") from exc
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self) -> dict[str, object]:
         """The ``model_config`` dictionary a checkpoint carries."""
         return {
             "arch_version": self.version,
@@ -399,7 +399,7 @@ class ModelConfig:
         return rows
 
     @classmethod
-    def resembling(cls, values: Mapping[str, Any]) -> ModelConfig:
+    def resembling(cls, values: Mapping[str, object]) -> ModelConfig:
         """Some config whose :meth:`gguf_fields` have the keys and types that a file with ``values`` must have."""
 
         def has(prefix: str) -> bool:
@@ -445,7 +445,7 @@ class ModelConfig:
         )
 
 
-def _below(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+def _below(prefix: str, values: Mapping[str, object]) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .config import MAX_THREADS, ModelConfig
 from .errors import AudioError, EngineError, LocalVQEError, ModelError, UsageError
-from .geometry import HOP
+from .geometry import HOP, MODEL_RATE
 
 if TYPE_CHECKING:
     from .block_stream import BlockStream
@@ -317,11 +317,9 @@ class Enhancer:
     def stream(self, *, max_hops: int = 1) -> Stream: ...
 
     @overload
-    def stream(self, *, block: int, rate: int = ModelConfig.sample_rate) -> BlockStream: ...
+    def stream(self, *, block: int, rate: int = MODEL_RATE) -> BlockStream: ...
 
-    def stream(
-        self, *, max_hops: int = 1, block: int | None = None, rate: int = ModelConfig.sample_rate
-    ) -> Stream | BlockStream:
+    def stream(self, *, max_hops: int = 1, block: int | None = None, rate: int = MODEL_RATE) -> Stream | BlockStream:
         """A new, independent stream, in one of two forms.
 
         ``stream()`` is the model's own: 16 kHz, chunks of any length in, whole hops of 256 samples out. ``max_hops``
@@ -334,7 +332,7 @@ class Enhancer:
             UsageError: a number out of range, or numbers of both forms; or the enhancer was closed.
         """
         if block is None:
-            if rate != ModelConfig.sample_rate:
+            if rate != MODEL_RATE:
                 raise UsageError(f"a stream at {rate} Hz needs its block: the samples of each call, such as block=480")
             return Stream(self, max_hops=max_hops)
         if max_hops != 1:

@@ -6,22 +6,24 @@ that carry everything worth telling the user.
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from .audio import MODEL_RATE, STDIO, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
-from .errors import AudioError, LocalVQEError
+from .errors import AudioError, LocalVQEError, UsageError
 from .file_notes import align_notes, band_notes, clip_notes, input_notes, length_notes
 from .signal_path import Alignment, Model, SignalPath, find_alignment, read_pair
 
-__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_file", "enhance_files"]
+__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_job", "enhance_jobs"]
 
 ALIGN_AUTO = "auto"
 ALIGN_OFF = "off"
+
+_MAX_SHIFT_MS = 60_000.0
 
 # What libsndfile calls a container that it does not know, such as M4A and WebM.
 _UNKNOWN_FORMAT = 1
@@ -40,6 +42,9 @@ class EnhanceOptions:
         allow_truncated: take what there is of a WAV that is shorter than its header promises.
         strength: share of the model's output, 0..1; the rest is the unprocessed mic.
         block_frames: frames read at a time; None chooses. The output does not depend on it.
+
+    Raises:
+        UsageError: a value out of range.
     """
 
     mic_channel: int | None = None
@@ -49,6 +54,28 @@ class EnhanceOptions:
     allow_truncated: bool = False
     strength: float = 1.0
     block_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, channel in (("mic_channel", self.mic_channel), ("ref_channel", self.ref_channel)):
+            if channel is not None and channel < 1:
+                raise UsageError(f"{name} is {channel}, expected 1 or more")
+        if not 0.0 <= self.strength <= 1.0:  # true for NaN as well
+            raise UsageError(f"strength is {self.strength}, expected a number from 0 to 1")
+        if self.align not in (ALIGN_AUTO, ALIGN_OFF) and not _is_shift(self.align):
+            raise UsageError(f"align is {self.align}: give auto, off, or milliseconds between -60000 and 60000")
+
+    @property
+    def two_channel(self) -> bool:
+        """The mic's file holds its reference too, unless another is named."""
+        return self.mic_channel is not None and self.ref_channel is not None
+
+    def check_channels(self, jobs: Iterable[Job]) -> None:
+        """Raise UsageError where mic and reference are the same channel of one file."""
+        if self.two_channel and self.mic_channel == self.ref_channel:
+            for job in jobs:
+                if job.mic == job.ref:
+                    name = "stdin" if job.mic == STDIO else job.mic
+                    raise UsageError(f"{name}: channel {self.mic_channel} cannot be both the mic and its reference")
 
 
 @dataclass
@@ -95,23 +122,27 @@ class FileResult:
     details: list[str] = field(default_factory=list)
     error: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """JSON-ready form."""
         return asdict(self)
 
 
-def enhance_files(
+def _is_shift(align: str | float) -> bool:
+    return not isinstance(align, str) and math.isfinite(align) and abs(align) <= _MAX_SHIFT_MS
+
+
+def enhance_jobs(
     model: Model, jobs: Iterable[Job], options: EnhanceOptions, progress: Progress | None = None
 ) -> Iterator[FileResult]:
     """Enhance a batch; a job that fails yields a result with ``error``, and the others go on."""
     for job in jobs:
         try:
-            yield enhance_file(model, job, options, progress)
+            yield enhance_job(model, job, options, progress)
         except LocalVQEError as exc:
             yield FileResult(job.id, job.mic, job.ref or None, None, error=str(exc))
 
 
-def enhance_file(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> FileResult:
+def enhance_job(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> FileResult:
     """Enhance one file; the output has the mic's length, rate and alignment.
 
     Args:

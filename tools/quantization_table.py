@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from localvqe_cli import Enhancer, export, gguf_file, models
+from localvqe import Enhancer
+from localvqe_cli import export, gguf_file, models
 from localvqe_cli.benchmark import BenchOptions, run_bench
 from localvqe_cli.gguf_file import QUANTIZED_TYPES
 from localvqe_cli.quantization import quantize

@@ -12,6 +12,7 @@ from .pairing import (
     Job,
     jobs_from_directories,
     jobs_from_manifest,
+    jobs_from_pairs,
     prepare_outputs,
     single_job,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "estimate_delay",
     "jobs_from_directories",
     "jobs_from_manifest",
+    "jobs_from_pairs",
     "open_output",
     "prepare_outputs",
     "reference_shift",

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..atomic import check_output
 from ..errors import UsageError
@@ -19,6 +19,7 @@ __all__ = [
     "file_stem",
     "jobs_from_directories",
     "jobs_from_manifest",
+    "jobs_from_pairs",
     "prepare_outputs",
     "read_rows",
     "single_job",
@@ -55,19 +56,44 @@ class Job:
 def single_job(mic: str, ref: str | None, output: str | None, *, two_channel: bool = False) -> Job:
     """The job for one pair; the output defaults to ``MIC_enhanced.wav`` beside the mic, or stdout for stdin.
 
-    Where the recording is ``two_channel`` the mic's file is its reference's as well, unless ``ref`` names another.
+    An output that is a folder gets a file of that name. Where the recording is ``two_channel`` the mic's file is its
+    reference's as well, unless ``ref`` names another.
 
     Raises:
-        UsageError: both inputs are stdin, but not as one stream of two channels.
+        UsageError: both inputs are stdin, but not as one stream of two channels; or the output is a folder that does
+            not exist.
     """
     if two_channel and ref is None:
         ref = mic
     if mic == STDIO and ref == STDIO and not two_channel:
         raise UsageError("only one of mic and reference can come from stdin")
-    if mic == STDIO:
-        return Job("stdin", mic, ref, output or STDIO)
-    stem, _ = os.path.splitext(mic)
-    return Job(os.path.basename(stem), mic, ref, output or f"{stem}{OUTPUT_SUFFIX}.wav")
+    stem, name = (STDIO, "stdin") if mic == STDIO else (os.path.splitext(mic)[0], file_stem(mic))
+    if output is not None and os.path.isdir(output):
+        output = _output_in(output, name)
+    elif output is not None and output.endswith(os.sep):
+        raise UsageError(f"the folder {output} does not exist; make it first")
+    return Job(name, mic, ref, output or (STDIO if mic == STDIO else f"{stem}{OUTPUT_SUFFIX}.wav"))
+
+
+def jobs_from_pairs(
+    pairs: Iterable[tuple[str, str | None]], output_dir: str | None, *, two_channel: bool = False
+) -> list[Job]:
+    """Jobs for (mic, ref) paths, as :func:`single_job` makes each; ``output_dir`` need not exist yet.
+
+    Raises:
+        UsageError: there is none, or two mics have the same name and would share an output.
+    """
+    jobs: dict[str, Job] = {}
+    for mic, ref in pairs:
+        job = single_job(mic, ref, None, two_channel=two_channel)
+        if output_dir is not None:
+            job = replace(job, output=_output_in(output_dir, job.id))
+        if job.output in jobs:
+            raise UsageError(f"{jobs[job.output].mic} and {mic} would both be written to {job.output}")
+        jobs[job.output] = job
+    if not jobs:
+        raise UsageError("no pairs to enhance")
+    return list(jobs.values())
 
 
 def jobs_from_manifest(

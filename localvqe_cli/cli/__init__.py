@@ -159,7 +159,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from .. import __version__
+        from ..version import __version__
 
         print(f"localvqe {__version__}")
         raise typer.Exit

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["enhance"]
 
-_MAX_SHIFT_MS = 60_000.0
 _STDIO = "-"
 
 
@@ -108,23 +106,24 @@ def enhance(
     configure_console(quiet=quiet, verbose=verbose)
     mic = _one_of(mic, mic_option, "MIC", "--mic")
     ref = _one_of(ref, ref_option, "REF", "--ref")
-    options = replace(
-        _options(align, clip_mode, strength),
+    from ..audio import ClipMode, prepare_outputs
+    from ..enhance_files import EnhanceOptions
+
+    options = EnhanceOptions(
         mic_channel=mic_channel,
         ref_channel=ref_channel,
+        clip_mode=ClipMode(clip_mode.value),
+        align=_shift(align),
         allow_truncated=allow_truncated,
+        strength=strength,
     )
     if noise_gate is not None and not math.isfinite(noise_gate):
         raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
     if no_ref and ref_channel is not None:
         raise UsageError("--no-ref contradicts --ref-channel; drop one of them")
-    two_channel = mic_channel is not None and ref_channel is not None
-    jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref, two_channel=two_channel)
-    if two_channel and mic_channel == ref_channel and (same := [job.mic for job in jobs if job.mic == job.ref]):
-        raise UsageError(f"{_name(same[0])}: channel {mic_channel} cannot be both the mic and its reference")
+    jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref, two_channel=options.two_channel)
+    options.check_channels(jobs)
     _check_stdout(jobs, as_json)
-
-    from ..audio import prepare_outputs
 
     prepare_outputs(jobs, force=force, output_dir=output if batch else None)
     enhancer = load_model(model, threads=threads, noise_gate=noise_gate)
@@ -158,21 +157,12 @@ def _one_of(positional: str | None, option: str | None, name: str, flag: str) ->
     return value
 
 
-def _options(align: str, clip_mode: ClipChoice, strength: float) -> EnhanceOptions:
-    from ..audio import ClipMode
-    from ..enhance_files import ALIGN_AUTO, ALIGN_OFF, EnhanceOptions
-
-    shift: str | float = align
-    if align not in (ALIGN_AUTO, ALIGN_OFF):
-        try:
-            shift = float(align)
-        except ValueError:
-            shift = math.nan
-        if not abs(shift) <= _MAX_SHIFT_MS:
-            raise UsageError(f"--align {align}: give auto, off, or milliseconds between -60000 and 60000")
-    if math.isnan(strength):
-        raise UsageError("--strength nan: give a number from 0 to 1")
-    return EnhanceOptions(clip_mode=ClipMode(clip_mode.value), align=shift, strength=strength)
+def _shift(align: str) -> str | float:
+    """What ``--align`` says: a number, or a word that the options know or refuse."""
+    try:
+        return float(align)
+    except ValueError:
+        return align
 
 
 def _plan(
@@ -204,10 +194,6 @@ def _plan(
         )
     if ref is not None and os.path.isdir(ref):
         raise UsageError(f"the reference {ref} is a directory but the mic is a file")
-    if output is not None and os.path.isdir(output):
-        return [_job_into(output, mic, ref, two_channel=two_channel)], False
-    if output is not None and output.endswith(os.sep):
-        raise UsageError(f"the folder {output} does not exist; make it first")
     return [single_job(mic, ref, output, two_channel=two_channel)], False
 
 
@@ -219,19 +205,6 @@ def _refuse_patterns(*arguments: str | None) -> None:
                 f"{text}: no such file; the shell did not expand this pattern: it is quoted, or no file matches "
                 "(for many files name their directories, or use --pairs)"
             )
-
-
-def _job_into(folder: str, mic: str, ref: str | None, *, two_channel: bool) -> Job:
-    """The job for one pair whose output goes into ``folder``, by the name it would have had beside the mic."""
-    from ..audio import single_job
-    from ..audio.pairing import OUTPUT_SUFFIX
-
-    job = single_job(mic, ref, None, two_channel=two_channel)
-    return replace(job, output=os.path.join(folder, f"{job.id}{OUTPUT_SUFFIX}.wav"))
-
-
-def _name(path: str) -> str:
-    return "stdin" if path == _STDIO else path
 
 
 def _batch_output(output: str | None) -> str | None:
@@ -251,14 +224,14 @@ def _check_stdout(jobs: list[Job], as_json: bool) -> None:
 
 def _run(enhancer: Any, job: Job, options: EnhanceOptions, said: set[str], *, batch: bool) -> FileResult:
     """Enhance one file and say what is to be said about it; ``said`` holds what is said once in a run."""
-    from ..enhance_files import enhance_file, enhance_files
+    from ..enhance_files import enhance_job, enhance_jobs
     from ..file_notes import BAND_NOTE
 
     with ProgressBar(job.id) as progress:
         if batch:  # where one bad file must not stop the others
-            result = next(enhance_files(enhancer, [job], options, progress))
+            result = next(enhance_jobs(enhancer, [job], options, progress))
         else:
-            result = enhance_file(enhancer, job, options, progress)
+            result = enhance_job(enhancer, job, options, progress)
     if result.error is not None:
         fail(result.error)
         return result

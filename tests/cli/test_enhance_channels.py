@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from localvqe_cli.audio import Job
 from localvqe_cli.cli import app
-from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
+from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 
 FRAMES = 20000
 MIC, REF = 0.1 * np.random.default_rng(4).standard_normal((2, FRAMES)).astype(np.float32)
@@ -151,7 +151,7 @@ def test_memory_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -
             for _ in range(repeat):
                 file.write(three_channels())
         tracemalloc.start()
-        enhance_file(FakeModel(), Job("x", "long.wav", "long.wav", "out.wav"), options)
+        enhance_job(FakeModel(), Job("x", "long.wav", "long.wav", "out.wav"), options)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + (1 << 20)

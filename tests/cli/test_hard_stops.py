@@ -79,14 +79,14 @@ def test_an_input_that_vanishes_while_it_is_waited_for(inputs: Path, tmp_path: P
     from fake_model import FakeModel
 
     from localvqe_cli.audio import Job
-    from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
+    from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 
     jobs = [Job(name, str(inputs / "mic.wav"), str(inputs / "ref.wav"), str(tmp_path / f"{name}.wav")) for name in "ab"]
     prepare_outputs(jobs, force=False)
-    enhance_file(FakeModel(), jobs[0], EnhanceOptions())
+    enhance_job(FakeModel(), jobs[0], EnhanceOptions())
     (inputs / "ref.wav").unlink()
     with pytest.raises(AudioError, match="no such file"):
-        enhance_file(FakeModel(), jobs[1], EnhanceOptions())
+        enhance_job(FakeModel(), jobs[1], EnhanceOptions())
     assert not (tmp_path / "b.wav").exists()
 
 

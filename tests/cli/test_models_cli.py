@@ -15,7 +15,8 @@ from make_model import narrow_config, random_gguf
 from model_server import ModelServer, published, serving
 from typer.testing import CliRunner, Result
 
-from localvqe_cli import Enhancer, models
+from localvqe import Enhancer
+from localvqe_cli import models
 from localvqe_cli.cli import app, common
 from localvqe_cli.cli.progress import ProgressBar
 from localvqe_cli.models import registry

@@ -50,7 +50,7 @@ def audio_case(folder: Path, sounds: list[tuple[str, bytes]], seed: int) -> Case
     import soundfile as sf
 
     from localvqe_cli.audio import Job
-    from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
+    from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 
     good = folder / "good.wav"
     sf.write(good, 0.1 * np.random.default_rng(1).standard_normal(4000), 16000)
@@ -66,7 +66,7 @@ def audio_case(folder: Path, sounds: list[tuple[str, bytes]], seed: int) -> Case
         mic, ref = (hurt, good) if rng.random() < 0.7 else (good, hurt)
         options = EnhanceOptions(allow_truncated=rng.random() < 0.5)
         try:
-            enhance_file(FakeModel(), Job("x", str(mic), str(ref), str(out)), options)
+            enhance_job(FakeModel(), Job("x", str(mic), str(ref), str(out)), options)
         except (AudioError, UsageError) as exc:
             one_line(str(exc))
             assert sorted(os.listdir(home)) == [hurt.name], "something was left behind"

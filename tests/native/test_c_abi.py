@@ -16,8 +16,9 @@ from engine_runs import signals
 from gguf_document import parse
 from make_model import narrow_config, random_gguf, random_state
 
-import localvqe_cli
-from localvqe_cli import Enhancer, engine, export, gguf_file
+import localvqe
+from localvqe import Enhancer
+from localvqe_cli import engine, export, gguf_file
 
 FLOATS = ctypes.POINTER(ctypes.c_float)
 SHORTS = ctypes.POINTER(ctypes.c_int16)
@@ -25,7 +26,7 @@ SHORTS = ctypes.POINTER(ctypes.c_int16)
 
 @pytest.fixture(scope="module")
 def lib() -> ctypes.CDLL:
-    found = list(Path(localvqe_cli.get_library_dir()).glob("liblocalvqe.*"))
+    found = list(Path(localvqe.get_library_dir()).glob("liblocalvqe.*"))
     library = ctypes.CDLL(str(found[0]))
     for name in ("new", "options_new", "new_with_options", "model_load", "stream_new"):
         getattr(library, f"localvqe_{name}").restype = ctypes.c_size_t
@@ -237,7 +238,7 @@ def test_delay_tracks_the_reference(lib, ctx) -> None:
 def test_profile_goes_to_stdout(model) -> None:
     script = (
         "import ctypes, sys; import numpy as np\n"
-        f"lib = ctypes.CDLL({str(next(Path(localvqe_cli.get_library_dir()).glob('liblocalvqe.*')))!r})\n"
+        f"lib = ctypes.CDLL({str(next(Path(localvqe.get_library_dir()).glob('liblocalvqe.*')))!r})\n"
         "lib.localvqe_new.restype = ctypes.c_size_t\n"
         f"ctx = ctypes.c_size_t(lib.localvqe_new({str(model)!r}.encode()))\n"
         "lib.localvqe_print_profile(ctx); lib.localvqe_set_profiling(ctx, 1)\n"
@@ -280,7 +281,7 @@ def test_only_the_c_abi_is_exported() -> None:
     nm = shutil.which("nm")
     if nm is None:
         pytest.skip("nm is not installed")
-    library = next(Path(localvqe_cli.get_library_dir()).glob("liblocalvqe.*"))
+    library = next(Path(localvqe.get_library_dir()).glob("liblocalvqe.*"))
     listing = subprocess.run([nm, "-D", "--defined-only", str(library)], capture_output=True, text=True, check=True)
     # Absolute symbols are the names of versions.
     names = [line.split()[-1] for line in listing.stdout.splitlines() if line.split()[-2] != "A"]
@@ -307,9 +308,9 @@ def test_a_c_program_links_against_the_installed_library(model, tmp_path, standa
     if cc is None:
         pytest.skip("no C compiler")
     (tmp_path / "program.c").write_text(PROGRAM)
-    folder = localvqe_cli.get_library_dir()
+    folder = localvqe.get_library_dir()
     build = [cc, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic", "program.c", "-o", "program"]
-    build += ["-I", localvqe_cli.get_include(), "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"]
+    build += ["-I", localvqe.get_include(), "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"]
     subprocess.run(build, cwd=tmp_path, check=True)
     mic = signals(1.1)[0][:16000].copy()
     done = subprocess.run([tmp_path / "program", model], input=mic.tobytes(), capture_output=True, check=True)
@@ -321,7 +322,7 @@ def test_a_c_program_links_against_the_installed_library(model, tmp_path, standa
 
 def abi() -> str:
     """Until 1.0 every minor version may break programs."""
-    major, minor = localvqe_cli.__version__.split(".")[:2]
+    major, minor = localvqe.__version__.split(".")[:2]
     return f"LOCALVQE_{major}" if major != "0" else f"LOCALVQE_0.{minor}"
 
 
@@ -332,14 +333,14 @@ def program(tmp_path) -> list[str]:
     if cc is None or sys.platform != "linux":
         pytest.skip("no C compiler, or no versions of symbols")
     (tmp_path / "program.c").write_text(PROGRAM)
-    return [cc, "program.c", "-o", "program", "-I", localvqe_cli.get_include(), "-llocalvqe"]
+    return [cc, "program.c", "-o", "program", "-I", localvqe.get_include(), "-llocalvqe"]
 
 
 def test_a_program_depends_on_the_version_it_was_linked_with(program, tmp_path) -> None:
     readelf = shutil.which("readelf")
     if readelf is None:
         pytest.skip("readelf is not installed")
-    subprocess.run([*program, "-L", localvqe_cli.get_library_dir()], cwd=tmp_path, check=True)
+    subprocess.run([*program, "-L", localvqe.get_library_dir()], cwd=tmp_path, check=True)
     listing = subprocess.run([readelf, "-V", tmp_path / "program"], capture_output=True, text=True, check=True).stdout
     assert f"Name: {abi()} " in listing[listing.index("File: liblocalvqe.so") :].split("File: ")[1]
 
@@ -350,7 +351,7 @@ def test_a_program_for_another_version_is_told_so(program, model, tmp_path) -> N
     (tmp_path / "other.map").write_text("LOCALVQE_99 { global: localvqe_*; local: *; };\n")
     build = ["-shared", "-fPIC", "other.c", "-o", "liblocalvqe.so", "-Wl,--version-script=other.map"]
     subprocess.run([program[0], *build], cwd=tmp_path, check=True)
-    folder = localvqe_cli.get_library_dir()
+    folder = localvqe.get_library_dir()
     subprocess.run([*program, "-L", ".", f"-Wl,-rpath,{folder}"], cwd=tmp_path, check=True)
     done = subprocess.run([tmp_path / "program", model], input=b"", capture_output=True, check=False)
     assert done.returncode != 0
@@ -358,7 +359,7 @@ def test_a_program_for_another_version_is_told_so(program, model, tmp_path) -> N
 
 
 def test_versions_agree(lib) -> None:
-    assert lib.localvqe_version().decode() == localvqe_cli.__version__
+    assert lib.localvqe_version().decode() == localvqe.__version__
     assert engine.kernels() == lib.localvqe_kernels().decode()
 
 

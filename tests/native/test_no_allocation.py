@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from make_model import narrow_config, random_gguf, random_quantized_gguf
 
-import localvqe_cli
+import localvqe
 
 PROGRAM = r"""
 #include <localvqe_api.h>
@@ -77,8 +77,8 @@ def test_no_hop_allocates(tmp_path: Path, version: int, threads: int, quantized:
     else:
         random_gguf(tmp_path / "m.gguf", narrow_config(version), 0)
     (tmp_path / "count.c").write_text(PROGRAM)
-    folder = localvqe_cli.get_library_dir()
-    build = [cc, "-std=c11", "count.c", "-o", "count", "-I", localvqe_cli.get_include()]
+    folder = localvqe.get_library_dir()
+    build = [cc, "-std=c11", "count.c", "-o", "count", "-I", localvqe.get_include()]
     subprocess.run([*build, "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"], cwd=tmp_path, check=True)
     environment = {**os.environ, "LOCALVQE_ARITHMETIC": "int16"}
     done = subprocess.run(

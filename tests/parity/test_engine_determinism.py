@@ -10,7 +10,7 @@ import pytest
 from engine_runs import by_clip, by_hop, signals
 from make_model import narrow_config, random_gguf
 
-from localvqe_cli import Enhancer
+from localvqe import Enhancer
 from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
 
 CONFIGS = {

@@ -9,7 +9,8 @@ import pytest
 from engine_runs import by_clip, by_hop, signals, usable_kernels
 from make_model import narrow_config, random_quantized_gguf
 
-from localvqe_cli import Enhancer, export, gguf_file
+from localvqe import Enhancer
+from localvqe_cli import export, gguf_file
 from localvqe_cli.config import ModelConfig
 from localvqe_cli.errors import ModelError
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localvqe_cli.audio import Job
-from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
+from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 from localvqe_cli.errors import LocalVQEError
 
 # A full campaign: LOCALVQE_MUTATIONS=5000
@@ -53,7 +53,7 @@ def test_a_damaged_wav_is_processed_or_refused(originals: list[bytes], tmp_path:
     mic.write_bytes(content)
     out.unlink(missing_ok=True)
     try:
-        result = enhance_file(FakeModel(), Job("x", str(mic), None, str(out)), EnhanceOptions())
+        result = enhance_job(FakeModel(), Job("x", str(mic), None, str(out)), EnhanceOptions())
     except LocalVQEError as exc:
         refusal = str(exc)
     else:
@@ -88,7 +88,7 @@ def test_block_length_never_changes_the_output(
     outputs = []
     for block_frames in (None, block):
         options = EnhanceOptions(align=float(shift_ms), strength=strength, block_frames=block_frames)
-        enhance_file(FakeModel(lambda m, r: m - 0.3 * r), Job("x", mic, ref, out), options)
+        enhance_job(FakeModel(lambda m, r: m - 0.3 * r), Job("x", mic, ref, out), options)
         outputs.append(sf.read(out, dtype="float32")[0])
     assert len(outputs[0]) == frames
     np.testing.assert_array_equal(outputs[0], outputs[1])

@@ -11,7 +11,7 @@ import soundfile as sf
 from fake_model import FakeModel
 
 from localvqe_cli.audio import ClipMode, Job
-from localvqe_cli.enhance_files import EnhanceOptions, FileResult, enhance_file, enhance_files
+from localvqe_cli.enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs
 from localvqe_cli.errors import AudioError, LocalVQEError
 
 
@@ -41,7 +41,7 @@ class Bench:
 
     def run(self, mic: str, ref: str | None, model: FakeModel | None = None, **options) -> None:
         job = Job("job", mic, ref, str(self.folder / "out.wav"))
-        self.result = enhance_file(model or FakeModel(), job, EnhanceOptions(**options))
+        self.result = enhance_job(model or FakeModel(), job, EnhanceOptions(**options))
 
     @property
     def said(self) -> str:
@@ -262,7 +262,7 @@ def test_a_batch_goes_on_after_a_bad_file(bench: Bench) -> None:
         Job("c", good, "", str(bench.folder / "c.wav")),
         Job("d", good, good, str(bench.folder / "d.wav")),
     ]
-    results = list(enhance_files(FakeModel(), jobs, EnhanceOptions()))
+    results = list(enhance_jobs(FakeModel(), jobs, EnhanceOptions()))
     assert [r.error is None for r in results] == [True, False, False, True]
     assert "not readable as audio" in str(results[1].error)
     assert "no reference found" in str(results[2].error)
@@ -272,7 +272,7 @@ def test_a_batch_goes_on_after_a_bad_file(bench: Bench) -> None:
 def test_progress_reaches_the_end(bench: Bench) -> None:
     job = Job("job", bench.write("mic.wav", sound(40000, 8000), 8000), None, str(bench.folder / "out.wav"))
     seen: list[tuple[float, float | None]] = []
-    enhance_file(FakeModel(), job, EnhanceOptions(), lambda done, total: seen.append((done, total)))
+    enhance_job(FakeModel(), job, EnhanceOptions(), lambda done, total: seen.append((done, total)))
     assert seen[-1] == (5.0, 5.0)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from localvqe_cli import Enhancer
+from localvqe import Enhancer
 from localvqe_cli.errors import AudioError
 
 RNG = np.random.default_rng(11)

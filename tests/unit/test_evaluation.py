@@ -14,7 +14,7 @@ from fake_model import FakeModel
 
 from localvqe_cli.audio import Job
 from localvqe_cli.config import FrontendConfig, ModelConfig
-from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
+from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 from localvqe_cli.errors import AudioError, LocalVQEError, UsageError
 from localvqe_cli.evaluation import (
     ClipOutcome,
@@ -444,7 +444,7 @@ def test_the_reference_is_shifted_as_enhance_shifts_it(
     files = {role: str(tmp_path / f"{role}.wav") for role in ("mic", "ref", "out")}
     for role, samples in (("mic", mic), ("ref", ref)):
         sf.write(files[role], samples, 16000, subtype="FLOAT")
-    result = enhance_file(model, Job("x", files["mic"], files["ref"], files["out"]), EnhanceOptions())
+    result = enhance_job(model, Job("x", files["mic"], files["ref"], files["out"]), EnhanceOptions())
     wanted, _ = sf.read(files["out"], dtype="float32")
     found, _ = scoring.enhance_samples(model, mic, ref, align=True)
     np.testing.assert_array_equal(found, wanted)

@@ -17,7 +17,8 @@ from bad_gguf import CASES, VARIANTS, write_case, write_variant
 from gguf_document import BOOL, STR, TYPE_F16, TYPE_Q4_K, TYPE_Q8_0, U32, Key, Raw, Tensor, parse
 from make_model import narrow_config, random_gguf
 
-from localvqe_cli import Enhancer, export, gguf_file
+from localvqe import Enhancer
+from localvqe_cli import export, gguf_file
 from localvqe_cli.config import FrontendConfig, ResidualConfig
 from localvqe_cli.errors import GGUFError, ModelError
 from localvqe_cli.gguf_file.types import VALUE_TYPES

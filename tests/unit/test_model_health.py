@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from localvqe_cli import export, gguf_file, model_health
 from localvqe_cli.audio import Job
 from localvqe_cli.cli import app
-from localvqe_cli.enhance_files import EnhanceOptions, enhance_file
+from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 from localvqe_cli.errors import LocalVQEError
 
 
@@ -67,7 +67,7 @@ def test_a_layer_that_drowns_the_others(tmp_path: Path) -> None:
 def _enhance(folder: Path, gain: float, mic: np.ndarray) -> None:
     sf.write(folder / "mic.wav", mic, 16000, subtype="FLOAT")
     model = FakeModel(lambda m, r: gain * m)
-    enhance_file(model, Job("x", str(folder / "mic.wav"), None, str(folder / "out.wav")), EnhanceOptions())
+    enhance_job(model, Job("x", str(folder / "mic.wav"), None, str(folder / "out.wav")), EnhanceOptions())
 
 
 def test_an_output_that_runs_away_is_stopped(tmp_path: Path) -> None:
