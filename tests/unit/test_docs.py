@@ -12,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+import localvqe
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "examples").glob("*.md")]
@@ -23,8 +25,8 @@ _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}.*\n|\n)+)")
 
 
-def _tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cli_reference", REPOSITORY / "tools" / "cli_reference.py")
+def _tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -35,12 +37,20 @@ def _tool() -> ModuleType:
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """tools/cli_reference.py; importing it writes nothing."""
-    return _tool()
+    return _tool("cli_reference")
 
 
-def test_the_page_of_the_command_line_is_what_the_commands_say(tool: ModuleType) -> None:
-    same = tool.PAGE.read_text(encoding="utf-8") == tool.page()
-    assert same, f"docs/reference/cli.md is not what the commands say; run: {tool.COMMAND}"
+@pytest.mark.parametrize("name", ["cli_reference", "python_reference"])
+def test_pages_made_from_code_are_what_the_code_says(name: str) -> None:
+    maker = _tool(name)
+    same = maker.PAGE.read_text(encoding="utf-8") == maker.page()
+    assert same, f"{maker.PAGE.relative_to(REPOSITORY)} is not what the code says; run: {maker.COMMAND}"
+
+
+def test_every_public_name_is_on_the_page() -> None:
+    text = (REPOSITORY / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    for name in localvqe.__all__:
+        assert name.startswith("__") or f"\n## {name}\n" in text, name
 
 
 def test_every_option_of_every_verb_is_on_the_page(tool: ModuleType) -> None:
