@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import checkpoint, gguf_file
+from . import gguf_file
 from .atomic import check_output
+from .checkpoint import read as read_checkpoint
 from .config import ModelConfig
-from .errors import CheckpointError
+from .errors import CheckpointError, UsageError
+from .models import named
 from .tensor_check import shape_problems
 from .tensors import ALIGN_SMOOTH, TEMPERATURE, blocks, decoder_output_norms, gguf_shapes, state_dict_shapes
 
@@ -220,6 +222,18 @@ class ExportSummary:
     notes: tuple[str, ...]
 
 
+def _metadata(
+    name: str | None, license: str | None, meta: Mapping[str, gguf_file.MetadataValue]
+) -> dict[str, gguf_file.MetadataValue]:
+    out: dict[str, gguf_file.MetadataValue] = {}
+    for key, text in (("general.name", name), ("general.license", license)):
+        if text is not None:
+            if key in meta:
+                raise UsageError(f"{key} is given twice")
+            out[key] = text
+    return {**out, **meta}
+
+
 def default_output(source: str | os.PathLike[str]) -> Path:
     """``ckpt.pt`` -> ``ckpt-f32.gguf``, in the same folder."""
     path = Path(source)
@@ -227,29 +241,38 @@ def default_output(source: str | os.PathLike[str]) -> Path:
 
 
 def export(
-    source: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     *,
-    dmax: int | None = None,
     arch: int | None = None,
-    metadata: Mapping[str, gguf_file.MetadataValue] | None = None,
+    dmax: int | None = None,
+    name: str | None = None,
+    license: str | None = None,
+    meta: Mapping[str, gguf_file.MetadataValue] | None = None,
     force: bool = False,
 ) -> ExportSummary:
     """Convert a PyTorch checkpoint into an F32 GGUF file. Needs torch.
 
     Args:
-        source: the checkpoint.
-        output: the file to write, by default :func:`default_output`.
-        dmax, arch: what the checkpoint does not say, see :func:`checkpoint.read`.
-        metadata: further GGUF keys, such as ``general.name``.
+        checkpoint: its path, or a name from the registry.
+        output: the file to write; None is ``CHECKPOINT-f32.gguf`` beside it, or here where a name was given.
+        arch: architecture version 1, 2 or 3, where the checkpoint does not say.
+        dmax: frames the model looks back, 2..512, where the checkpoint does not say.
+        name, license: of the model, kept in the file as ``general.name`` and ``general.license``.
+        meta: further GGUF keys to keep in the file, by their whole names.
         force: replace an existing file.
 
     Raises:
         CheckpointError: the checkpoint cannot be used; UsageError: the output cannot be written or
             an option contradicts the checkpoint; MissingExtraError: torch is not installed.
     """
-    target = default_output(source) if output is None else Path(output)
-    loaded = checkpoint.read(source, dmax=dmax, arch=arch)
+    source = named(os.fspath(checkpoint))
+    beside = default_output(source)
+    if source != os.fspath(checkpoint):  # a name: not into the cache
+        beside = Path(beside.name)
+    target = beside if output is None else Path(output)
+    metadata = _metadata(name, license, meta or {})
+    loaded = read_checkpoint(source, dmax=dmax, arch=arch)
     check_output(target, force=force, inputs=[source])
     try:
         tensors = fold(loaded.config, loaded.state)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..config import DMAX_RANGE
 from ..errors import UsageError
+from ..export import export as run
 from .common import (
     ForceOption,
     JsonOption,
@@ -65,16 +65,18 @@ def export(
     names another.
     """
     configure_console(quiet=quiet)
-    from ..export import export as run
-    from ..models import named
-
     if output == "-":
         raise UsageError("a model cannot be written to stdout; name a file with -o")
-    metadata = _metadata(name, licence, meta or [])
-    source = named(checkpoint)
-    if source != checkpoint and output is None:  # beside the user, not in the cache
-        output = f"{Path(source).stem}-f32.gguf"
-    summary = run(source, output, dmax=dmax, arch=arch, metadata=metadata, force=force)
+    summary = run(
+        checkpoint,
+        output,
+        arch=arch,
+        dmax=dmax,
+        name=name,
+        license=licence,
+        meta=_texts(meta or []),
+        force=force,
+    )
     for text in summary.notes:
         note(text)
     config = summary.config
@@ -94,9 +96,9 @@ def export(
         )
 
 
-def _metadata(name: str | None, licence: str | None, pairs: list[str]) -> dict[str, str]:
-    """Further GGUF keys, in the order of the options."""
-    out = {key: text for key, text in (("general.name", name), ("general.license", licence)) if text is not None}
+def _texts(pairs: list[str]) -> dict[str, str]:
+    """The keys of ``--meta``, in its order."""
+    out: dict[str, str] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator:

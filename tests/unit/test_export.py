@@ -168,7 +168,7 @@ def test_metadata_follows_the_contract_keys(tmp_path: Path) -> None:
     config = narrow_config(2)
     save_checkpoint(tmp_path / "a.pt", random_state(config), config)
     extra = {"general.name": "näme", "localvqe.clips": 12, "localvqe.snr": 0.5, "localvqe.real": True}
-    model = gguf_file.read(export.export(tmp_path / "a.pt", metadata=extra).output)
+    model = gguf_file.read(export.export(tmp_path / "a.pt", meta=extra).output)
     assert dict(list(model.metadata.items())[-4:]) == extra
 
 
@@ -204,7 +204,7 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path: Path) -> None:
         export.export(source)
     save_checkpoint(source, random_state(config), config)
     with pytest.raises(UsageError, match="metadata key"):
-        export.export(source, metadata={"localvqe.dmax": 3})
+        export.export(source, meta={"localvqe.dmax": 3})
     assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
 
 
