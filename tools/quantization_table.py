@@ -97,7 +97,7 @@ def _rows(name: str, source: Path, pairs: Path, recordings: CalibrationSet, work
         paths[label] = work / f"{name}-{label.lower().replace(' ', '-')}.gguf"
         if not paths[label].exists():
             print(f"quantizing {name} to {label}", file=sys.stderr)
-            quantize(source, paths[label], kind, calibration=calibration)
+            quantize(source, paths[label], kind, calibrate=calibration)
     times = _times(paths)
     before = _outputs(source, recordings)
     rows: list[Row] = []

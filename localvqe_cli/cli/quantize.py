@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
+from ..quantization import quantize as run
 from .common import (
     ForceOption,
     JsonOption,
@@ -70,23 +70,15 @@ def quantize(
     if --min-snr cannot be met, after writing the best found.
     """
     configure_console(quiet=quiet, verbose=verbose)
-    from .. import models
-    from ..quantization import quantize as run
-
     source, output, kind = _split(arguments)
-    path = models.resolve(source)
-    if output is None and not os.path.exists(source):  # a name: not into the package or the cache
-        from ..quantization import default_output
-
-        output = default_output(path, kind).name
     if output == "-":
         raise UsageError("a model cannot be written to stdout; name a file")
     with ProgressBar("quantizing") as bar:
         summary = run(
-            path,
+            source,
             output,
             kind,
-            calibration=calibrate,
+            calibrate=calibrate,
             min_snr=min_snr,
             keep=keep or (),
             keep_bases=keep_bases,

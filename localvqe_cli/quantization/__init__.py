@@ -2,7 +2,7 @@
 
 ::
 
-    quantize("model.gguf", "model-q4_k.gguf", "Q4_K", calibration="pairs.tsv", min_snr=25)
+    quantize("model.gguf", "model-q4_k.gguf", "Q4_K", calibrate="pairs.tsv", min_snr=25)
 
 ``formats`` says what a tensor can be stored as, ``clips`` reads calibration audio, ``measure`` runs the engine on it,
 ``plan`` chooses types, ``run`` does it all and writes the file. Method and results: docs/reference/quantization.md.

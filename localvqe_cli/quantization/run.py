@@ -14,6 +14,7 @@ from .. import gguf_file
 from ..atomic import check_output
 from ..config import BASES_KEY, QUANTIZATION_PREFIX, SHAPE_PREFIX
 from ..errors import EngineError, ModelError, UsageError
+from ..models import resolve
 from ..tensor_check import names as listed
 from ..tensors import DECODER_BASIS, ENCODER_BASIS, quantizable_shapes
 from .formats import F32, TYPES, choices, pack, stored_bytes, unpacked, weight_error
@@ -114,11 +115,11 @@ def default_output(source: str | os.PathLike[str], kind: str) -> Path:
 
 
 def quantize(
-    source: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None,
-    kind: str,
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    type: str = "Q8_0",
     *,
-    calibration: str | os.PathLike[str] | None = None,
+    calibrate: str | os.PathLike[str] | None = None,
     min_snr: float | None = None,
     keep: Sequence[str] = (),
     keep_bases: bool = False,
@@ -129,10 +130,11 @@ def quantize(
     """Write a quantized copy of an F32 model file.
 
     Args:
-        source: the F32 file.
-        output: the file to write; None means :func:`default_output`.
-        kind: ``Q8_0`` or ``Q4_K``, in any case; with ``Q4_K``, tensors that hurt get finer types.
-        calibration: table or folder of recordings; None means the built-in policy and nothing measured.
+        model: the F32 file, or a name from the registry.
+        output: the file to write; None is the model's name with the type in it, beside the model, or here where a name
+            was given.
+        type: ``Q8_0`` or ``Q4_K``, in any case; with ``Q4_K``, tensors that hurt get finer types.
+        calibrate: table or folder of recordings; None means the built-in policy and nothing measured.
         min_snr: dB that every clip must reach; None means :data:`DEFAULT_BOUND`, of which a miss is only noted.
         keep: tensors that stay F32, by name or by the start of a name (``dec1``).
         keep_bases: write the codec's bases too. They are the same constants in every model of a version, 2.1 MB in F32,
@@ -146,32 +148,36 @@ def quantize(
         ModelError: the source cannot be used, or is quantized already.
         AudioError: a recording cannot be used.
     """
-    kind = _check_type(kind)
-    target = default_output(source, kind) if output is None else Path(output)
-    if min_snr is not None and calibration is None:
+    kind = _check_type(type)
+    source = resolve(model)
+    beside = default_output(source, kind)
+    if not os.path.exists(model):  # a name: not into the package or the cache
+        beside = Path(beside.name)
+    target = beside if output is None else Path(output)
+    if min_snr is not None and calibrate is None:
         raise UsageError("a bound on the SNR needs recordings to measure it on: --calibrate PAIRS.tsv or a folder")
     if min_snr is not None and not 0 < min_snr <= 200:
         raise UsageError(f"a bound of {min_snr:g} dB, expected a number over 0 and up to 200")
-    model = gguf_file.read(source)
-    if not model.config.network:
+    file = gguf_file.read(source)
+    if not file.config.network:
         raise ModelError(f"{source} has no network: there is nothing in it to quantize")
-    already = sorted({info.type.name for info in model.tensors.values()} - {F32})
+    already = sorted({info.type.name for info in file.tensors.values()} - {F32})
     if already:
         types = ", ".join(already)
         raise ModelError(f"{source} is quantized already ({types}); quantize the F32 file it was made from")
     check_output(target, force=force, inputs=[source])
     notes = []
-    if not keep_bases and (odd := _unusual_bases(model)):
+    if not keep_bases and (odd := _unusual_bases(file)):
         keep_bases = True
         notes.append(f"{odd} is not the standard basis, so the codec's bases stay in the file")
-    work = _Work(model, kind, _kept(model, keep), keep_bases)
+    work = _Work(file, kind, _kept(file, keep), keep_bases)
     outcome: Outcome | None = None
     recordings: CalibrationSet | None = None
-    bound = min_snr if min_snr is not None else DEFAULT_BOUND[kind] if calibration is not None else None
-    if calibration is not None:
+    bound = min_snr if min_snr is not None else DEFAULT_BOUND[kind] if calibrate is not None else None
+    if calibrate is not None:
         from .clips import read_clips
 
-        recordings = read_clips(calibration)
+        recordings = read_clips(calibrate)
         assert bound is not None
         outcome = work.calibrate(recordings, bound, threads, progress)
         plan = outcome.plan
@@ -179,21 +185,21 @@ def quantize(
         from .plan import built_in_plan
 
         plan = built_in_plan(work.shapes, kind)
-    metadata = _metadata(model, work, plan, keep, recordings, outcome, bound)
+    metadata = _metadata(file, work, plan, keep, recordings, outcome, bound)
     tensors = {name: tensor for name, tensor in work.arrays.items() if name not in work.left_out} | work.packed(plan)
-    gguf_file.write(target, model.config, tensors, metadata)
+    gguf_file.write(target, file.config, tensors, metadata)
     notes += recordings.notes if recordings is not None else []
     if outcome is not None and not outcome.met and min_snr is None:
         notes.append(f"the usual bound of {bound:g} dB is not met; the best found was written")
     return QuantizeSummary(
-        source=Path(source),
+        source=source,
         output=target,
         type=kind,
         policy="built-in" if outcome is None else "calibrated",
         tensors=work.summaries(plan),
         nbytes=target.stat().st_size,
-        f32_bytes=model.nbytes,
-        bases_bytes=sum(info.nbytes for name, info in model.tensors.items() if name in _BASES),
+        f32_bytes=file.nbytes,
+        bases_bytes=sum(info.nbytes for name, info in file.tensors.items() if name in _BASES),
         has_bases=any(name in tensors for name in _BASES),
         clips={}
         if outcome is None or recordings is None

@@ -41,7 +41,7 @@ def make_denoise(
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "denoise-f32.gguf"
         make_model(whole, source)
-        summary = quantize(whole, target, "Q8_0", calibration=pairs, min_snr=MIN_SNR_DB, threads=threads, force=True)
+        summary = quantize(whole, target, "Q8_0", calibrate=pairs, min_snr=MIN_SNR_DB, threads=threads, force=True)
     median = summary.snr_db
     assert median is not None  # calibrated
     if not summary.met or median < MEDIAN_SNR_DB:
