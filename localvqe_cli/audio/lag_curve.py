@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +99,7 @@ def fit_curve(points: Sequence[LagPoint]) -> LagCurve | None:
     times = np.array([p.time for p in points])
     lags = np.array([p.lag for p in points])
     knots: list[tuple[float, float]] = []
-    for first, last in _pieces(times, lags, 0, len(times)):
+    for first, last in _pieces(times, lags):
         line = _piece_line(times[first:last], lags[first:last])
         begin, end = float(times[first]), float(times[last - 1])
         if knots:
@@ -120,18 +121,32 @@ def _piece_line(times: Floats, lags: Floats) -> Line:
     return fit_line(times, lags)
 
 
-def _pieces(times: Floats, lags: Floats, first: int, last: int) -> list[tuple[int, int]]:
+def _pieces(times: Floats, lags: Floats) -> list[tuple[int, int]]:
     """Ranges of points that each lie along a line."""
+    cuts = [0, *_cuts(times, lags, 0, len(times)), len(times)]
+    # A cut was made for all that lay around it, before the others were known.
+    for index in range(1, len(cuts) - 1):
+        cuts[index] = _best_cut(times, lags, cuts[index - 1], cuts[index + 1])
+    return list(pairwise(cuts))
+
+
+def _cuts(times: Floats, lags: Floats, first: int, last: int) -> list[int]:
+    """Where to divide these points so that every part lies along a line."""
     if last - first < 2 * _LEAST_POINTS or _follows(times[first:last], lags[first:last]):
-        return [(first, last)]
+        return []
+    best = _best_cut(times, lags, first, last)
+    if _misfit(times, lags, first, best, last) > _LEAST_GAIN * _misfit(times, lags, first, last, last):
+        return []
+    return [*_cuts(times, lags, first, best), best, *_cuts(times, lags, best, last)]
+
+
+def _best_cut(times: Floats, lags: Floats, first: int, last: int) -> int:
+    """Where two lines explain these points best: looked for at a few places, then at all beside the best of them."""
     low, high = first + _LEAST_POINTS, last - _LEAST_POINTS
     step = max(1, (high - low) // _CANDIDATES)
     best = min(range(low, high + 1, step), key=lambda cut: _misfit(times, lags, first, cut, last))
     near = range(max(low, best - step + 1), min(high, best + step - 1) + 1)
-    best = min(near, key=lambda cut: _misfit(times, lags, first, cut, last))
-    if _misfit(times, lags, first, best, last) > _LEAST_GAIN * _misfit(times, lags, first, last, last):
-        return [(first, last)]
-    return _pieces(times, lags, first, best) + _pieces(times, lags, best, last)
+    return min(near, key=lambda cut: _misfit(times, lags, first, cut, last))
 
 
 def _follows(times: Floats, lags: Floats) -> bool:

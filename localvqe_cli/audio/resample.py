@@ -22,6 +22,8 @@ _TAPS = 48
 _KAISER_BETA = 7.86
 # Each tap as a function of the position between two samples; the polynomials' error is 100 dB down.
 _DEGREE = 7
+# Small enough that BLAS does not share a product among threads, which would cost more than it computes.
+_SLICE = 512
 
 
 class Resampler:
@@ -79,10 +81,14 @@ class PositionReader:
         if high > low:
             span[low - first : high - first] = self._held[low - self._start : high - self._start]
         self._forget(first - self._history)
-        windows = np.lib.stride_tricks.sliding_window_view(span, _TAPS)[below - below.min()]
-        powers = np.polynomial.chebyshev.chebvander(2.0 * (positions - below) - 1.0, _DEGREE).astype(np.float32)
-        result: FloatArray = np.einsum("nd,nd->n", windows @ _tap_polynomials(), powers)
-        return result
+        windows = np.lib.stride_tricks.sliding_window_view(span, _TAPS)
+        values = np.empty(len(positions), np.float32)
+        for start in range(0, len(positions), _SLICE):
+            now = slice(start, start + _SLICE)
+            powers = np.polynomial.chebyshev.chebvander(2.0 * (positions[now] - below[now]) - 1.0, _DEGREE)
+            taken = windows[below[now] - below.min()] @ _tap_polynomials()
+            values[now] = np.einsum("nd,nd->n", taken, powers.astype(np.float32))
+        return values
 
     @property
     def length(self) -> int | None:

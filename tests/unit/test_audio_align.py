@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from echo_scene import RATE, room, speech_like
 
 from localvqe_cli.audio import estimate_delay, reference_shift
 from localvqe_cli.audio.align import SEARCH_SECONDS
 from localvqe_cli.config import ModelConfig
 from localvqe_cli.signal_path import Alignment, find_alignment, read_at_model_rate
 
-RATE = 16000
 # Which of a room's strong reflections gives the highest peak depends on the frequency band.
 REFLECTIONS_MS = 15
 # The correlation finds no delay in these: no echo in the near-end ones, almost none in the other.
@@ -23,24 +23,6 @@ WITHOUT_ECHO = {
     "nearend-singletalk-02",
     "nearend-singletalk-03",
 }
-
-
-def speech_like(seconds: float, seed: int) -> np.ndarray:
-    """Coloured noise that swells and fades several times a second."""
-    rng = np.random.default_rng(seed)
-    n = int(seconds * RATE)
-    noise = np.convolve(rng.standard_normal(n), np.hanning(9), mode="same")
-    knots = rng.random(int(4 * seconds) + 2)
-    swell = np.interp(np.arange(n), np.linspace(0, n, len(knots)), knots) ** 3
-    return (0.2 * noise * swell).astype(np.float32)
-
-
-def room(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    decay = np.exp(-np.arange(2400) / 600)
-    response = 0.1 * rng.standard_normal(2400) * decay
-    response[0] = 1.0
-    return response
 
 
 def recording(delay_ms: float, seconds: float = 12.0, echo: float = 0.5) -> tuple[np.ndarray, np.ndarray]:

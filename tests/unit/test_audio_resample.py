@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localvqe_cli.audio import Resampler
 from localvqe_cli.audio.queue import SampleQueue
+from localvqe_cli.audio.resample import PositionReader
 
 
 def convert(signal: np.ndarray, rates: tuple[int, int], block: int = 10000) -> np.ndarray:
@@ -50,3 +53,30 @@ def test_queue_gives_what_it_got_in_any_portions() -> None:
     np.testing.assert_array_equal(queue.take(60), signal[2:62])
     np.testing.assert_array_equal(queue.take_padded(40), [*signal[62:], 0, 0])
     assert len(queue.take(1)) == 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    hertz=st.floats(20.0, 7000.0),
+    ppm=st.floats(-1500.0, 1500.0),
+    start=st.floats(-50.0, 50.0),
+    block=st.integers(1, 5000),
+)
+def test_a_tone_is_read_between_its_samples(hertz: float, ppm: float, start: float, block: int) -> None:
+    tone = np.sin(2 * np.pi * hertz / 16000 * np.arange(8000)).astype(np.float32)
+    reader = PositionReader(tone[i : i + block] for i in range(0, len(tone), block))
+    positions = start + (1 + 1e-6 * ppm) * np.arange(9000)
+    found = np.concatenate([reader.read(positions[i : i + 700]) for i in range(0, 9000, 700)])
+    inside = (positions > 24) & (positions < 7975)
+    error = found - np.sin(2 * np.pi * hertz / 16000 * positions)
+    assert np.sqrt(2 * np.mean(error[inside] ** 2)) < 1e-4  # -80 dB
+    assert not found[(positions < -24) | (positions > 8024)].any()
+    assert reader.length == 8000
+
+
+def test_positions_go_back_no_further_than_promised() -> None:
+    ramp = np.arange(4000, dtype=np.float32)
+    reader = PositionReader([ramp], history=1000)
+    reader.read(np.arange(2000.0, 2100.0))
+    np.testing.assert_allclose(reader.read(np.arange(1500.0, 1600.0)), ramp[1500:1600], rtol=1e-4)
+    assert reader.read(np.zeros(0)).shape == (0,)
