@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
-from typing import Any
+from collections import Counter
+from pathlib import Path
 
 from . import checkpoint
+from .description import Description, TensorDescription
 from .gguf_file import statistics
 from .tensors import TEMPERATURE
 
@@ -16,8 +17,8 @@ __all__ = ["describe"]
 _NOT_TRAINED = (".running_mean", ".running_var", ".num_batches_tracked", TEMPERATURE, "mask.v_real", "mask.v_imag")
 
 
-def describe(path: str | os.PathLike[str], *, arch: int | None = None, tensors: bool = True) -> dict[str, Any]:
-    """Config, tensors and totals of a checkpoint, ready for JSON.
+def describe(path: str | os.PathLike[str], *, arch: int | None = None, tensors: bool = True) -> Description:
+    """Config, tensors and totals of a checkpoint.
 
     Args:
         path: the checkpoint.
@@ -30,28 +31,23 @@ def describe(path: str | os.PathLike[str], *, arch: int | None = None, tensors: 
     """
     found = checkpoint.read(path, arch=arch)
     arrays = {name: tensor.numpy() for name, tensor in found.state.items()}
-    types: dict[str, int] = {}
-    for array in arrays.values():
-        types[array.dtype.name] = types.get(array.dtype.name, 0) + 1
-    report: dict[str, Any] = {
-        "path": os.fspath(path),
-        "format": "PyTorch checkpoint",
-        "bytes": os.path.getsize(path),
-        "usable": True,
-        "problems": [],
-        "notes": list(found.notes),
-        "config": asdict(found.config),
-        "metadata": {},
-        "totals": {
-            "tensors": len(arrays),
-            "parameters": sum(array.size for name, array in arrays.items() if not name.endswith(_NOT_TRAINED)),
-            "tensor_bytes": sum(array.nbytes for array in arrays.values()),
-            "types": types,
-        },
-    }
-    if tensors:
-        report["tensors"] = [
-            {"name": name, "type": a.dtype.name, "shape": list(a.shape), "bytes": a.nbytes, **statistics(a)}
-            for name, a in arrays.items()
-        ]
-    return report
+    return Description(
+        path=Path(path),
+        format="PyTorch checkpoint",
+        nbytes=os.path.getsize(path),
+        problems=(),
+        notes=tuple(found.notes),
+        config=found.config,
+        metadata={},
+        metadata_types={},
+        tensor_count=len(arrays),
+        parameters=sum(array.size for name, array in arrays.items() if not name.endswith(_NOT_TRAINED)),
+        tensor_bytes=sum(array.nbytes for array in arrays.values()),
+        types=dict(Counter(array.dtype.name for array in arrays.values())),
+        tensors=tuple(
+            TensorDescription(name, array.dtype.name, array.shape, array.nbytes, *statistics(array))
+            for name, array in arrays.items()
+        )
+        if tensors
+        else None,
+    )

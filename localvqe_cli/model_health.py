@@ -7,11 +7,15 @@ most be too loud, which the peak gain of each layer shows: no output exceeds gai
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
+from .description import Health
+
+if TYPE_CHECKING:
     from .gguf_file import GGUFModel
 
 __all__ = ["GAIN_LIMIT", "examine"]
@@ -22,25 +26,10 @@ _WEIGHT = ".weight"
 _CODEC = ("encoder.", "decoder.")
 
 
-def examine(model: GGUFModel) -> dict[str, Any]:
-    """Poles and gains of a model that :func:`gguf_file.check` found nothing wrong with.
-
-    Returns:
-        ``largest_pole`` (modulus), ``unstable_poles`` (how many are 1 or more), ``decay_seconds`` (in which the slowest
-        stable state falls by 60 dB, None if none is stable), ``bottleneck_gain`` (steady state, None if unstable),
-        ``gains`` (layer -> peak gain) and ``warnings``, one line each. Without a network all numbers are None or 0.
-    """
-    import numpy as np
-
+def examine(model: GGUFModel) -> Health:
+    """Poles and gains of a model that :func:`gguf_file.check` found nothing wrong with."""
     if not model.config.network:
-        return {
-            "largest_pole": None,
-            "unstable_poles": 0,
-            "decay_seconds": None,
-            "bottleneck_gain": None,
-            "gains": {},
-            "warnings": [],
-        }
+        return Health()
     modulus = np.hypot(_array(model, "bottleneck.a_real"), _array(model, "bottleneck.a_imag")).ravel()
     stable = modulus[modulus < 1.0]
     unstable = int(modulus.size - stable.size)
@@ -60,34 +49,28 @@ def examine(model: GGUFModel) -> dict[str, Any]:
     gain = None if unstable else _recurrent_gain(model, modulus)
     if gain is not None and gain > GAIN_LIMIT:
         warnings.append(f"the bottleneck's memory can amplify by {gain:.3g}, more than {GAIN_LIMIT:.0e}")
-    return {
-        "largest_pole": float(modulus.max()),
-        "unstable_poles": unstable,
-        "decay_seconds": _decay(model, float(stable.max())) if stable.size else None,
-        "bottleneck_gain": gain,
-        "gains": gains,
-        "warnings": warnings,
-    }
+    return Health(
+        largest_pole=float(modulus.max()),
+        unstable_poles=unstable,
+        decay_seconds=_decay(model, float(stable.max())) if stable.size else None,
+        bottleneck_gain=gain,
+        gains=gains,
+        warnings=warnings,
+    )
 
 
 def _array(model: GGUFModel, name: str) -> NDArray[Any]:
-    import numpy as np
-
     wide: NDArray[Any] = model.array(name).astype(np.float64)
     return wide
 
 
 def _peak_gain(weight: NDArray[Any]) -> float:
     """Largest sum of absolute weights of an output channel."""
-    import numpy as np
-
     return float(np.abs(weight.reshape(weight.shape[0], -1)).sum(axis=1).max())
 
 
 def _recurrent_gain(model: GGUFModel, modulus: NDArray[Any]) -> float:
     """Largest |b| |c| / (1 - |a|): what a state can make of a steady input."""
-    import numpy as np
-
     b, c = (
         np.hypot(_array(model, f"bottleneck.{x}_real"), _array(model, f"bottleneck.{x}_imag")).ravel() for x in "BC"
     )
@@ -96,8 +79,6 @@ def _recurrent_gain(model: GGUFModel, modulus: NDArray[Any]) -> float:
 
 def _decay(model: GGUFModel, pole: float) -> float:
     """Seconds in which the state of a stable pole falls by 60 dB."""
-    import math
-
     config = model.config
     assert config is not None
     return 0.0 if pole == 0.0 else math.log(1e-3) / math.log(pole) * config.hop_length / config.sample_rate

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
 from ..config import SHAPE_PREFIX, ModelConfig
-from ..errors import GGUFError, LocalVQEError, UsageError
+from ..errors import GGUFError, LocalVQEError
+from ..inspection import inspect as run
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
 from .completion import complete_model
@@ -43,41 +47,21 @@ def inspect(
     Exits with 4 if the file is not usable, after showing whatever could be read of it; with 1 if --deep
     finds weights that make the output run away.
     """
-    from .. import checkpoint, gguf_file, models
-
-    path = models.resolve(model)
-    if checkpoint.resembles_checkpoint(path):
-        from .. import checkpoint_report
-
-        if deep:
-            raise UsageError(f"{path}: --deep examines model files; export the checkpoint first")
-        report = checkpoint_report.describe(path, arch=arch, tensors=tensors)
-    else:
-        scanned = gguf_file.scan(path)
-        gguf_file.check(scanned)
-        report = gguf_file.describe(scanned, tensors=tensors)
-        if deep and not scanned.problems:
-            from .. import model_health
-
-            report["deep"] = model_health.examine(scanned)
-    for text in report.get("notes", []):
+    found = run(model, tensors=tensors, arch=arch, deep=deep)
+    for text in found.notes:
         note(text)
     if as_json:
-        emit_json(report)
+        emit_json(found.to_dict())
     else:
-        _print(report)
-    if report["problems"]:
-        raise GGUFError(f"{path}: {report['problems'][0]}")
-    if warnings := report.get("deep", {}).get("warnings"):
-        raise LocalVQEError(f"{path}: {warnings[0]}")
+        _print(found.to_dict())
+    if found.problems:
+        raise GGUFError(f"{found.path}: {found.problems[0]}")
+    if found.deep is not None and found.deep.warnings:
+        raise LocalVQEError(f"{found.path}: {found.deep.warnings[0]}")
 
 
 def _print(report: dict[str, Any]) -> None:
     """The report as text on stdout; names and values out of the file cannot reach the terminal as commands."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     # rich takes 80 columns where there is no terminal, which would break the rows that scripts and tests look at.
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:

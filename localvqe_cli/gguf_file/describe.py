@@ -1,95 +1,78 @@
-"""A GGUF file as plain data: what ``localvqe inspect`` prints and ``--json`` writes."""
+"""A GGUF file as plain data."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from contextlib import suppress
+from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..description import Description, TensorDescription
 from ..errors import GGUFError
 from .model import GGUFModel, TensorInfo
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 __all__ = ["describe", "statistics"]
+
+#: Smallest, largest and root-mean-square value; None where not finite.
+Statistics: TypeAlias = tuple[float | None, float | None, float | None]
 
 # Bounds the memory that describing a hostile file takes; no published tensor is over 4 MiB.
 _MAX_STATISTICS_BYTES = 64 << 20
 
 
-def describe(model: GGUFModel, *, tensors: bool = True) -> dict[str, Any]:
-    """Everything known about a scanned (and preferably validated) file, ready for JSON.
+def describe(model: GGUFModel, *, tensors: bool = True) -> Description:
+    """Everything known about a scanned (and preferably validated) file.
 
     Args:
         model: the file.
         tensors: also list each tensor with the extremes of its values.
-
-    Returns:
-        ``path, format, format_version, alignment, bytes, usable, problems, config, metadata, totals``
-        and, if asked, ``tensors``; numbers that are not finite appear as None.
     """
     infos = list(model.tensors.values())
-    by_type: dict[str, int] = {}
-    for info in infos:
-        by_type[info.type.name] = by_type.get(info.type.name, 0) + 1
-    report: dict[str, Any] = {
-        "path": str(model.path),
-        "format": "GGUF",
-        "format_version": model.format_version,
-        "alignment": model.alignment,
-        "bytes": model.nbytes,
-        "usable": not model.problems,
-        "problems": list(model.problems),
-        "config": None if model.stated_config is None else asdict(model.stated_config),
-        "metadata": {
-            key: {"type": model.metadata_types[key], "value": _plain(value)} for key, value in model.metadata.items()
-        },
-        "totals": {
-            "tensors": len(infos),
-            "parameters": model.parameters,
-            "tensor_bytes": sum(info.nbytes for info in infos),
-            "types": by_type,
-        },
-    }
-    if tensors:
-        report["tensors"] = [_describe_tensor(model, info) for info in infos]
-    return report
+    return Description(
+        path=model.path,
+        format="GGUF",
+        nbytes=model.nbytes,
+        problems=tuple(model.problems),
+        notes=(),
+        config=model.stated_config,
+        metadata=dict(model.metadata),
+        metadata_types=dict(model.metadata_types),
+        tensor_count=len(infos),
+        parameters=model.parameters,
+        tensor_bytes=sum(info.nbytes for info in infos),
+        types=dict(Counter(info.type.name for info in infos)),
+        tensors=tuple(_describe_tensor(model, info) for info in infos) if tensors else None,
+        format_version=model.format_version,
+        alignment=model.alignment,
+    )
 
 
-def statistics(values: NDArray[Any]) -> dict[str, float | None]:
+def statistics(values: NDArray[Any]) -> Statistics:
     """Smallest, largest and root-mean-square value of an array with at least one element."""
-    import numpy as np
-
     with np.errstate(over="ignore", invalid="ignore"):
         wide = values.astype(np.float64)
         rms = float(np.sqrt(np.mean(np.square(wide))))
-    return {"min": _finite(float(wide.min())), "max": _finite(float(wide.max())), "rms": _finite(rms)}
+    return _finite(float(wide.min())), _finite(float(wide.max())), _finite(rms)
 
 
-def _describe_tensor(model: GGUFModel, info: TensorInfo) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "name": info.name,
-        "type": info.type.name,
-        "shape": list(info.original or info.shape),
-        "stored_shape": list(info.shape),
-        "bytes": info.nbytes,
-        "offset": info.offset,
-    }
-    unknown: dict[str, float | None] = {"min": None, "max": None, "rms": None}
-    if info.nbytes > _MAX_STATISTICS_BYTES or not (info.type.numpy or info.original):
-        return row | unknown
-    try:
-        return row | statistics(model.array(info.name))
-    except GGUFError:  # the file has changed meanwhile
-        return row | unknown
+def _describe_tensor(model: GGUFModel, info: TensorInfo) -> TensorDescription:
+    values: Statistics = (None, None, None)
+    if info.nbytes <= _MAX_STATISTICS_BYTES and (info.type.numpy or info.original):
+        with suppress(GGUFError):  # the file has changed meanwhile
+            values = statistics(model.array(info.name))
+    return TensorDescription(
+        info.name,
+        info.type.name,
+        tuple(info.original or info.shape),
+        info.nbytes,
+        *values,
+        stored_shape=tuple(info.shape),
+        offset=info.offset,
+    )
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return _finite(value) if isinstance(value, float) else value

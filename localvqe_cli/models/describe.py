@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import models
+from .. import gguf_file, models
 from ..config import DEFAULT_DMAX
 from . import cache
 from .registry import DEFAULT_NAME, PublishedFile
@@ -50,8 +50,6 @@ def embedded_facts(name: str = DEFAULT_NAME) -> dict[str, Any]:
     Raises:
         ModelError: the package holds none, or one that cannot be read.
     """
-    from .. import gguf_file
-
     path = models.resolve(name)
     scanned = gguf_file.read(path)
     assert scanned.config is not None  # validated
@@ -72,7 +70,7 @@ def embedded_facts(name: str = DEFAULT_NAME) -> dict[str, Any]:
     }
 
 
-def contents(known: dict[str, Any]) -> dict[str, Any] | None:
+def contents(known: dict[str, Any]) -> dict[str, object] | None:
     """What is in the GGUF file of these facts, as ``localvqe inspect`` says it; None if there is none to read.
 
     Raises:
@@ -80,8 +78,6 @@ def contents(known: dict[str, Any]) -> dict[str, Any] | None:
     """
     if known["path"] is None or known["format"] != "GGUF" or known["where"] == cache.State.DAMAGED.value:
         return None
-    from .. import gguf_file
-
     scanned = gguf_file.scan(known["path"])
     gguf_file.check(scanned)
-    return gguf_file.describe(scanned, tensors=False)
+    return gguf_file.describe(scanned, tensors=False).to_dict()

@@ -27,7 +27,7 @@ def model_case(folder: Path, documents: list[Document], seed: int, program: str 
         path.write_bytes(mutate.damage_gguf(rng, documents[index % len(documents)]))
         scanned = gguf_file.scan(path)
         gguf_file.check(scanned)
-        json.dumps(gguf_file.describe(scanned, tensors=True), allow_nan=False)
+        json.dumps(gguf_file.describe(scanned, tensors=True).to_dict(), allow_nan=False)
         try:
             gguf_file.read(path)
             verdict = "accepted"

@@ -73,7 +73,7 @@ def read_or_refuse(path: Path) -> bool:
         assert len(refusal) < 500
     damaged = gguf_file.scan(path)
     gguf_file.check(damaged)
-    json.dumps(gguf_file.describe(damaged, tensors=False), allow_nan=False)
+    json.dumps(gguf_file.describe(damaged, tensors=False).to_dict(), allow_nan=False)
     assert time.process_time() - started < LIMIT_SECONDS
     return model is not None
 

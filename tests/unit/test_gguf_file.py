@@ -46,7 +46,7 @@ def test_a_bad_file_is_refused_in_one_line(valid: dict[int, Path], tmp_path: Pat
     with pytest.raises(GGUFError) as caught:
         gguf_file.validate(model)
     # What inspect does with it must not fail either.
-    report = gguf_file.describe(model)
+    report = gguf_file.describe(model).to_dict()
     json.dumps(report, allow_nan=False)
     path.unlink()
     message = str(caught.value)
@@ -182,7 +182,7 @@ def test_other_storage_types_are_described(valid: dict[int, Path], tmp_path: Pat
     path.write_bytes(document.dump())
     model = gguf_file.scan(path)
     gguf_file.check(model)
-    report = gguf_file.describe(model)
+    report = gguf_file.describe(model).to_dict()
     row = next(r for r in report["tensors"] if r["name"] == "encoder.conv.weight")
     assert (row["type"], row["bytes"], row["shape"]) == (name, len(basis.data), [512, 1, 512])
     assert report["totals"]["types"][name] == 1
@@ -192,7 +192,7 @@ def test_other_storage_types_are_described(valid: dict[int, Path], tmp_path: Pat
 
 def test_the_description_of_a_usable_model(valid: dict[int, Path]) -> None:
     model = gguf_file.read(valid[3])
-    report = gguf_file.describe(model)
+    report = gguf_file.describe(model).to_dict()
     assert json.loads(json.dumps(report, allow_nan=False)) == report | {
         "config": report["config"] | {"mic_channels": [2, 3, 4, 5, 6, 7], "far_channels": [2, 5, 3]}
     }
@@ -203,7 +203,7 @@ def test_the_description_of_a_usable_model(valid: dict[int, Path]) -> None:
     values = model.array("bottleneck.B_imag").astype(float)
     assert (row["min"], row["max"]) == (values.min(), values.max())
     assert row["rms"] == pytest.approx(np.sqrt(np.mean(values**2)))
-    assert "tensors" not in gguf_file.describe(model, tensors=False)
+    assert "tensors" not in gguf_file.describe(model, tensors=False).to_dict()
 
 
 def test_several_problems_are_counted(valid: dict[int, Path], tmp_path: Path) -> None:

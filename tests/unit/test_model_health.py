@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from localvqe_cli import export, gguf_file, model_health
 from localvqe_cli.audio import Job
 from localvqe_cli.cli import app
+from localvqe_cli.description import Health
 from localvqe_cli.enhance_files import EnhanceOptions, enhance_job
 from localvqe_cli.errors import LocalVQEError
 
@@ -29,38 +30,38 @@ def _model(path: Path, **factors: float) -> Path:
     return path
 
 
-def _examine(path: Path) -> dict[str, object]:
+def _examine(path: Path) -> Health:
     return model_health.examine(gguf_file.read(path))
 
 
 def test_a_sound_model(tmp_path: Path) -> None:
     report = _examine(_model(tmp_path / "a.gguf"))
-    assert report["warnings"] == []
-    assert report["unstable_poles"] == 0
-    assert 0.0 < report["largest_pole"] < 1.0  # type: ignore[operator]
-    assert "mic_enc1.conv" in report["gains"]  # type: ignore[operator]
+    assert report.warnings == []
+    assert report.unstable_poles == 0
+    assert 0.0 < report.largest_pole < 1.0
+    assert "mic_enc1.conv" in report.gains
 
 
 def test_the_peak_gain_is_what_the_loudest_input_can_become(tmp_path: Path) -> None:
     path = _model(tmp_path / "a.gguf")
     weight = gguf_file.read(path).array("dec3.skip_conv.weight")[:, :, 0, 0]
     worst = max(np.abs(row @ np.sign(row)) for row in weight)
-    assert _examine(path)["gains"]["dec3.skip_conv"] == pytest.approx(worst, rel=1e-6)  # type: ignore[index]
+    assert _examine(path).gains["dec3.skip_conv"] == pytest.approx(worst, rel=1e-6)
 
 
 def test_poles_outside_the_circle(tmp_path: Path) -> None:
     path = _model(tmp_path / "a.gguf", bottleneck__a_real=3.0, bottleneck__a_imag=3.0)
     report = _examine(path)
-    assert report["unstable_poles"] > 0  # type: ignore[operator]
-    assert report["bottleneck_gain"] is None
+    assert report.unstable_poles > 0
+    assert report.bottleneck_gain is None
     done = CliRunner().invoke(app, ["inspect", "--deep", "--json", "--no-tensors", str(path)])
     assert done.exit_code == 1
     assert "unit circle" in done.stderr
-    assert json.loads(done.stdout)["deep"]["unstable_poles"] == report["unstable_poles"]
+    assert json.loads(done.stdout)["deep"]["unstable_poles"] == report.unstable_poles
 
 
 def test_a_layer_that_drowns_the_others(tmp_path: Path) -> None:
-    (warning,) = _examine(_model(tmp_path / "a.gguf", dec2__resblock__conv__weight=1e6))["warnings"]  # type: ignore[misc]
+    (warning,) = _examine(_model(tmp_path / "a.gguf", dec2__resblock__conv__weight=1e6)).warnings
     assert "dec2.resblock.conv" in warning
 
 
