@@ -75,7 +75,10 @@ def enhance(
         float | None, typer.Option("--noise-gate", max=0.0, metavar="DBFS", help="Mute hops at or below this level.")
     ] = None,
     align: Annotated[
-        str, typer.Option("--align", metavar="auto|off|MS", help="Shift the reference; MS > 0 delays it.")
+        str,
+        typer.Option(
+            "--align", metavar="auto|off|MS", help="Shift and resample the reference as it needs; MS > 0 delays it."
+        ),
     ] = "auto",
     mic_channel: Annotated[
         int | None,
