@@ -25,7 +25,7 @@ from .completion import complete_limit, complete_list, complete_system
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
-    from ..evaluation import Clip, ClipOutcome, Settings, SystemInfo
+    from ..evaluation import Clip, ClipOutcome, Settings
     from ..report import Report
 
 __all__ = ["EvalCommand", "evaluate"]
@@ -129,7 +129,8 @@ def evaluate(
     """
     configure_console(quiet=quiet, verbose=verbose)
     from ..evaluation import baseline as earlier
-    from ..evaluation import evaluate as run
+    from ..evaluation import prepare, score
+    from ..evaluation.systems import taken_apart
 
     limits = earlier.parse_limits(max_drop or [])
     if (baseline is None) != (not limits):
@@ -137,19 +138,26 @@ def evaluate(
     if allow_missing and baseline is None:
         raise UsageError("--allow-missing goes with --baseline")
     means = earlier.load_baseline(baseline) if baseline is not None else {}
-    groups, left_out = _groups(metrics)
-    clips = _clips(source or [], mic, ref, target, scenario)
-    clips, systems = _systems(clips, model or [], enhanced or [])
+    setup = prepare(
+        source or [],
+        mic=mic,
+        ref=ref,
+        target=target,
+        scenario=scenario,
+        models=[taken_apart(text) for text in model or []],
+        enhanced=[taken_apart(text) for text in enhanced or []],
+        metrics=None if metrics is None else metrics.split(","),
+        align=align,
+        cache=cache,
+    )
+    clips, settings = setup.clips, setup.settings
     lists = [*(source or []), *([baseline] if baseline is not None else [])]
     files = _outputs({"csv": csv, "markdown": markdown, "html": html}, clips, lists, as_json=as_json, force=force)
-    settings = _settings(groups, systems, align=align, cache=cache)
-    for system in systems:
+    for system in setup.systems:
         if system.kind == "model":
             say(f"model: {system.name} ({system.model})")
     with ProgressBar("scoring") as progress:
-        evaluation = run(clips, systems, settings, jobs=jobs or _cores(), progress=progress)
-    if left_out:
-        evaluation.notes.append(left_out)
+        evaluation = score(clips, setup.systems, settings, notes=setup.notes, jobs=jobs or _cores(), progress=progress)
     detail(f"{sum(clip.cached for clip in evaluation.clips)} of {len(evaluation.clips)} clips were in the cache")
 
     from ..report import Report
@@ -162,75 +170,6 @@ def evaluate(
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _groups(metrics: str | None) -> tuple[tuple[str, ...], str]:
-    """The metrics to compute, and a sentence on those that nobody asked for and that are not installed."""
-    from ..metrics import DEFAULT_GROUPS, GROUPS
-
-    if metrics is None:
-        lacking = [GROUPS[name] for name in DEFAULT_GROUPS if not GROUPS[name].installed]
-        missed = [group for group in lacking if not group.optional]
-        names = ", ".join(group.name for group in missed)
-        extras = ",".join(dict.fromkeys(group.extra for group in missed))
-        groups = tuple(name for name in DEFAULT_GROUPS if GROUPS[name] not in lacking)
-        return groups, f"not computed: {names}; they need pip install 'localvqe[{extras}]'" if missed else ""
-    chosen = [name.strip().lower() for name in metrics.split(",") if name.strip()]
-    for name in chosen:
-        if name not in GROUPS:
-            raise UsageError(f"--metrics {name}: no such metric; choose from {', '.join(GROUPS)}")
-    if not chosen:
-        raise UsageError(f"--metrics is empty; choose from {', '.join(GROUPS)}")
-    return tuple(name for name in GROUPS if name in chosen), ""
-
-
-def _clips(
-    sources: list[str], mic: str | None, ref: str | None, target: str | None, scenario: str | None
-) -> list[Clip]:
-    from ..evaluation import clips_from_folders, read_sources
-    from ..evaluation.inputs import with_scenario
-
-    if sources:
-        if mic is not None or ref is not None or target is not None:
-            raise UsageError("SOURCE lists mics, references and targets itself; drop --mic, --ref and --target")
-        return read_sources(sources, scenario=scenario)
-    if mic is None or ref is None:
-        raise UsageError("nothing to score: name a manifest or a folder, or --mic DIR --ref DIR")
-    clips = clips_from_folders(mic, ref, target)
-    return clips if scenario is None else with_scenario(clips, scenario)
-
-
-def _systems(clips: list[Clip], models: list[str], folders: list[str]) -> tuple[list[Clip], list[SystemInfo]]:
-    from ..evaluation import SystemInfo, attach_outputs
-    from ..evaluation.systems import MIC, model_system, named, output_systems
-
-    places: dict[str, str] = {}
-    for text in folders:
-        name, folder = named(text)
-        name = name or os.path.basename(os.path.normpath(folder))
-        if name in places:
-            raise UsageError(f"two folders of outputs are called {name}; name one with --enhanced NAME=DIR")
-        places[name] = folder
-    clips = attach_outputs(clips, places)
-    outputs = output_systems(clips, places)
-    ran = [model_system(text) for text in models]
-    if not ran and not outputs:
-        ran = [model_system(None)]
-    systems = [SystemInfo(MIC, "unprocessed"), *ran, *outputs]
-    names = [system.name for system in systems]
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"two systems are called {name}; name one with NAME=...")
-    return clips, systems
-
-
-def _settings(groups: tuple[str, ...], systems: list[SystemInfo], *, align: bool, cache: bool) -> Settings:
-    from ..evaluation import Settings
-    from ..evaluation.cache import default_folder
-    from ..evaluation.systems import engine_identity
-
-    runs = any(system.kind == "model" for system in systems)
-    return Settings(groups, align, engine_identity() if runs else "", default_folder() if cache else None)
 
 
 def _outputs(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .inputs import Clip, attach_outputs, clips_from_folders, read_source, read_sources
+from .prepare import Setup, prepare
 from .result import ClipOutcome, ClipScores, Evaluation, Problem, SystemInfo
-from .run import evaluate
+from .run import evaluate, score
 from .scoring import Settings
 
 __all__ = [
@@ -14,10 +15,13 @@ __all__ = [
     "Evaluation",
     "Problem",
     "Settings",
+    "Setup",
     "SystemInfo",
     "attach_outputs",
     "clips_from_folders",
     "evaluate",
+    "prepare",
     "read_source",
     "read_sources",
+    "score",
 ]

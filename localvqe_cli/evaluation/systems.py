@@ -6,20 +6,26 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
+from ..engine import Enhancer, kernels, library_path
 from ..errors import UsageError
+from ..models import resolve
 from .cache import file_sha256
 from .inputs import ENHANCED, Clip
 from .result import SystemInfo
 
-__all__ = ["MIC", "engine_identity", "model_system", "named", "output_systems"]
+__all__ = ["MIC", "Named", "engine_identity", "model_system", "output_systems", "taken_apart"]
 
 #: Name of the unprocessed microphone, which is always among the systems.
 MIC = "mic"
 _DEFAULT = "default"
 
+#: A system's name, None for that of its file or folder, and where it is.
+Named: TypeAlias = tuple[str | None, str]
 
-def named(text: str) -> tuple[str | None, str]:
+
+def taken_apart(text: str) -> Named:
     """``NAME=PATH`` taken apart; the name is None where there is none. A path that exists as written wins."""
     name, equals, path = text.partition("=")
     if not equals or os.path.exists(text) or os.sep in name:
@@ -29,17 +35,13 @@ def named(text: str) -> tuple[str | None, str]:
     return name, path
 
 
-def model_system(text: str | None) -> SystemInfo:
-    """The system for ``-m TEXT``; loads the model once, so that a bad one fails before any work.
+def model_system(name: str | None, model: str | None) -> SystemInfo:
+    """The system that runs ``model``, None for the embedded one; loads it, so that a bad one fails at once.
 
     Raises:
         ModelError: no such model, or it cannot be used.
         EngineError: the engine cannot be loaded.
     """
-    from ..engine import Enhancer
-    from ..models import resolve
-
-    name, model = (None, None) if text is None else named(text)
     path = resolve(model)
     enhancer = Enhancer(path)
     if name is None:
@@ -57,6 +59,4 @@ def output_systems(clips: Sequence[Clip], folders: dict[str, str]) -> list[Syste
 @lru_cache(maxsize=1)
 def engine_identity() -> str:
     """Changes whenever the engine may compute something else: part of the name of every score of a model."""
-    from ..engine import kernels, library_path
-
     return f"{kernels()} {file_sha256(str(library_path()))}"

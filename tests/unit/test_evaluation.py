@@ -23,9 +23,9 @@ from localvqe_cli.evaluation import (
     Settings,
     SystemInfo,
     attach_outputs,
-    evaluate,
     read_source,
     read_sources,
+    score,
     scoring,
 )
 from localvqe_cli.evaluation.baseline import compare, parse_limits
@@ -317,7 +317,7 @@ class Counting:
 def run(manifest: Path, cache: Path | None, groups: tuple[str, ...] = ("erle",), **systems: Path) -> Evaluation:
     clips = attach_outputs(read_source(str(manifest)), {name: str(folder) for name, folder in systems.items()})
     infos = [MIC, *(SystemInfo(name, "files", str(folder)) for name, folder in systems.items())]
-    return evaluate(clips, infos, Settings(groups, cache=cache))
+    return score(clips, infos, Settings(groups, cache=cache))
 
 
 def test_a_second_run_computes_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,9 +369,9 @@ def test_an_interrupted_run_keeps_what_it_had(tmp_path: Path, monkeypatch: pytes
 
     counting = Counting(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(clips, [MIC], Settings(("erle",), cache=cache), progress=stop)
+        score(clips, [MIC], Settings(("erle",), cache=cache), progress=stop)
     assert counting.calls == 2
-    evaluate(clips, [MIC], Settings(("erle",), cache=cache))
+    score(clips, [MIC], Settings(("erle",), cache=cache))
     assert counting.calls == 5
 
 
@@ -463,7 +463,7 @@ def test_a_model_that_gives_no_numbers_is_refused() -> None:
 def test_parallel_and_serial_runs_agree(tmp_path: Path) -> None:
     clips = read_source(str(write_set(tmp_path / "data")))
     broken = replace(clips[0], id="z", mic=os.fspath(tmp_path / "none.wav"))
-    serial, parallel = (evaluate([*clips, broken], [MIC], Settings(("erle", "delay")), jobs=jobs) for jobs in (1, 2))
+    serial, parallel = (score([*clips, broken], [MIC], Settings(("erle", "delay")), jobs=jobs) for jobs in (1, 2))
     assert [(c.id, c.systems) for c in serial.clips] == [(c.id, c.systems) for c in parallel.clips]
     assert serial.problems == parallel.problems
     assert "no such file" in str(serial.problems[0])
@@ -472,7 +472,7 @@ def test_parallel_and_serial_runs_agree(tmp_path: Path) -> None:
 def test_the_unprocessed_recordings_score_as_published(eval_dev: Path) -> None:
     """The row "mic" of docs/reference/evaluation.md; every scenario, 48 kHz files and short references among them."""
     pytest.importorskip("speechmos", reason="the extra eval is not installed")
-    found = evaluate(read_source(str(eval_dev / "pairs.tsv")), [MIC], Settings(("aecmos",)))
+    found = score(read_source(str(eval_dev / "pairs.tsv")), [MIC], Settings(("aecmos",)))
     assert found.problems == []
     assert aecmos_mean(found, "mic") == pytest.approx(3.890, abs=2e-3)
     means = {scenario: summaries(found, "mic", scenario) for scenario in found.scenarios}
