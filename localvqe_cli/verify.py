@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import checkpoint, export, gguf_file
 from .config import MIC_STAGES, ModelConfig
+from .engine import Enhancer
 from .errors import AudioError, LocalVQEError, MissingExtraError, UsageError
 from .geometry import MODEL_RATE
+from .models import named
+from .signal_path import read_at_model_rate
 from .verify_result import BlockResult, TensorResult, Verification
 
 if TYPE_CHECKING:
@@ -60,27 +63,30 @@ BLOCKS = (
 #: Of the front-end and the stage behind it, computed first, in models that have them.
 FRONTEND_BLOCKS = ("frontend_error", "frontend_echo")
 RESIDUAL_BLOCKS = ("residual_gain",)
+# Every hop is compared in full, so a recording is cut where more would only take longer.
+_MAX_SECONDS = 60
 # Hops per pass of the reference; bounds its memory on long recordings.
 _HOPS_AT_ONCE = 64
 
 
 def verify(
-    checkpoint_path: str | os.PathLike[str],
-    gguf_path: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str],
+    model: str | os.PathLike[str],
     *,
-    mic: NDArray[Any] | None = None,
-    ref: NDArray[Any] | None = None,
+    mic: str | os.PathLike[str] | ArrayLike | None = None,
+    ref: str | os.PathLike[str] | ArrayLike | None = None,
     seconds: float = SECONDS,
     tolerance: float | None = None,
 ) -> Verification:
     """Compare a checkpoint with the GGUF file made from it: tensors, then every block's output.
 
     Args:
-        checkpoint_path: PyTorch checkpoint.
-        gguf_path: model file; if it is quantized, its tensors are compared within the error of their type, and the
-            blocks with a reference that has the file's weights.
-        mic: (n,) microphone samples at 16 kHz; None means a built-in signal of ``seconds``.
-        ref: (n,) reference samples; None beside a given ``mic`` means silence.
+        checkpoint: PyTorch checkpoint, or a name from the registry.
+        model: model file, or a name from the registry; if it is quantized, its tensors are compared within the error of
+            their type, and the blocks with a reference that has the file's weights.
+        mic: a recording, of which the first minute is used, or (n,) samples at 16 kHz; None is a built-in signal of
+            ``seconds``.
+        ref: likewise, where the mic is given; None is silence.
         seconds: length of the built-in signal.
         tolerance: largest difference allowed in a block's output, relative to its peak where that is above one;
             None means :data:`BLOCK_TOLERANCE`, or :data:`INTEGER_SNR_DB` where the engine runs on integers.
@@ -93,13 +99,14 @@ def verify(
     """
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         raise UsageError(f"tolerance is {tolerance}, expected a number of 0 or more")
-    mic, ref = _signals(mic, ref, seconds)
+    near, far, signal_notes = _signals(mic, ref, seconds)
+    checkpoint_path, gguf_path = named(os.fspath(checkpoint)), named(os.fspath(model))
     file = gguf_file.read(gguf_path)
     assert file.config is not None  # validated
     loaded = _read_checkpoint(checkpoint_path, file.config)
     _require_same_config(checkpoint_path, loaded.config, gguf_path, file.config)
     stream = _open_stream(gguf_path)
-    enough_snr, notes = math.inf, loaded.notes
+    enough_snr, notes = math.inf, (*signal_notes, *loaded.notes)
     if tolerance is None:
         tolerance = BLOCK_TOLERANCE
         if any(info.original for info in file.tensors.values()) and stream.integer_layers():
@@ -110,9 +117,9 @@ def verify(
         model=Path(gguf_path),
         config=file.config,
         tolerance=tolerance,
-        seconds=len(mic) / file.config.sample_rate,
+        seconds=len(near) / file.config.sample_rate,
         tensors=tuple(_compare_tensors(loaded, file)),
-        blocks=tuple(_compare_blocks(_reference(loaded, file), stream, mic, ref, tolerance, enough_snr)),
+        blocks=tuple(_compare_blocks(_reference(loaded, file), stream, near, far, tolerance, enough_snr)),
         notes=notes,
     )
 
@@ -144,20 +151,36 @@ def builtin_signals(seconds: float, rate: int = MODEL_RATE) -> tuple[Samples, Sa
 # -- inputs -----------------------------------------------------------------------------------
 
 
-def _signals(mic: NDArray[Any] | None, ref: NDArray[Any] | None, seconds: float) -> tuple[Samples, Samples]:
+def _signals(
+    mic: str | os.PathLike[str] | ArrayLike | None, ref: str | os.PathLike[str] | ArrayLike | None, seconds: float
+) -> tuple[Samples, Samples, list[str]]:
+    """Microphone and reference, equally long, and what the user should know about them."""
+    notes: list[str] = []
     if mic is None:
         if ref is not None:
             raise UsageError("a reference without a microphone signal; give both or neither")
         if not 0.1 <= seconds <= 600:
             raise UsageError(f"{seconds} s of signal, expected 0.1 to 600")
-        return builtin_signals(seconds)
-    mic = np.asarray(mic, np.float32)
-    ref = np.zeros_like(mic) if ref is None else np.asarray(ref, np.float32)
-    if mic.ndim != 1 or mic.shape != ref.shape or mic.size == 0:
-        raise AudioError(f"mic and ref need the same shape (n,), n >= 1; got {mic.shape} and {ref.shape}")
-    if not (np.isfinite(mic).all() and np.isfinite(ref).all()):
+        return *builtin_signals(seconds), notes
+    near = _samples(mic, notes)
+    far = np.zeros_like(near) if ref is None else _samples(ref, notes)
+    if isinstance(ref, str | os.PathLike):  # recordings rarely end together
+        far = np.pad(far[: len(near)], (0, max(0, len(near) - len(far))))
+    if near.ndim != 1 or near.shape != far.shape or near.size == 0:
+        raise AudioError(f"mic and ref need the same shape (n,), n >= 1; got {near.shape} and {far.shape}")
+    if not (np.isfinite(near).all() and np.isfinite(far).all()):
         raise AudioError("mic or ref holds samples that are not finite")
-    return mic, ref
+    return near, far, notes
+
+
+def _samples(signal: str | os.PathLike[str] | ArrayLike, notes: list[str]) -> Samples:
+    if not isinstance(signal, str | os.PathLike):
+        return np.asarray(signal, np.float32)
+    path = os.fspath(signal)
+    samples = read_at_model_rate(path, _MAX_SECONDS)
+    if len(samples) == _MAX_SECONDS * MODEL_RATE:
+        notes.append(f"{path}: the first {_MAX_SECONDS} s are used")
+    return samples
 
 
 def _read_checkpoint(path: str | os.PathLike[str], hint: ModelConfig) -> checkpoint.Checkpoint:
@@ -203,8 +226,6 @@ def _reference(loaded: checkpoint.Checkpoint, file: gguf_file.GGUFModel) -> Loca
 
 
 def _open_stream(path: str | os.PathLike[str]) -> Stream:
-    from .engine import Enhancer
-
     return Enhancer(path).stream()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from .config import ModelConfig
 
@@ -76,7 +75,7 @@ class Verification:
     notes: tuple[str, ...] = ()
 
     @property
-    def passed(self) -> bool:
+    def ok(self) -> bool:
         """No tensor and no block drifts."""
         return all(row.passed for row in self.tensors) and all(row.passed for row in self.blocks)
 
@@ -90,12 +89,12 @@ class Verification:
         """The first block that drifts, None if none does."""
         return next((row.name for row in self.blocks if not row.passed), None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Everything, ready for JSON."""
         return {
             "checkpoint": str(self.checkpoint),
             "model": str(self.model),
-            "passed": self.passed,
+            "passed": self.ok,
             "changed_tensors": list(self.changed_tensors),
             "first_drift": self.first_drift,
             "tolerance": self.tolerance,

@@ -6,19 +6,20 @@ import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
-from ..errors import UsageError
+from ..verify import verify as run
 from .common import JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
 from .completion import complete_checkpoint, complete_model
+from .tables import print_table
 
 if TYPE_CHECKING:
-    from ..audio.resample import FloatArray
     from ..verify_result import BlockResult, Verification
 
 __all__ = ["verify"]
 
-# Every hop is compared in full, so a recording is cut where more would only take longer.
-_MAX_SECONDS = 60
 _LISTED = 10
 
 
@@ -56,61 +57,26 @@ def verify(
     the checkpoint's or a block drifts, and names the first block that does.
     """
     configure_console(quiet=quiet)
-    from .. import verify as verification
-    from ..models import named
-
-    microphone, reference = _signals(mic, ref)
-    result = verification.verify(named(checkpoint), named(model), mic=microphone, ref=reference, tolerance=tolerance)
+    result = run(checkpoint, model, mic=mic, ref=ref, tolerance=tolerance)
     for text in result.notes:
         note(text)
     if as_json:
         emit_json(result.to_dict())
     elif not is_quiet():
         _print(result)
-    if not result.passed:
+    if not result.ok:
         raise typer.Exit(1)
-
-
-def _signals(mic: str | None, ref: str | None) -> tuple[FloatArray | None, FloatArray | None]:
-    """The recordings, if any are given: mono, 16 kHz, the reference as long as the microphone."""
-    if mic is None:
-        if ref is not None:
-            raise UsageError("--ref needs --mic beside it")
-        return None, None
-    import numpy as np
-
-    microphone = _read(mic)
-    reference = np.zeros_like(microphone)
-    if ref is not None:
-        found = _read(ref)[: len(microphone)]
-        reference[: len(found)] = found
-    return microphone, reference
-
-
-def _read(path: str) -> FloatArray:
-    """The first minute of a recording."""
-    from ..audio import MODEL_RATE
-    from ..signal_path import read_at_model_rate
-
-    samples = read_at_model_rate(path, _MAX_SECONDS)
-    if len(samples) == _MAX_SECONDS * MODEL_RATE:
-        note(f"{path}: the first {_MAX_SECONDS} s are used")
-    return samples
 
 
 def _print(result: Verification) -> None:
     """The two comparisons as text on stdout, the verdict last."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(highlight=False, markup=False, soft_wrap=True)
     changed = [row for row in result.tensors if not row.passed]
     if changed:
         table = Table("tensor", "shape", "largest", "difference", box=box.SIMPLE, pad_edge=False)
         for row in changed[:_LISTED]:
             table.add_row(row.name, _shape(row.shape), f"{row.peak:.3g}", f"{row.max_abs:.1e}")
-        console.print(table)
+        print_table(console, table)
         more = f", {len(changed) - _LISTED} of them not listed" if len(changed) > _LISTED else ""
         console.print(f"tensors: {len(changed)} of {len(result.tensors)} are not the checkpoint's{more}")
     else:
@@ -124,7 +90,7 @@ def _print(result: Verification) -> None:
     table.add_column("")
     for block in result.blocks:
         table.add_row(*_cells(block))
-    console.print(table)
+    print_table(console, table)
     console.print(_verdict(result))
 
 
@@ -140,7 +106,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _verdict(result: Verification) -> str:
     held = f"{result.seconds:g} s of signal, tolerance {result.tolerance:g}"
-    if result.passed:
+    if result.ok:
         return f"verified: the engine computes what the reference computes ({held})"
     first = result.first_drift
     place = f"the first block that drifts is {first}" if first else "no block drifts"

@@ -62,7 +62,7 @@ def test_an_export_is_verified(files: Files, monkeypatch: pytest.MonkeyPatch) ->
     checkpoint, model, state = files
     _use_engine(monkeypatch, EngineOfTheReference(state))
     result = verify.verify(checkpoint, model, seconds=SECONDS)
-    assert result.passed
+    assert result.ok
     assert result.first_drift is None
     assert result.changed_tensors == ()
     assert result.config == CONFIG
@@ -94,7 +94,7 @@ def test_the_first_block_that_drifts_is_named(
     checkpoint, model, state = files
     _use_engine(monkeypatch, EngineOfTheReference(_changed(state, weight)))
     result = verify.verify(checkpoint, model, seconds=SECONDS)
-    assert not result.passed
+    assert not result.ok
     assert result.first_drift == block
     assert result.changed_tensors == ()
 
@@ -111,7 +111,7 @@ def test_a_changed_weight_in_the_file_is_found_even_if_the_output_hardly_moves(
     result = verify.verify(checkpoint, model, seconds=SECONDS)
     assert result.changed_tensors == ("dec5.resblock.conv.weight",)
     assert result.first_drift is None
-    assert not result.passed
+    assert not result.ok
 
 
 def test_drift_that_begins_late_is_found(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +170,7 @@ def test_a_checkpoint_without_a_config_takes_it_from_the_file(files: Files, monk
     checkpoint, model, state = files
     save_checkpoint(checkpoint, state)
     _use_engine(monkeypatch, EngineOfTheReference(state))
-    assert verify.verify(checkpoint, model, seconds=SECONDS).passed
+    assert verify.verify(checkpoint, model, seconds=SECONDS).ok
 
 
 def test_given_signals_are_used_to_their_last_sample(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
