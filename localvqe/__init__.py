@@ -16,6 +16,7 @@ from typing import get_type_hints
 _HOMES = {
     "block_stream": ("BlockStream",),
     "config": ("FrontendConfig", "ModelConfig", "ResidualConfig"),
+    "description": ("Description", "Health", "TensorDescription"),
     "engine": ("Enhancer", "Stream", "get_include", "get_library_dir"),
     "enhance": ("enhance", "enhance_file", "enhance_files"),
     "enhance_files": ("FileResult",),
@@ -29,6 +30,14 @@ _HOMES = {
         "ModelError",
         "UsageError",
     ),
+    "evaluation.result": ("ClipOutcome", "ClipScores", "Evaluation", "Problem", "SystemInfo"),
+    "evaluation.run": ("evaluate",),
+    "evaluation.statistics": ("Summary",),
+    "export": ("ExportSummary", "export"),
+    "inspection": ("inspect",),
+    "quantization.run": ("QuantizeSummary", "TensorSummary", "quantize"),
+    "verify": ("verify",),
+    "verify_result": ("BlockResult", "TensorResult", "Verification"),
     "version": ("__version__",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

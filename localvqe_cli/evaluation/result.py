@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .statistics import Summary
 
 __all__ = ["ClipOutcome", "ClipScores", "Evaluation", "Problem", "SystemInfo"]
 
@@ -26,7 +29,7 @@ class Problem:
         where = ", ".join(part for part in (self.id, self.system, self.metric) if part)
         return f"{where}: {self.message}" if where else self.message
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """JSON-ready form."""
         return {"id": self.id, "system": self.system, "metric": self.metric, "message": self.message}
 
@@ -94,4 +97,11 @@ class Evaluation:
 
     @property
     def scenarios(self) -> list[str]:
+        """In the order of ``clips``."""
         return list(dict.fromkeys(clip.scenario for clip in self.clips))
+
+    def summaries(self, system: str, scenario: str) -> dict[str, Summary]:
+        """metric -> its mean, median and spread over the scenario's clips; without metrics that no clip could have."""
+        from .statistics import summaries  # which works on this class
+
+        return summaries(self, system, scenario)
