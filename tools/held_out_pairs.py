@@ -14,8 +14,8 @@ from pathlib import Path
 
 import soundfile
 
-from localvqe_cli.training.dataset import SceneDataset
-from localvqe_cli.training.gain_loop import GainRecipe, gain_scenes
+from localvqe_cli.training.dataset import SceneDataset, make_datasets
+from localvqe_cli.training.options import GainRecipe
 
 _NAMES = {"doubletalk": "doubletalk", "farend": "farend-singletalk", "nearend": "nearend-singletalk"}
 _RATE = 16000
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=12.0)
     options = parser.parse_args()
-    _, held_out = gain_scenes(options.data, options.cache, GainRecipe(seconds=options.seconds))
+    _, held_out = make_datasets(options.data, options.cache, GainRecipe(seconds=options.seconds))
     if held_out is None:
         parser.error("the manifest lists no held-out speech")
     write(held_out, options.output, options.count)

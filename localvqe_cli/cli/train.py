@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import MissingExtraError, UsageError
+from ..training.options import GainRecipe, Limits, Recipe
+from ..training.presets import ARCH, LAGS, LAGS_BEHIND_FRONTEND, WIDTH, WIDTHS, preset
 from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
 from .completion import complete_width
 from .progress import StageProgress
 
-if TYPE_CHECKING:
-    from ..training.options import Limits
-
 __all__ = ["train"]
+
+_WIDTHS = f"{', '.join(list(WIDTHS)[:-1])} or {list(WIDTHS)[-1]}"
+
+
+def _default(name: str) -> str:
+    """What stands for an option that both kinds of training have, each with its own."""
+    return f"[default: {getattr(Recipe, name):g}; with --gain {getattr(GainRecipe, name):g}]"
 
 
 def train(
@@ -48,11 +54,11 @@ def train(
             help="Train the controller of the adaptive filter's gain instead; of the model, only --hidden counts.",
         ),
     ] = False,
-    hidden: Annotated[int, typer.Option("--hidden", min=1, max=64, help="States per bin of that controller.")] = 16,
-    width: Annotated[
-        str, typer.Option("--width", help="Size: micro, tiny, slim, small or base.", autocompletion=complete_width)
-    ] = "tiny",
-    arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = 3,
+    hidden: Annotated[
+        int, typer.Option("--hidden", min=1, max=64, help="States per bin of that controller.")
+    ] = GainRecipe.hidden,
+    width: Annotated[str, typer.Option("--width", help=f"Size: {_WIDTHS}.", autocompletion=complete_width)] = WIDTH,
+    arch: Annotated[int, typer.Option("--arch", metavar="N", help="Architecture version, 1, 2 or 3.")] = ARCH,
     frontend: Annotated[
         bool,
         typer.Option("--frontend", help="With an adaptive filter before the network."),
@@ -62,45 +68,50 @@ def train(
         typer.Option(
             "--dmax",
             metavar="N",
-            help="Lags of the attention, frames of 16 ms. [default: 32, behind an adaptive filter 8]",
+            help="Lags of the attention, frames of 16 ms. "
+            f"[default: {LAGS}, behind an adaptive filter {LAGS_BEHIND_FRONTEND}]",
         ),
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option("--batch", min=1, help="Clips per step. [default: 8; with --gain 16]")
-    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help=f"Clips per step. {_default('batch')}")] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=1.0, help="Length of a clip. [default: 4; with --gain 12]")
+        float | None, typer.Option("--seconds", min=1.0, help=f"Length of a clip. {_default('seconds')}")
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(
-            "--rate", help="Learning rate on the plateau; also of a resumed run. [default: 0.0015; with --gain 0.002]"
-        ),
+        typer.Option("--rate", help=f"Learning rate on the plateau; also of a resumed run. {_default('rate')}"),
     ] = None,
     decay_steps: Annotated[
         int | None,
         typer.Option("--decay-steps", min=1, help="Bring the learning rate down over this many steps, then stop."),
     ] = None,
     ema: Annotated[
-        float | None, typer.Option("--ema", help="Decay of the averaged weights. [default: 0.998; with --gain 0.99]")
+        float | None, typer.Option("--ema", help=f"Decay of the averaged weights. {_default('ema')}")
     ] = None,
     easy_clips: Annotated[
         int, typer.Option("--easy-clips", min=0, help="Clips over which scenes become as hard as they will be.")
-    ] = 8000,
-    rooms: Annotated[int, typer.Option("--rooms", min=1, help="Simulated rooms.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and of the scenes.")] = 1,
+    ] = Recipe.easy_clips,
+    rooms: Annotated[int, typer.Option("--rooms", min=1, help="Simulated rooms.")] = Recipe.rooms,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first weights and of the scenes.")] = Recipe.seed,
     precision: Annotated[
         str, typer.Option("--precision", help="f32, bf16 or auto, the faster of both on this machine.")
-    ] = "auto",
+    ] = Recipe.precision,
     device: Annotated[str | None, typer.Option("--device", help="cpu or cuda. [default: cuda if there is one]")] = None,
-    threads: Annotated[int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 is torch's choice.")] = 0,
+    threads: Annotated[
+        int, typer.Option("--threads", "-t", min=0, help="CPU threads; 0 is torch's choice.")
+    ] = Limits.threads,
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Processes that share each batch, on a CPU; better than threads.")
-    ] = 1,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that make clips.")] = 1,
-    save_minutes: Annotated[float, typer.Option("--save-minutes", min=0.0, help="Between checkpoints.")] = 5.0,
-    valid_minutes: Annotated[float, typer.Option("--valid-minutes", min=0.0, help="Between validations.")] = 15.0,
-    valid_clips: Annotated[int, typer.Option("--valid-clips", min=0, help="Held-out clips; 0 for none.")] = 96,
+    ] = Limits.processes,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that make clips.")] = Limits.workers,
+    save_minutes: Annotated[
+        float, typer.Option("--save-minutes", min=0.0, help="Between checkpoints.")
+    ] = Limits.save_minutes,
+    valid_minutes: Annotated[
+        float, typer.Option("--valid-minutes", min=0.0, help="Between validations.")
+    ] = Limits.valid_minutes,
+    valid_clips: Annotated[
+        int, typer.Option("--valid-clips", min=0, help="Held-out clips; 0 for none.")
+    ] = Limits.valid_clips,
     evaluate: Annotated[
         str | None,
         typer.Option("--eval", metavar="PAIRS", help="Log the AECMOS of these recordings at each validation."),
@@ -120,10 +131,8 @@ def train(
         import torch
     except ImportError as exc:
         raise MissingExtraError("localvqe train", "train") from exc
+    from ..training.dataset import make_datasets
     from ..training.loop import Trainer
-    from ..training.options import Limits, Recipe
-    from ..training.presets import preset
-    from ..training.run import make_datasets
 
     folder = Path(output or ("runs/gain" if gain else f"runs/{width}"))
     given = {"batch": batch, "seconds": seconds, "rate": rate, "ema": ema}
@@ -142,7 +151,11 @@ def train(
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
     if gain:
-        unused = {"--processes": processes != 1, "--precision": precision != "auto", "--eval": evaluate is not None}
+        unused = {
+            "--processes": processes != Limits.processes,
+            "--precision": precision != Recipe.precision,
+            "--eval": evaluate is not None,
+        }
         if wrong := [name for name, used in unused.items() if used]:
             raise UsageError(f"{', '.join(wrong)} cannot go with --gain")
         _train_gain(
@@ -163,7 +176,7 @@ def train(
         f"{trainer.device}, {trainer.recipe.precision}"
     )
     with StageProgress() as progress:
-        training, held_out = make_datasets(data, cache or folder / "cache", trainer, progress)
+        training, held_out = make_datasets(data, cache or folder / "cache", trainer.recipe, progress)
     result = trainer.run(training, held_out)
     say(
         f"stopped at step {result.step} after {result.hours:.2f} h of audio, {result.audio_per_second:.1f} s of audio "
@@ -188,12 +201,13 @@ def _train_gain(
     rate: float | None,
     as_json: bool,
 ) -> None:
-    from ..training.gain_loop import GainRecipe, GainTrainer, gain_scenes
+    from ..training.dataset import make_datasets
+    from ..training.gain_loop import GainTrainer
 
     trainer = GainTrainer(folder, GainRecipe(**stated), limits, resume=resume, init=init, rate=rate, report=say)
     say(f"{'resuming' if resume else 'training'} {folder}: a controller of {trainer.recipe.hidden} states")
     with StageProgress() as progress:
-        scenes = gain_scenes(data, cache, trainer.recipe, progress)
+        scenes = make_datasets(data, cache, trainer.recipe, progress)
     result = trainer.run(*scenes)
     say(f"stopped at step {result.step} after {result.hours:.2f} h of audio")
     if as_json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import signal
 from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
@@ -12,10 +14,20 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .scene import Scene, SceneMaker
+from .corpus import load_corpus
+from .decode import Progress
+from .manifest import read_manifest
+from .options import GainRecipe, Recipe
+from .rooms import load_rooms
+from .scene import Scene, SceneMaker, SceneOptions
 
-__all__ = ["Batch", "SceneDataset", "batches"]
+__all__ = ["HELD_OUT_ROOMS", "HELD_OUT_SEED", "Batch", "SceneDataset", "batches", "make_datasets"]
 
+#: Of the held-out clips: the same for every run, so that runs can be compared.
+HELD_OUT_SEED = 990_001
+HELD_OUT_ROOMS = 64
+#: What an adaptive filter learns from: no noise-only and no silent scenes, there is nothing for it in them.
+_GAIN_MIX = {"doubletalk": 0.62, "farend": 0.26, "nearend": 0.12}
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 #: mic, ref, target, (B, N) each; delay, (B, N // 256 + 1), see Scene.
 Batch: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -53,6 +65,40 @@ class SceneDataset(Dataset[Batch]):
         return mic, ref, target, delay
 
 
+def make_datasets(
+    data: str | os.PathLike[str],
+    cache: str | os.PathLike[str],
+    recipe: Recipe | GainRecipe,
+    progress: Progress | None = None,
+) -> tuple[SceneDataset, SceneDataset | None]:
+    """Scenes to train on, and held-out ones if the manifest lists speech for them.
+
+    Args:
+        data: a manifest, or the folder that has one.
+        cache: where decoded recordings and rooms are kept.
+        recipe: says what the scenes are for.
+        progress: hears of what is made.
+
+    Raises:
+        UsageError, AudioError: a manifest or recording that cannot be used.
+    """
+    entries = read_manifest(data)
+    options, easy_clips = SceneOptions(seconds=recipe.seconds), 0
+    if isinstance(recipe, GainRecipe):
+        options = SceneOptions(seconds=recipe.seconds, mix=_GAIN_MIX)
+    else:
+        easy_clips = recipe.easy_clips
+    corpus = load_corpus(entries, cache, "train", progress)
+    rooms = load_rooms(cache, recipe.rooms, recipe.seed, progress)
+    easy = SceneMaker(corpus, rooms, options.easy()) if easy_clips else None
+    training = SceneDataset(SceneMaker(corpus, rooms, options), recipe.seed, easy=easy, easy_clips=easy_clips)
+    if not any(entry.kind == "speech" and entry.split == "valid" for entry in entries):
+        return training, None
+    held_out_rooms = load_rooms(cache, HELD_OUT_ROOMS, HELD_OUT_SEED, progress)
+    maker = SceneMaker(load_corpus(entries, cache, "valid", progress), held_out_rooms, options)
+    return training, SceneDataset(maker, HELD_OUT_SEED)
+
+
 def batches(
     dataset: SceneDataset, first: int, size: int, workers: int, *, stride: int | None = None
 ) -> Generator[Batch, None, None]:
@@ -87,8 +133,6 @@ class _Numbers(torch.utils.data.Sampler[int]):
 
 
 def _start_worker(_: int) -> None:
-    import signal
-
     torch.set_num_threads(1)
     # Ctrl-C reaches the whole process group; the main process decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,70 +19,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import checkpoint
 from ..config import FrontendConfig, ModelConfig, ResidualConfig
-from ..errors import CheckpointError, LocalVQEError, UsageError
+from ..errors import CheckpointError, LocalVQEError
 from ..geometry import HOP
 from ..reference.frontend import DelaySearch
 from ..reference.frontend_gain import GainController
 from ..reference.kalman import Complex, FilterState, Heard, initial_filter, kalman_step, moved
 from ..tensors import FRONTEND_GAIN
-from .corpus import load_corpus
 from .dataset import SceneDataset
-from .decode import Progress
 from .ema import WeightAverage
 from .gain_loss import residual_loss
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal
-from .manifest import read_manifest
 from .memory import keep_freed_memory
 from .optim import Schedule
-from .options import Limits
-from .rooms import load_rooms
-from .run import HELD_OUT_ROOMS, HELD_OUT_SEED
-from .scene import Scene, SceneMaker, SceneOptions
+from .options import GainRecipe, Limits
+from .scene import Scene
 from .state import BEST, LAST, TRAINER, open_folder, write_model, write_trainer
 
-__all__ = ["GainRecipe", "GainResult", "GainTrainer", "ScenePiece", "gain_scenes", "run_filter"]
+__all__ = ["GainResult", "GainTrainer", "ScenePiece", "run_filter"]
 
-#: No noise-only and no silent scenes: there is nothing for a filter in them.
-MIX = {"doubletalk": 0.62, "farend": 0.26, "nearend": 0.12}
 _MAX_SKIPPED = 20
-
-
-@dataclass(frozen=True)
-class GainRecipe:
-    """What the weights after a given step depend on.
-
-    Attributes:
-        seed: of the first weights and the scenes.
-        batch, seconds: scenes per batch, and their length.
-        piece: hops that gradients pass back through; a step of the optimizer each.
-        rate, warmup: learning rate on the plateau, and steps to reach it.
-        ema: decay of the averaged weights.
-        clip: largest gradient norm.
-        rooms: simulated rooms.
-        hidden: states of the controller per bin.
-        compiled: let torch compile the filter's hop, about twice as fast after a minute; needs a C++ compiler.
-    """
-
-    seed: int = 1
-    batch: int = 16
-    seconds: float = 12.0
-    piece: int = 188
-    rate: float = 2e-3
-    warmup: int = 20
-    ema: float = 0.99
-    clip: float = 1.0
-    rooms: int = 2000
-    hidden: int = 16
-    compiled: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("batch", "seconds", "piece", "rate", "clip", "rooms", "hidden"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0")
-        if self.seconds < 2.0:
-            raise UsageError(f"scenes of {self.seconds} s are too short for a filter; give at least 2")
 
 
 @dataclass(frozen=True)
@@ -111,20 +69,6 @@ class GainResult:
     loss: float | None
     by_hand: float | None
     interrupted: int | None
-
-
-def gain_scenes(
-    data: str | os.PathLike[str], cache: str | os.PathLike[str], recipe: GainRecipe, progress: Progress | None = None
-) -> tuple[SceneDataset, SceneDataset | None]:
-    """Scenes to train on, and held-out ones if the manifest lists speech for them; errors as ``run.make_datasets``."""
-    entries = read_manifest(data)
-    options = SceneOptions(seconds=recipe.seconds, mix=MIX)
-    rooms = load_rooms(cache, recipe.rooms, recipe.seed, progress)
-    training = SceneDataset(SceneMaker(load_corpus(entries, cache, "train", progress), rooms, options), recipe.seed)
-    if not any(entry.kind == "speech" and entry.split == "valid" for entry in entries):
-        return training, None
-    maker = SceneMaker(load_corpus(entries, cache, "valid"), load_rooms(cache, HELD_OUT_ROOMS, HELD_OUT_SEED), options)
-    return training, SceneDataset(maker, HELD_OUT_SEED)
 
 
 def prepare(scenes: list[Scene], config: FrontendConfig, device: torch.device) -> ScenePiece:
@@ -234,8 +178,7 @@ class GainTrainer:
         if saved is not None and "gain" not in saved:
             raise CheckpointError(f"{self.folder / TRAINER}: is of a run without --gain")
         if saved is not None:
-            known = {f.name for f in fields(GainRecipe)}
-            recipe = GainRecipe(**{name: value for name, value in saved["recipe"].items() if name in known})
+            recipe = GainRecipe.from_mapping(saved["recipe"])
         self.recipe = recipe
         self.config = ModelConfig(
             version=3, network=False, frontend=FrontendConfig(gain_hidden=recipe.hidden), residual=ResidualConfig()
@@ -322,7 +265,7 @@ class GainTrainer:
         write_trainer(
             self.folder,
             {
-                "recipe": asdict(self.recipe),
+                "recipe": self.recipe.to_mapping(),
                 "gain": self.gain.state_dict(),
                 "average": self.average.state,
                 "average_updates": self.average.updates,
@@ -351,8 +294,6 @@ class GainTrainer:
             raise CheckpointError(f"{self.folder / TRAINER}: does not fit this version: {problem}") from exc
 
     def _load(self, path: str | os.PathLike[str]) -> None:
-        from .. import checkpoint
-
         loaded = checkpoint.read(path)
         prefix = f"{FRONTEND_GAIN}."
         state = {name.removeprefix(prefix): t for name, t in loaded.state.items() if name.startswith(prefix)}
@@ -410,7 +351,7 @@ class GainTrainer:
 
     def _write(self, name: str) -> None:
         state = {f"{FRONTEND_GAIN}.{key}": value for key, value in self.average.state.items()}
-        training = {"step": self.step, "hours": self.hours, "recipe": asdict(self.recipe)}
+        training = {"step": self.step, "hours": self.hours, "recipe": self.recipe.to_mapping()}
         training |= {"validation": {"loss": self.loss, "loss_by_hand": self.by_hand}}
         write_model(self.folder / name, self.config, state, training)
 

@@ -1,19 +1,45 @@
-"""What defines a run, and what only says how far to take it."""
+"""What defines a run, and what only says how far to take it. Needs no torch: the command line has its defaults here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .optim import Schedule
 
-__all__ = ["Limits", "Recipe"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .optim import Schedule
+
+__all__ = ["GainRecipe", "Limits", "Recipe"]
+
+
+class _Kept:
+    """A dataclass that goes into the trainer state as plain values."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values, for the trainer state."""
+        return asdict(self)  # type: ignore[call-overload,no-any-return]
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> Self:
+        """Inverse of :meth:`to_mapping`; what is unknown is left out."""
+        return cls(**{f.name: raw[f.name] for f in fields(cls) if f.name in raw})  # type: ignore[arg-type]
+
+
+def _require(recipe: Recipe | GainRecipe, *positive: str) -> None:
+    """What holds of every recipe: these are above zero, and the average is one."""
+    for name in positive:
+        if not getattr(recipe, name) > 0:
+            raise UsageError(f"{name} is {getattr(recipe, name)}, expected more than 0")
+    if not 0.0 <= recipe.ema < 1.0:
+        raise UsageError(f"ema is {recipe.ema}, expected 0 <= ema < 1")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(_Kept):
     """What the weights after a given step depend on. Kept in the trainer state: a resumed run goes on with it.
 
     Attributes:
@@ -39,23 +65,43 @@ class Recipe:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        positive = ("batch", "seconds", "rate", "clip", "rooms")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, expected more than 0")
-        if not 0.0 <= self.ema < 1.0:
-            raise UsageError(f"ema is {self.ema}, expected 0 <= ema < 1")
+        _require(self, "batch", "seconds", "rate", "clip", "rooms")
         if self.seconds < 1.0:
             raise UsageError(f"clips of {self.seconds} s are too short; give at least 1")
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain values, for the trainer state."""
-        return asdict(self)
 
-    @classmethod
-    def from_mapping(cls, raw: Mapping[str, Any]) -> Recipe:
-        """Inverse of :meth:`to_mapping`; what is unknown is left out."""
-        return cls(**{f.name: raw[f.name] for f in fields(cls) if f.name in raw})
+@dataclass(frozen=True)
+class GainRecipe(_Kept):
+    """What the weights of the filter's controller depend on, as a :class:`Recipe` says it of a model's.
+
+    Attributes:
+        seed: of the first weights and the scenes.
+        batch, seconds: scenes per batch, and their length.
+        piece: hops that gradients pass back through; a step of the optimizer each.
+        rate, warmup: learning rate on the plateau, and steps to reach it.
+        ema: decay of the averaged weights.
+        clip: largest gradient norm.
+        rooms: simulated rooms.
+        hidden: states of the controller per bin.
+        compiled: let torch compile the filter's hop, about twice as fast after a minute; needs a C++ compiler.
+    """
+
+    seed: int = 1
+    batch: int = 16
+    seconds: float = 12.0
+    piece: int = 188
+    rate: float = 2e-3
+    warmup: int = 20
+    ema: float = 0.99
+    clip: float = 1.0
+    rooms: int = 2000
+    hidden: int = 16
+    compiled: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self, "batch", "seconds", "piece", "rate", "clip", "rooms", "hidden")
+        if self.seconds < 2.0:
+            raise UsageError(f"scenes of {self.seconds} s are too short for a filter; give at least 2")
 
 
 @dataclass(frozen=True)

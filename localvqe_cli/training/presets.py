@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..config import FrontendConfig, ModelConfig
 from ..errors import UsageError
 
-__all__ = ["WIDTHS", "preset"]
+__all__ = ["ARCH", "LAGS", "LAGS_BEHIND_FRONTEND", "WIDTH", "WIDTHS", "preset"]
 
 #: mic widths, far widths, heads of the attention, states of the recurrence.
 WIDTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {
@@ -18,11 +18,13 @@ WIDTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {
 }
 
 
+#: What a model has that nobody chose otherwise.
+WIDTH, ARCH = "tiny", 3
 #: Lags of the attention. Behind a front-end the echo estimate is in place already, and only its reverberation lags.
-_DMAX, _DMAX_BEHIND_FRONTEND = 32, 8
+LAGS, LAGS_BEHIND_FRONTEND = 32, 8
 
 
-def preset(width: str, *, arch: int = 2, dmax: int | None = None, frontend: bool = False) -> ModelConfig:
+def preset(width: str = WIDTH, *, arch: int = ARCH, dmax: int | None = None, frontend: bool = False) -> ModelConfig:
     """The geometry of a named size.
 
     Args:
@@ -40,7 +42,7 @@ def preset(width: str, *, arch: int = 2, dmax: int | None = None, frontend: bool
         version=arch,
         mic_channels=mic,
         far_channels=far,
-        dmax=dmax or (_DMAX_BEHIND_FRONTEND if frontend else _DMAX),
+        dmax=dmax or (LAGS_BEHIND_FRONTEND if frontend else LAGS),
         align_hidden=heads,
         bottleneck_hidden=states,
         frontend=FrontendConfig() if frontend else None,

@@ -46,3 +46,11 @@ def test_the_sample_rate_is_written_once() -> None:
             if isinstance(node, ast.Constant) and node.value == 16000 and isinstance(node.value, int):
                 written[path].append(node.lineno)
     assert list(written) == ["geometry.py"], dict(written)
+
+
+def test_the_defaults_of_train_are_written_where_they_are_used() -> None:
+    (function,) = (
+        node for node in MODULES["cli/train.py"].body if isinstance(node, ast.FunctionDef) and node.name == "train"
+    )
+    typed = [default.value for default in function.args.defaults if isinstance(default, ast.Constant)]
+    assert set(map(repr, typed)) == {"None", "False"}

@@ -15,10 +15,11 @@ from localvqe_cli.errors import CheckpointError, UsageError
 
 torch = pytest.importorskip("torch")
 
-from localvqe_cli.training.gain_loop import GainRecipe, GainResult, GainTrainer, gain_scenes  # noqa: E402
+from localvqe_cli.training.dataset import make_datasets  # noqa: E402
+from localvqe_cli.training.gain_loop import GainResult, GainTrainer  # noqa: E402
 from localvqe_cli.training.gain_loss import residual_loss  # noqa: E402
 from localvqe_cli.training.journal import read_rows  # noqa: E402
-from localvqe_cli.training.options import Limits  # noqa: E402
+from localvqe_cli.training.options import GainRecipe, Limits  # noqa: E402
 
 RECIPE = GainRecipe(batch=2, seconds=2.0, piece=40, rooms=4, hidden=3, rate=2e-3, warmup=1, ema=0.5, compiled=False)
 
@@ -30,7 +31,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, manifest: Path, steps: int, **options: Any) -> GainResult:
     trainer = GainTrainer(folder, RECIPE, Limits(steps=steps, valid_clips=3, threads=1), **options)
-    return trainer.run(*gain_scenes(manifest, manifest.parent / "cache", trainer.recipe))
+    return trainer.run(*make_datasets(manifest, manifest.parent / "cache", trainer.recipe))
 
 
 def test_it_learns_resumes_and_exports(manifest: Path, tmp_path: Path) -> None:
