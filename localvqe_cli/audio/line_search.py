@@ -124,7 +124,7 @@ def _nearest(mic: FloatArray, ref: FloatArray, best: FloatArray, around: float, 
 
 def _without(heights: FloatArray, peak: int) -> FloatArray:
     width = int(PEAK_SECONDS * _RATE)
-    others = heights.copy()
+    others: FloatArray = heights.copy()
     others[max(0, peak - width) : peak + width + 1] = 0.0
     return others
 
