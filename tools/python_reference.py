@@ -92,7 +92,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
     if parameter.annotation is not parameter.empty:
         text += f": {_type(parameter.annotation)}"
     if parameter.default is not parameter.empty:
-        default = repr(parameter.default)
+        default = "..." if inspect.isfunction(parameter.default) else repr(parameter.default)
         text += f" = {'[]' if default == '<factory>' else default}"
     return text
 
