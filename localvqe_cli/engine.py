@@ -25,7 +25,7 @@ from .geometry import HOP, MODEL_RATE
 
 if TYPE_CHECKING:
     from .block_stream import BlockStream
-    from .gguf_file import MetadataValue
+    from .description import FileValue
 
 __all__ = [
     "Enhancer",
@@ -273,7 +273,7 @@ class Enhancer:
         self.noise_gate = noise_gate
         assert described.config is not None  # read() raises unless the file is whole
         self.config: ModelConfig = described.config
-        self.metadata: dict[str, MetadataValue] = described.metadata
+        self.metadata: dict[str, FileValue] = described.metadata
         self.name: str = str(self.metadata.get("general.name") or self.path.stem)
 
     def __del__(self) -> None:
