@@ -21,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..errors import LocalVQEError
 from .common import fail
+from .help_format import HelpContext, fit
 
 __all__ = ["app", "main"]
 
@@ -62,10 +63,10 @@ def _load(name: str) -> Any:
     module = import_module(f".{verb.module}", __name__)
     found = getattr(module, verb.attribute)
     if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
+        return fit(typer.main.get_command(found))
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     alone.command(name, cls=TyperCommand if verb.command is None else getattr(module, verb.command))(found)
-    return typer.main.get_command(alone)
+    return fit(typer.main.get_command(alone))
 
 
 class _Commands(Mapping[str, Any]):
@@ -86,6 +87,8 @@ _COMMANDS: Any = _Commands()
 
 class _Verbs(TyperGroup):
     """Runs a verb and gives each deliberate error its line and its exit code."""
+
+    context_class = HelpContext
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -19,6 +19,7 @@ from .common import (
     emit_json,
     say,
 )
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..benchmark import BenchReport, BenchRun, Regression
@@ -115,7 +116,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     machine, model = report.machine, report.model
     console.print(f"{machine.cpu}, {machine.threads} processors; kernels {machine.isa}")
     console.print(f"one core: {machine.fma_gflops:.0f} GFLOP/s in F32 multiply-adds")
@@ -139,7 +140,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
             f"{run.x_floor:.2f}",
             f"{100 * run.budget_share:.1f} %",
         )
-    console.print(table)
+    print_table(console, table)
     _print_doubts(console, report.runs)
     for run in report.runs:
         if run.real_time_streams is not None:
@@ -189,4 +190,4 @@ def _print_profile(console: Any, blocks: dict[str, float]) -> None:
     for name, us in blocks.items():
         table.add_row(name, f"{us:.1f}", f"{100 * us / total:.1f} %")
     table.add_row("all", f"{total:.1f}", "")
-    console.print(table)
+    print_table(console, table)

@@ -15,6 +15,7 @@ from ..inspection import inspect as run
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
 from .completion import complete_model
+from .tables import print_table
 
 __all__ = ["inspect"]
 
@@ -71,24 +72,25 @@ def _print(report: dict[str, Any]) -> None:
     console.print(_headline(report), soft_wrap=True)
     if report["metadata"]:
         table = Table(**table_style)
-        for heading in ("key", "type", "value"):
-            table.add_column(heading, overflow="fold")
+        for heading in ("key", "type"):
+            table.add_column(heading)
+        table.add_column("value", overflow="fold")
         for key, entry in report["metadata"].items():
             if report.get("tensors") and key.startswith(SHAPE_PREFIX):
                 continue  # the table below has the shapes
             table.add_row(printable(key), entry["type"], printable(_value(entry["value"]), _MAX_VALUE))
-        console.print(table)
+        print_table(console, table)
     elif report["config"]:
         table = Table(**table_style)
         for heading in ("setting", "value"):
             table.add_column(heading)
         for key, value in report["config"].items():
             table.add_row(key, _value(value))
-        console.print(table)
+        print_table(console, table)
     if report.get("tensors"):
         table = Table(**table_style)
         for heading in ("tensor", "type", "shape"):
-            table.add_column(heading, overflow="fold")
+            table.add_column(heading)
         for heading in ("bytes", "min", "max", "rms"):
             table.add_column(heading, justify="right")
         for row in report["tensors"]:
@@ -97,7 +99,7 @@ def _print(report: dict[str, Any]) -> None:
                 shape += f" (as {' x '.join(map(str, row['stored_shape']))})"
             numbers = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("min", "max", "rms"))
             table.add_row(printable(row["name"]), row["type"], shape, f"{row['bytes']:,}", *numbers)
-        console.print(table)
+        print_table(console, table)
     if "deep" in report:
         _print_deep(console, report["deep"])
     totals = report["totals"]

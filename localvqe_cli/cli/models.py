@@ -10,6 +10,7 @@ from ..errors import LocalVQEError, ModelError, UsageError
 from .common import JsonOption, QuietOption, configure_console, emit_json, fail, note, say
 from .completion import complete_model
 from .progress import ProgressBar
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..models import PublishedFile
@@ -193,15 +194,15 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, pad_edge=False)
-    for heading in ("name", "line"):
-        table.add_column(heading)
+    table.add_column("name")
+    table.add_column("line", overflow="fold")
     for heading in ("parameters", "size"):
         table.add_column(heading, justify="right")
-    table.add_column("where")
+    table.add_column("where", overflow="fold")
     for row in rows:
         size = "-" if row["bytes"] is None else _size(row["bytes"])
         table.add_row(row["name"], row["line"], f"{row['parameters']:,}", size, row["where"])
-    Console(highlight=False, markup=False).print(table)
+    print_table(Console(highlight=False, markup=False), table)
 
 
 def _print_facts(known: dict[str, Any]) -> None:

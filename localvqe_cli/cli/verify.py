@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -11,12 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ..verify import verify as run
+from ..verify_result import BlockResult, Verification
 from .common import JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
 from .completion import complete_checkpoint, complete_model
 from .tables import print_table
-
-if TYPE_CHECKING:
-    from ..verify_result import BlockResult, Verification
 
 __all__ = ["verify"]
 

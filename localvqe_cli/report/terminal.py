@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.markup import escape
+from rich.table import Table
+
 from ..evaluation.statistics import FEWEST, Difference
 from ..metrics import Field, field
 from .model import HEADLINE, Report
@@ -23,7 +26,7 @@ _HEADINGS = {
     "si_sdr_improvement_db": "SI-SDR\ngain",
 }
 _COLUMN = 8  # characters of a number with its gap
-_NARROWEST = 6  # columns, even where the window has no room for them
+_NARROWEST = 6  # columns, in several tables where the window has no room for them
 _PROBLEMS = 20
 #: What the comparison of systems shows; the files have all of it.
 _COMPARED = tuple(key for key in HEADLINE if key != "blind_erle_db")
@@ -31,11 +34,20 @@ _COMPARED = tuple(key for key in HEADLINE if key != "blind_erle_db")
 
 def print_report(report: Report, console: Any) -> None:
     """Print tables to a ``rich`` console."""
-    from rich.table import Table
+    room = _room(report, console.width)
+    shown = _shown(report, max(_NARROWEST, room))
+    for start in range(0, max(1, len(shown)), room):
+        console.print(_means(report, shown[start : start + room], console.width))
+    for text in (*report.overall_lines, *report.notes):
+        console.print(text, markup=False)
+    _print_undefined(report, shown, console)
+    _print_differences(report, console)
 
-    shown = _shown(report, console.width)
+
+def _means(report: Report, shown: list[Field], width: int) -> Table:
+    """Scenarios as sections, systems as rows, these metrics as columns."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("\nsystem", overflow="fold")
+    table.add_column("\nsystem", overflow="fold", max_width=_names(report, width))
     table.add_column("\nn", justify="right", no_wrap=True)
     for item in shown:
         table.add_column(_HEADINGS.get(item.key, item.label), justify="right", no_wrap=True)
@@ -46,17 +58,22 @@ def print_report(report: Report, console: Any) -> None:
             if count:
                 cells = [fixed(found[item.key].mean if item.key in found else None, item) for item in shown]
                 table.add_row(f"  {_escape(name)}", str(count), *cells)
-    console.print(table)
-    for text in (*report.overall_lines, *report.notes):
-        console.print(text, markup=False)
-    _print_undefined(report, shown, console)
-    _print_differences(report, console)
+    return table
 
 
-def _shown(report: Report, width: int) -> list[Field]:
-    """The columns that the window has room for, by what matters."""
-    names = max((len(info.name) for info in report.systems), default=0)
-    room = max(_NARROWEST, (width - names - 8) // _COLUMN)
+def _names(report: Report, width: int) -> int:
+    """Characters for the names of systems, indented, and of scenarios; longer ones are folded."""
+    longest = max([_COLUMN, *(len(info.name) + 2 for info in report.systems), *map(len, report.table)])
+    return min(longest, max(width // 2, _COLUMN))
+
+
+def _room(report: Report, width: int) -> int:
+    """Columns of figures that the window has room for, at least one."""
+    return max(1, (width - _names(report, width) - 6) // _COLUMN)
+
+
+def _shown(report: Report, room: int) -> list[Field]:
+    """As many columns as that, by what matters."""
     known = {item.key: item for item in report.fields}
     chosen = [key for key in HEADLINE if key in known][:room] or list(known)[:room]
     return [item for item in report.fields if item.key in chosen]
@@ -114,6 +131,4 @@ def problem_lines(report: Report) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    from rich.markup import escape
-
     return escape(text)
