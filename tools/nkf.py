@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from localvqe_cli.audio import MODEL_RATE, estimate_delay
 from localvqe_cli.audio.align import SEARCH_SECONDS
+from localvqe_cli.audio.writer import OutputFormat, open_output
 from localvqe_cli.evaluation import read_source
 from localvqe_cli.signal_path import read_at_model_rate
 
@@ -151,8 +151,9 @@ def main() -> None:
             assert clip.ref is not None, f"{clip.id} has no reference"
             mic = read_at_model_rate(clip.mic)
             ref = _shifted(read_at_model_rate(clip.ref), _bulk_delay(clip.mic, clip.ref), mic.size)
-            out = np.clip(nkf(weights, mic, ref), -1.0, 1.0)
-            soundfile.write(folder / f"{clip.id}_enhanced.wav", out, MODEL_RATE, subtype="PCM_16")
+            path = str(folder / f"{clip.id}_enhanced.wav")
+            with open_output(path, MODEL_RATE, OutputFormat("WAV", "PCM_16")) as file:
+                file.write(nkf(weights, mic, ref))
     print(f"{folder}: done")
 
 

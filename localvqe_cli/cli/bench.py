@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,7 +119,10 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
 
     console = Console(highlight=False, markup=False)
     machine, model = report.machine, report.model
-    console.print(f"{machine.cpu}, {machine.threads} processors; kernels {machine.isa}")
+    every = os.cpu_count() or machine.threads
+    some = "" if machine.threads >= every else f"{machine.threads} of "
+    plural = "s" if every > 1 else ""
+    console.print(f"{machine.cpu}, {some}{every} processor{plural}; kernels {machine.isa}")
     console.print(f"one core: {machine.fma_gflops:.0f} GFLOP/s in F32 multiply-adds")
     console.print(
         f"{model.name}: version {model.version}, {model.parameters:,} parameters, {model.type}, "
@@ -141,7 +145,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
             f"{100 * run.budget_share:.1f} %",
         )
     print_table(console, table)
-    _print_doubts(console, report.runs)
+    _print_doubts(console, report.runs, machine.threads)
     for run in report.runs:
         if run.real_time_streams is not None:
             console.print(
@@ -166,10 +170,13 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         )
 
 
-def _print_doubts(console: Any, runs: list[BenchRun]) -> None:
+def _print_doubts(console: Any, runs: list[BenchRun], usable: int) -> None:
     """Where the table is not what it seems."""
     for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers < run.threads}):
         console.print(f"T {asked}: {ran} thread{'s' if ran > 1 else ''} ran, as many as there are processors")
+    for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers > usable}):
+        shared = f"the {usable} processor{'s' if usable > 1 else ''} that this process may use"
+        console.print(f"T {asked}: {ran} threads shared {shared}")
     busy = [run for run in runs if run.busy]
     if busy:
         share = min(run.cpu_share for run in busy)

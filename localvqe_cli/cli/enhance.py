@@ -27,6 +27,7 @@ from .common import (
     say,
     warn,
 )
+from .patterns import refuse_patterns
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ def _plan(
         raise UsageError(f"--no-ref contradicts the reference {ref}; drop one of them")
     if output == "":
         raise UsageError("--output is empty; name a file")
-    _refuse_patterns(mic, ref)
+    refuse_patterns([mic, ref], advice="for many files name their directories, or use --pairs", error=AudioError)
+    refuse_patterns([pairs])
     if pairs is not None:
         if mic is not None or ref is not None:
             raise UsageError("--pairs lists mics and references itself; drop the others")
@@ -198,16 +200,6 @@ def _plan(
     if ref is not None and os.path.isdir(ref):
         raise UsageError(f"the reference {ref} is a directory but the mic is a file")
     return [single_job(mic, ref, output, two_channel=two_channel)], False
-
-
-def _refuse_patterns(*arguments: str | None) -> None:
-    """Raise where the shell has left a pattern as it was: none matches, or it stood in quotes."""
-    for text in arguments:
-        if text is not None and any(sign in text for sign in "*?[") and not os.path.exists(text):
-            raise AudioError(
-                f"{text}: no such file; the shell did not expand this pattern: it is quoted, or no file matches "
-                "(for many files name their directories, or use --pairs)"
-            )
 
 
 def _batch_output(output: str | None) -> str | None:

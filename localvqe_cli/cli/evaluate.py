@@ -22,6 +22,7 @@ from .common import (
     say,
 )
 from .completion import complete_limit, complete_list, complete_system
+from .patterns import refuse_patterns
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def evaluate(
     puts both beside the unprocessed mic. A clip that cannot be scored is named, the rest goes on, the exit code is 1.
     """
     configure_console(quiet=quiet, verbose=verbose)
+    from ..benchmark.machine import usable_cpus
     from ..evaluation import baseline as earlier
     from ..evaluation import prepare, score
     from ..evaluation.systems import taken_apart
@@ -137,6 +139,8 @@ def evaluate(
         raise UsageError("--baseline and --max-drop belong together, for example --max-drop aecmos_echo=0.05")
     if allow_missing and baseline is None:
         raise UsageError("--allow-missing goes with --baseline")
+    refuse_patterns([*(source or []), mic, ref, target, baseline])
+    refuse_patterns((text.rpartition("=")[2] for text in enhanced or []), advice="name the folder of the outputs")
     means = earlier.load_baseline(baseline) if baseline is not None else {}
     setup = prepare(
         source or [],
@@ -157,7 +161,9 @@ def evaluate(
         if system.kind == "model":
             say(f"model: {system.name} ({system.model})")
     with ProgressBar("scoring") as progress:
-        evaluation = score(clips, setup.systems, settings, notes=setup.notes, jobs=jobs or _cores(), progress=progress)
+        evaluation = score(
+            clips, setup.systems, settings, notes=setup.notes, jobs=jobs or usable_cpus(), progress=progress
+        )
     detail(f"{sum(clip.cached for clip in evaluation.clips)} of {len(evaluation.clips)} clips were in the cache")
 
     from ..report import Report
@@ -166,10 +172,6 @@ def evaluate(
     report = Report(evaluation, falls, baseline)
     _render(report, files, clips, settings, audio=audio, as_json=as_json)
     _conclude(report)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _outputs(

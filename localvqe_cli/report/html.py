@@ -11,8 +11,10 @@ from importlib.resources import files
 from string import Template
 
 import numpy as np
+import soundfile
 
 from ..audio.resample import MODEL_RATE, FloatArray
+from ..audio.writer import AudioOutput
 from ..evaluation.result import ClipOutcome
 from ..evaluation.statistics import FEWEST, Difference
 from ..metrics import Field, field
@@ -224,15 +226,14 @@ def _track(name: str, samples: FloatArray, clip: ClipOutcome) -> str:
 
 def _encoded(samples: FloatArray) -> tuple[str, str]:
     """MP3, which every browser plays, a third of FLAC's size; WAV where libsndfile cannot write it. (base64, type)"""
-    import soundfile
-
-    clipped = np.clip(samples, -1.0, 1.0)
     buffer = io.BytesIO()
     if "MP3" in soundfile.available_formats():
+        clipped = np.clip(samples, -1.0, 1.0)
         soundfile.write(buffer, clipped, MODEL_RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=0.8)
         kind = "audio/mpeg"
     else:
-        soundfile.write(buffer, clipped, MODEL_RATE, format="WAV", subtype="PCM_16")
+        with soundfile.SoundFile(buffer, "w", MODEL_RATE, 1, "PCM_16", format="WAV") as file:
+            AudioOutput(file, "a clip of the page").write(samples)
         kind = "audio/wav"
     return base64.b64encode(buffer.getvalue()).decode(), kind
 

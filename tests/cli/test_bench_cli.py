@@ -153,6 +153,21 @@ def test_fewer_workers_than_asked_are_said(model: Path, monkeypatch: pytest.Monk
     assert "T 1:" not in out
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
+def test_processors_that_this_process_may_not_use_are_not_counted(model: Path) -> None:
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, [min(mine)])
+    try:
+        out = bench("-m", model, "-t", 1, "-t", 2, "--mode", "clip").stdout
+    finally:
+        os.sched_setaffinity(0, mine)
+    every = os.cpu_count() or 1
+    assert (f", 1 of {every} processors; kernels " if every > 1 else ", 1 processor; kernels ") in out
+    if every > 1:
+        assert "T 2: 2 threads shared the 1 processor that this process may use" in out
+    assert "T 1:" not in out
+
+
 def test_a_busy_machine_marks_the_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     args = ("-m", model, "-t", 1, "--mode", "clip")
     monkeypatch.setattr("localvqe_cli.benchmark.runner.measure_peak", lambda seconds: time.sleep(seconds) or 1e10)

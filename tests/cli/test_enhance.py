@@ -285,6 +285,10 @@ def test_a_pattern_that_the_shell_left_alone_gets_a_hint(shell: Shell, arguments
     assert "the shell did not expand this pattern" in told
 
 
+def test_a_pattern_of_lists_gets_the_hint_too(shell: Shell) -> None:
+    assert "lists/*.tsv: no such file; the shell did not expand" in shell("--pairs", "lists/*.tsv", code=2).stderr
+
+
 def test_a_name_with_a_pattern_sign_is_a_name(shell: Shell) -> None:
     Path("mic.wav").rename("mic [1].wav")
     shell("mic [1].wav", "ref.wav")

@@ -293,3 +293,11 @@ def test_folders_by_option(data: Path, tmp_path: Path) -> None:
     args = ("--mic", tmp_path / "mic", "--ref", tmp_path / "ref", "--scenario", "doubletalk", *FAST, "--json")
     document = json.loads(run(*args, "--enhanced", f"same={tmp_path / 'mic'}").stdout)
     assert document["systems"]["mic"]["scenarios"]["doubletalk"]["n"] == 1
+
+
+@pytest.mark.parametrize("arguments", [("*.tsv",), ("--mic", "mic[s]"), ("pairs.tsv", "--enhanced", "new=out/*")])
+def test_a_pattern_that_the_shell_left_alone_gets_a_hint(arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, ["eval", *arguments])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("localvqe: error: ")
+    assert "the shell did not expand this pattern" in result.stderr

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from localvqe_cli.evaluation.result import ClipOutcome, ClipScores, Evaluation, SystemInfo
 from localvqe_cli.metrics import field
+from localvqe_cli.report import html
 from localvqe_cli.report.html import to_html
 from localvqe_cli.report.model import Report
 from localvqe_cli.report.plots import COLOURS, distribution_svg
@@ -109,3 +114,12 @@ def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
     Journal(tmp_path / LOG, ("hours", "loss"), 0).add({"step": 1, "hours": 0.5})
     assert not draw(tmp_path)
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_sound_of_the_page_is_rounded_where_there_is_no_mp3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soundfile.available_formats", lambda: {"WAV": "WAV"})
+    samples = np.array([0.6, -0.6, 1.4, -1.4, 40000.0, -40000.0], np.float32) / np.float32(32768)
+    sound, kind = html._encoded(samples)
+    assert kind == "audio/wav"
+    found, rate = soundfile.read(io.BytesIO(base64.b64decode(sound)), dtype="int16")
+    assert (found.tolist(), rate) == ([1, -1, 1, -1, 32767, -32768], 16000)

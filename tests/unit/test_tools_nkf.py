@@ -57,3 +57,15 @@ def test_a_silent_reference_moves_nothing(tool: ModuleType) -> None:
     silence = np.zeros_like(ref)
     np.testing.assert_allclose(tool.nkf(random_weights(0.3), mic, silence), mic, atol=1e-6)
     assert np.abs(tool.nkf(random_weights(0.3), mic, ref) - mic).max() > 0.01
+
+
+def test_its_files_are_rounded(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a_mic", "a_lpb"):
+        sf.write(tmp_path / f"{name}.wav", voice(0, 1.0), 16000)
+    np.savez(tmp_path / "weights.npz", **random_weights(0.1))
+    wanted = np.array([0.6, -0.6, 1.4, 40000.0], np.float32) / np.float32(32768)
+    monkeypatch.setattr(tool, "nkf", lambda *_: wanted)
+    monkeypatch.setattr("sys.argv", ["nkf.py", *map(str, (tmp_path / "weights.npz", tmp_path, tmp_path / "out"))])
+    tool.main()
+    found = sf.read(tmp_path / "out" / "nkf" / "a_enhanced.wav", dtype="int16")[0]
+    assert found.tolist() == [1, -1, 1, 32767]
