@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from .config import ModelConfig
 from .geometry import FRAME
 from .tensors import DECODER_BASIS, ENCODER_BASIS
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["dct_basis", "standard_bases", "stft_basis"]
 
@@ -22,8 +19,6 @@ def stft_basis(size: int = FRAME) -> tuple[NDArray[np.float32], NDArray[np.float
     sqrt-Hann window w (report, equation 1). k = size/2 is the Nyquist bin, whose sine part is zero; only DC is dropped.
     The second is the transpose times 2 / size: its rows are output samples.
     """
-    import numpy as np
-
     n = np.arange(size)
     window = np.sqrt(0.5 - 0.5 * np.cos(2.0 * np.pi * (n + 0.5) / size))
     # Reduced before the cosine, which loses digits at large arguments.
@@ -36,8 +31,6 @@ def stft_basis(size: int = FRAME) -> tuple[NDArray[np.float32], NDArray[np.float
 
 def dct_basis(size: int = FRAME) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Analysis and synthesis matrices of version 1: the orthonormal DCT-II and its transpose, (size, size), float32."""
-    import numpy as np
-
     n = np.arange(size)
     analysis = np.sqrt(2.0 / size) * np.cos(np.pi / (2 * size) * (n[:, None] * (2 * n + 1) % (4 * size)))
     analysis[0] /= np.sqrt(2.0)

@@ -11,7 +11,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from . import gguf_file
 from .atomic import check_output
@@ -21,13 +24,6 @@ from .errors import CheckpointError, UsageError
 from .models import named
 from .tensor_check import shape_problems
 from .tensors import ALIGN_SMOOTH, TEMPERATURE, blocks, decoder_output_norms, gguf_shapes, state_dict_shapes
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
-    State = dict[str, Array]
 
 __all__ = [
     "ExportSummary",
@@ -39,6 +35,9 @@ __all__ = [
     "polar_to_cartesian",
     "with_folded_weights",
 ]
+
+Array = NDArray[np.float64]
+State = dict[str, Array]
 
 BATCH_NORM_EPS = 1e-5
 _NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
@@ -65,8 +64,6 @@ def fold(config: ModelConfig, state: Mapping[str, Any]) -> dict[str, NDArray[np.
         CheckpointError: a tensor is missing, unknown or misshapen, a running variance is negative,
             the temperature is not a positive number, or a folded value leaves the range of float32.
     """
-    import numpy as np
-
     arrays: State = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
     problems = shape_problems({name: tuple(a.shape) for name, a in arrays.items()}, state_dict_shapes(config))
     if problems:
@@ -94,8 +91,6 @@ def with_folded_weights(
         config, state: as for :func:`fold`.
         folded: name -> weight as a GGUF file holds it, of ``tensors.quantizable_shapes(config)``.
     """
-    import numpy as np
-
     out: State = {name: np.asarray(value, dtype=np.float64) for name, value in state.items()}
     norms = dict(_folded_norms(config)) if config.version == 1 else {}
     for name, weight in folded.items():
@@ -128,8 +123,6 @@ def batch_norm_affine(
     gamma: Array, beta: Array, mean: Array, variance: Array, eps: float = BATCH_NORM_EPS
 ) -> tuple[Array, Array]:
     """(scale, shift), both (C,), with which BatchNorm in evaluation mode is ``x * scale + shift``."""
-    import numpy as np
-
     if (variance < 0).any():
         raise CheckpointError("a BatchNorm running variance is negative")
     scale = gamma / np.sqrt(variance + eps)
@@ -152,8 +145,6 @@ def polar_to_cartesian(log_rate: Array, theta: Array) -> tuple[Array, Array]:
 
     ``log_rate`` is rho, ``theta`` in radians; the magnitude is exp(-max(softplus(rho), 0.01)).
     """
-    import numpy as np
-
     rate = np.maximum(np.logaddexp(0.0, log_rate), MIN_DECAY_RATE)
     magnitude = np.exp(-rate)
     return magnitude * np.cos(theta), magnitude * np.sin(theta)

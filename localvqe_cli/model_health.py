@@ -8,15 +8,13 @@ most be too loud, which the peak gain of each layer shows: no output exceeds gai
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .description import Health
-
-if TYPE_CHECKING:
-    from .gguf_file import GGUFModel
+from .gguf_file import GGUFModel
 
 __all__ = ["GAIN_LIMIT", "examine"]
 

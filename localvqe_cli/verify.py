@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import checkpoint, export, gguf_file
 from .config import MIC_STAGES, ModelConfig
-from .engine import Enhancer
+from .engine import Enhancer, Stream
 from .errors import AudioError, LocalVQEError, MissingExtraError, UsageError
 from .geometry import MODEL_RATE
 from .models import named
@@ -27,7 +27,6 @@ from .signal_path import read_at_model_rate
 from .verify_result import BlockResult, TensorResult, Verification
 
 if TYPE_CHECKING:
-    from .engine import Stream
     from .reference import LocalVQE
 
 __all__ = ["BlockResult", "TensorResult", "Verification", "builtin_signals", "verify"]

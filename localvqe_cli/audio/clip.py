@@ -5,15 +5,13 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from enum import Enum
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from ..errors import LocalVQEError
 from .resample import FloatArray
-
-if TYPE_CHECKING:
-    from .writer import AudioOutput
+from .writer import AudioOutput
 
 __all__ = ["ClipMode", "ClipReport", "PeakGuard"]
 

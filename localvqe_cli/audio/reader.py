@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import numpy as np
+import soundfile
 
 from ..errors import AudioError, UsageError
 from .header import promised_wav_frames, unclosed_wav
@@ -188,8 +189,6 @@ class AudioInput:
         return closed is not None
 
     def _open(self) -> Any:
-        import soundfile
-
         try:
             return soundfile.SoundFile(self.path if self._spool is None else _View(self._spool))
         except TypeError as exc:  # soundfile wants a rate for headerless files
@@ -201,8 +200,6 @@ class AudioInput:
 
     def _read(self, file: Any, size: int, position: int) -> FloatArray:
         """Up to ``size`` frames, (n, channels)."""
-        import soundfile
-
         buffer = np.full((size, self.channels), np.nan, np.float32)
         try:
             block: FloatArray = file.read(out=buffer)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from ..atomic import atomic_output
@@ -67,8 +68,6 @@ def choose_format(path: str, source: AudioInput) -> OutputFormat:
     Raises:
         UsageError: the extension names no format that can be written.
     """
-    import soundfile
-
     extension = "wav" if _is_stream(path) else os.path.splitext(path)[1].lstrip(".").lower()
     container = _CONTAINERS.get(extension, extension.upper())
     if container == "RAW" or container not in soundfile.available_formats():
@@ -145,8 +144,6 @@ def _to_integers(block: FloatArray, bits: int) -> NDArray[np.int32]:
 
 @contextmanager
 def _sound_file(target: Path | BinaryIO, name: str, rate: int, form: OutputFormat) -> Iterator[Any]:
-    import soundfile
-
     try:
         file = soundfile.SoundFile(target, "w", rate, 1, form.subtype, format=form.container)
     except (soundfile.SoundFileError, ValueError) as exc:

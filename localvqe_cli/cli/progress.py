@@ -6,6 +6,9 @@ import sys
 import time
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
 from .common import is_quiet, say
 
 __all__ = ["ProgressBar", "StageProgress"]
@@ -42,9 +45,6 @@ class ProgressBar:
         self._bar.update(self._task, completed=done, total=total)
 
     def _start(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

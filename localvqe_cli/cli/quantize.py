@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import UsageError
+from ..quantization import QuantizeSummary
 from ..quantization import quantize as run
 from .common import (
     ForceOption,
@@ -25,9 +26,6 @@ from .common import (
 )
 from .completion import complete_quantize
 from .progress import ProgressBar
-
-if TYPE_CHECKING:
-    from ..quantization import QuantizeSummary
 
 __all__ = ["quantize"]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..atomic import atomic_output
 from ..errors import AudioError, LocalVQEError
+from ..models.cache import cache_folder
 
 __all__ = ["ScoreCache", "default_folder", "digest", "file_sha256"]
 
@@ -27,8 +28,6 @@ Record = dict[str, Any]
 
 def default_folder() -> Path:
     """The folder of scores; it need not exist. ``LOCALVQE_CACHE`` moves it."""
-    from ..models.cache import cache_folder
-
     return cache_folder().parent / "scores"
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codec import standard_bases
 from ..config import BASES_KEY, ModelConfig
 from ..errors import GGUFError
 from ..tensor_check import printable
 from .packed import unpack
 from .types import TensorType
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["DEFAULT_ALIGNMENT", "GGUFModel", "TensorInfo"]
 
@@ -104,11 +104,7 @@ class GGUFModel:
             KeyError: there is no such tensor.
             GGUFError: its storage type is none that a model may have, or the file has changed meanwhile.
         """
-        import numpy as np
-
         if name not in self.tensors and BASES_KEY in self.metadata and self.stated_config is not None:
-            from ..codec import standard_bases
-
             return standard_bases(self.stated_config)[name]
         info = self.tensors[name]
         if info.original is not None:
@@ -124,15 +120,11 @@ class GGUFModel:
             KeyError: there is no such tensor.
             GGUFError: the file has changed meanwhile.
         """
-        import numpy as np
-
         info = self.tensors[name]
         row_bytes = (info.shape[-1] if info.shape else 1) // info.type.block * info.type.nbytes
         return self._read(name, np.dtype(np.uint8), info.nbytes).reshape(-1, row_bytes)
 
     def _read(self, name: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
-        import numpy as np
-
         try:
             # Not a memory map: a file truncated by someone else would kill the process with SIGBUS.
             flat = np.fromfile(self.path, dtype=dtype, count=count, offset=self.tensors[name].offset)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from gguf import GGMLQuantizationType
+from gguf.quants import dequantize
+from numpy.typing import NDArray
 
 from ..tensors import matrix_shape
 from .types import TENSOR_TYPES, TensorType
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["QUANTIZED_TYPES", "PackedTensor", "from_matrix", "has_finite_scales", "to_matrix", "unpack"]
 
@@ -41,8 +42,6 @@ class PackedTensor:
 def to_matrix(weight: NDArray[Any], block: int) -> NDArray[np.float32]:
     """(O, I, kh, kw) or (O, I) -> float32 (O, columns): a row holds, for each kernel row and column, the input
     channels, then zeros up to a multiple of ``block``."""
-    import numpy as np
-
     rows, columns = matrix_shape(weight.shape, block)
     # Input channels last: the order in which an engine with channel-last frames meets them.
     flat = np.moveaxis(weight, 1, -1).reshape(rows, -1)
@@ -53,24 +52,17 @@ def to_matrix(weight: NDArray[Any], block: int) -> NDArray[np.float32]:
 
 def from_matrix(matrix: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """The inverse of :func:`to_matrix`; the padding is dropped."""
-    import numpy as np
-
     used = matrix[:, : math.prod(shape[1:])]
     return np.ascontiguousarray(np.moveaxis(used.reshape(shape[0], *shape[2:], shape[1]), -1, 1), np.float32)
 
 
 def unpack(blocks: NDArray[np.uint8], kind: TensorType, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Weights of PyTorch ``shape`` out of the blocks (O, bytes) of :class:`PackedTensor`."""
-    from gguf import GGMLQuantizationType
-    from gguf.quants import dequantize
-
     return from_matrix(dequantize(blocks, GGMLQuantizationType(kind.id)), shape)
 
 
 def has_finite_scales(blocks: NDArray[np.uint8], kind: TensorType) -> bool:
     """False if a block's scale is NaN or infinite, and so its weights."""
-    import numpy as np
-
     by_block = blocks.reshape(-1, kind.nbytes)
     return all(
         bool(np.isfinite(by_block[:, offset : offset + 2].copy().view("<f2")).all())

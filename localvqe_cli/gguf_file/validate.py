@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import dropwhile
 
+import numpy as np
+
 from ..config import (
     ARCHITECTURE,
     BASES_KEY,
@@ -182,6 +184,4 @@ def _without_leading_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _is_finite(model: GGUFModel, name: str) -> bool:
-    import numpy as np
-
     return bool(np.isfinite(model.array(name)).all())

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
 
 from ..atomic import atomic_output
 from ..config import ARCHITECTURE, BASES_KEY, SHAPE_PREFIX, STANDARD_BASES, ModelConfig
@@ -15,9 +19,6 @@ from ..tensors import DECODER_BASIS, ENCODER_BASIS, gguf_shapes, matrix_shape, q
 from .packed import QUANTIZED_TYPES, PackedTensor, has_finite_scales
 from .reader import ALIGNMENT_KEY, MAX_KEY_BYTES
 from .validate import ARCHITECTURE_KEY
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["MetadataValue", "write"]
 
@@ -59,8 +60,6 @@ def write(
 def _check_tensors(
     path: str | os.PathLike[str], config: ModelConfig, tensors: Mapping[str, NDArray[Any] | PackedTensor]
 ) -> None:
-    import numpy as np
-
     expected = gguf_shapes(config)
     if not _has_bases(tensors):
         expected = {name: shape for name, shape in expected.items() if name not in (ENCODER_BASIS, DECODER_BASIS)}
@@ -128,9 +127,6 @@ def _write(
     tensors: Mapping[str, NDArray[Any] | PackedTensor],
     further: list[tuple[str, str, MetadataValue]],
 ) -> None:
-    import gguf
-    import numpy as np
-
     writer = gguf.GGUFWriter(os.fspath(path), ARCHITECTURE)
     add: dict[str, Callable[[str, Any], None]] = {
         "u32": writer.add_uint32,

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 
+import platformdirs
+
 from ..atomic import atomic_output
 from ..errors import LocalVQEError, ModelError
 from .registry import PublishedFile
@@ -56,8 +58,6 @@ def cache_folder() -> Path:
     chosen = os.environ.get(FOLDER_VARIABLE)
     if chosen:
         return Path(chosen).expanduser() / "models"
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("localvqe", appauthor=False)) / "models"
 
 

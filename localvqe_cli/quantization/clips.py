@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio import jobs_from_directories, jobs_from_manifest
 from ..errors import AudioError, UsageError
 from ..geometry import MODEL_RATE
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Samples = NDArray[np.float32]
+from ..signal_path import read_at_model_rate
 
 __all__ = ["CalibrationSet", "Clip", "read_clips"]
+
+Samples = NDArray[np.float32]
 
 MIN_SECONDS = 1.0
 #: More would only take longer: clips beyond the first 64, evenly spread, and seconds beyond 60 of each are left out.
@@ -61,8 +61,6 @@ def read_clips(source: str | os.PathLike[str]) -> CalibrationSet:
         UsageError: there is no such table or folder, or it lists no pairs.
         AudioError: a recording cannot be read, is shorter than a second, or is silent.
     """
-    from ..audio import jobs_from_directories, jobs_from_manifest
-
     path = os.fspath(source)
     if not os.path.exists(path):
         raise UsageError(f"{path}: no such table or folder of recordings")
@@ -85,10 +83,6 @@ def read_clips(source: str | os.PathLike[str]) -> CalibrationSet:
 
 
 def _read(name: str, mic_path: str, ref_path: str | None) -> Clip:
-    import numpy as np
-
-    from ..signal_path import read_at_model_rate
-
     mic = read_at_model_rate(mic_path, MAX_SECONDS)
     if mic.size < MIN_SECONDS * MODEL_RATE:
         seconds = mic.size / MODEL_RATE

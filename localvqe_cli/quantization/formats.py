@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import dequantize_rows, quantize_rows
 from ..gguf_file import QUANTIZED_TYPES, PackedTensor, from_matrix, to_matrix
 from ..tensors import matrix_shape
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Weight = NDArray[np.float32]
-
 __all__ = ["F32", "TYPES", "choices", "pack", "stored_bytes", "unpacked", "weight_error"]
+
+Weight = NDArray[np.float32]
 
 #: What can be asked for; the ladder of each, up to F32, is what a tensor can be raised to.
 TYPES = ("Q8_0", "Q4_K")
@@ -55,8 +54,6 @@ def pack(weight: Weight, kind: str, importance: Weight | None = None) -> PackedT
     Raises:
         EngineError: a weight is too large for half-precision scales.
     """
-    from ..engine import quantize_rows
-
     block = QUANTIZED_TYPES[kind]
     columns = None if importance is None else to_matrix(importance[None], block.block)[0]
     return PackedTensor(block, weight.shape, quantize_rows(block.id, to_matrix(weight, block.block), columns))
@@ -64,15 +61,11 @@ def pack(weight: Weight, kind: str, importance: Weight | None = None) -> PackedT
 
 def unpacked(packed: PackedTensor) -> Weight:
     """The weight that the engine computes with."""
-    from ..engine import dequantize_rows
-
     _, columns = matrix_shape(packed.shape, packed.type.block)
     return from_matrix(dequantize_rows(packed.type.id, packed.blocks, columns), packed.shape)
 
 
 def weight_error(weight: Weight, packed: PackedTensor, importance: Weight | None = None) -> float:
     """Sum of squared rounding errors, each times its column's importance."""
-    import numpy as np
-
     squares = np.square(unpacked(packed).astype(np.float64) - weight)
     return float((squares if importance is None else squares * importance).sum())

@@ -5,31 +5,31 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .. import gguf_file
 from ..atomic import check_output
+from ..codec import standard_bases
 from ..config import BASES_KEY, QUANTIZATION_PREFIX, SHAPE_PREFIX
 from ..errors import EngineError, ModelError, UsageError
 from ..models import resolve
 from ..tensor_check import names as listed
 from ..tensors import DECODER_BASIS, ENCODER_BASIS, quantizable_shapes
+from .clips import CalibrationSet, read_clips
 from .formats import F32, TYPES, choices, pack, stored_bytes, unpacked, weight_error
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from .clips import CalibrationSet
-    from .measure import Bench
-    from .plan import Candidate, Outcome
-
-    Weight = NDArray[np.float32]
+from .measure import Bench, snr_db
+from .plan import Candidate, Outcome, built_in_plan, search
 
 __all__ = ["DEFAULT_BOUND", "TYPES", "QuantizeSummary", "TensorSummary", "default_output", "quantize"]
+
+Weight = NDArray[np.float32]
 
 #: SNR in dB that every calibration clip is held to when no bound is given.
 DEFAULT_BOUND = {"Q8_0": 40.0, "Q4_K": 25.0}
@@ -98,8 +98,6 @@ class QuantizeSummary:
     @property
     def snr_db(self) -> float | None:
         """Median SNR over the clips."""
-        import statistics
-
         return statistics.median(self.clips.values()) if self.clips else None
 
     @property
@@ -175,15 +173,11 @@ def quantize(
     recordings: CalibrationSet | None = None
     bound = min_snr if min_snr is not None else DEFAULT_BOUND[kind] if calibrate is not None else None
     if calibrate is not None:
-        from .clips import read_clips
-
         recordings = read_clips(calibrate)
         assert bound is not None
         outcome = work.calibrate(recordings, bound, threads, progress)
         plan = outcome.plan
     else:
-        from .plan import built_in_plan
-
         plan = built_in_plan(work.shapes, kind)
     metadata = _metadata(file, work, plan, keep, recordings, outcome, bound)
     tensors = {name: tensor for name, tensor in work.arrays.items() if name not in work.left_out} | work.packed(plan)
@@ -218,10 +212,6 @@ def _check_type(kind: str) -> str:
 
 def _unusual_bases(model: gguf_file.GGUFModel) -> str:
     """Name of a basis that is not the standard one, or nothing."""
-    import numpy as np
-
-    from ..codec import standard_bases
-
     for name, standard in standard_bases(model.config).items():
         if not np.abs(model.array(name) - standard).max() <= _BASES_TOLERANCE:
             return name
@@ -280,9 +270,6 @@ class _Work:
         return {name: self.pack(name, kind) for name, kind in plan.items() if kind != F32}
 
     def calibrate(self, recordings: CalibrationSet, bound: float, threads: int, progress: Progress) -> Outcome:
-        from .measure import Bench
-        from .plan import search
-
         whole = Bench(self.config, self.arrays, recordings.clips, threads=threads, left_out=self.left_out)
         progress(0.1, 1.0)
         self._importance = whole.importance()
@@ -298,10 +285,6 @@ class _Work:
 
     def _candidate(self, name: str, shape: tuple[int, ...], bench: Bench) -> Candidate:
         """Noise of one tensor: measured with its coarsest type, and scaled by the weights' errors for the others."""
-        import numpy as np
-
-        from .plan import Candidate
-
         kinds = choices(shape, self.kind)
         importance, weight = self._importance[name], self.arrays[name]
         measured = bench.noise({name: unpacked(self.pack(name, kinds[0]))})
@@ -318,8 +301,6 @@ class _Work:
     def _summary(self, name: str, shape: tuple[int, ...], kind: str) -> TensorSummary:
         alone = None
         if name in self._candidates and kind != F32:
-            from .measure import snr_db
-
             alone = float(snr_db(self._candidates[name].noise[kind]).min())
         return TensorSummary(name, kind, shape, stored_bytes(shape, kind), stored_bytes(shape, F32), alone)
 
@@ -345,8 +326,6 @@ def _metadata(
     bound: float | None,
 ) -> dict[str, gguf_file.MetadataValue]:
     """Keys of the new file: the old file's own, and how it was quantized."""
-    import numpy as np
-
     contract = {"general.architecture", "general.alignment", *(key for key, _, _ in model.config.gguf_fields())}
     metadata: dict[str, gguf_file.MetadataValue] = {
         key: value
