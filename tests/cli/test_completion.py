@@ -59,7 +59,7 @@ def ask(shell: str = "bash", **words: str) -> tuple[str, set[str]]:
 def test_words_of_ours_are_offered(line: str, offered: list[str]) -> None:
     shown, modules = ask(COMP_WORDS=f"localvqe {line}", COMP_CWORD=str(len(line.split(" "))))
     assert shown.split() == offered
-    assert not modules & {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "huggingface_hub", "rich.table"}
+    assert not modules & {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "huggingface_hub"}
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
