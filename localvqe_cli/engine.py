@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import gguf_file
+from .block_stream import BlockStream
 from .config import MAX_THREADS, ModelConfig
 from .errors import AudioError, EngineError, LocalVQEError, ModelError, UsageError
 from .geometry import HOP, MODEL_RATE
+from .models import resolve
 
 if TYPE_CHECKING:
-    from .block_stream import BlockStream
     from .description import FileValue
 
 __all__ = [
@@ -253,9 +255,6 @@ class Enhancer:
     def __init__(
         self, model: str | os.PathLike[str] | None = None, *, threads: int = 1, noise_gate: float | None = None
     ) -> None:
-        from . import gguf_file
-        from .models import resolve
-
         if not 0 <= threads <= MAX_THREADS:
             raise UsageError(f"threads is {threads}, expected 0 to {MAX_THREADS}")
         if noise_gate is not None and not np.isfinite(noise_gate):
@@ -337,8 +336,6 @@ class Enhancer:
             return Stream(self, max_hops=max_hops)
         if max_hops != 1:
             raise UsageError("max_hops is of streams without block; a block's hops are run at once anyway")
-        from .block_stream import BlockStream
-
         return BlockStream(self, block=block, rate=rate)
 
     def _clip(self, mic: Samples, ref: Samples) -> Samples:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import soxr
 
 from ..geometry import MODEL_RATE
 
@@ -37,8 +38,6 @@ class Resampler:
     def __init__(self, in_rate: int, out_rate: int) -> None:
         self._stream: Any = None
         if in_rate != out_rate:
-            import soxr
-
             self._stream = soxr.ResampleStream(in_rate, out_rate, 1, dtype="float32", quality="HQ")
 
     def push(self, block: FloatArray) -> FloatArray:

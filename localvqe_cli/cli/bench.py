@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from ..benchmark import BenchOptions, BenchReport, BenchRun, Regression, compare, run_bench
+from ..benchmark.baseline import load_baseline, to_dicts
+from ..benchmark.machine import usable_cpus
 from ..config import MAX_THREADS
 from ..errors import UsageError
+from ..signal_path import read_at_model_rate
 from .common import (
     JsonOption,
     ModelOption,
@@ -21,9 +27,6 @@ from .common import (
     say,
 )
 from .tables import print_table
-
-if TYPE_CHECKING:
-    from ..benchmark import BenchReport, BenchRun, Regression
 
 __all__ = ["bench"]
 
@@ -67,9 +70,6 @@ def bench(
     the measured peak of one core: it can be compared between machines, and --baseline does.
     """
     configure_console(quiet=quiet, verbose=verbose)
-    from ..benchmark import BenchOptions, compare, run_bench
-    from ..benchmark.baseline import load_baseline, to_dicts
-
     earlier = load_baseline(baseline) if baseline is not None else {}
     options = BenchOptions(
         threads=tuple(dict.fromkeys(threads)) if threads else _default_threads(),
@@ -98,25 +98,18 @@ def bench(
 
 
 def _default_threads() -> tuple[int, ...]:
-    from ..benchmark.machine import usable_cpus
-
     return tuple(n for n in (1, 2, 4) if n <= usable_cpus())
 
 
 def _signals(pair: tuple[str, str] | None) -> Any:
     if pair is None:
         return None
-    from ..signal_path import read_at_model_rate
-
     mic, ref = (read_at_model_rate(path) for path in pair)
     length = min(mic.size, ref.size)
     return mic[:length], ref[:length]
 
 
 def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(highlight=False, markup=False)
     machine, model = report.machine, report.model
     every = os.cpu_count() or machine.threads
@@ -187,8 +180,6 @@ def _print_doubts(console: Any, runs: list[BenchRun], usable: int) -> None:
 
 
 def _print_profile(console: Any, blocks: dict[str, float]) -> None:
-    from rich.table import Table
-
     total = sum(blocks.values())
     table = Table(box=None, pad_edge=False)
     table.add_column("block")

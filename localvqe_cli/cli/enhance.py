@@ -6,12 +6,16 @@ import math
 import os
 import sys
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from ..audio import ClipMode, Job, jobs_from_directories, jobs_from_manifest, prepare_outputs, single_job
 from ..config import QUANTIZATION_PREFIX
+from ..engine import Enhancer
+from ..enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs
 from ..errors import AudioError, UsageError
+from ..file_notes import BAND_NOTE
 from .common import (
     ForceOption,
     JsonOption,
@@ -29,10 +33,6 @@ from .common import (
 )
 from .patterns import refuse_patterns
 from .progress import ProgressBar
-
-if TYPE_CHECKING:
-    from ..audio import Job
-    from ..enhance_files import EnhanceOptions, FileResult
 
 __all__ = ["enhance"]
 
@@ -110,9 +110,6 @@ def enhance(
     configure_console(quiet=quiet, verbose=verbose)
     mic = _one_of(mic, mic_option, "MIC", "--mic")
     ref = _one_of(ref, ref_option, "REF", "--ref")
-    from ..audio import ClipMode, prepare_outputs
-    from ..enhance_files import EnhanceOptions
-
     options = EnhanceOptions(
         mic_channel=mic_channel,
         ref_channel=ref_channel,
@@ -147,8 +144,6 @@ def enhance(
 
 def load_model(model: str | None, *, threads: int, noise_gate: float | None) -> Any:
     """The engine, loaded with ``model``."""
-    from ..engine import Enhancer
-
     return Enhancer(model, threads=threads, noise_gate=noise_gate)
 
 
@@ -173,8 +168,6 @@ def _plan(
     mic: str | None, ref: str | None, pairs: str | None, output: str | None, *, use_ref: bool, two_channel: bool
 ) -> tuple[list[Job], bool]:
     """The jobs, and whether they are a batch."""
-    from ..audio import jobs_from_directories, jobs_from_manifest, single_job
-
     if ref is not None and not use_ref:
         raise UsageError(f"--no-ref contradicts the reference {ref}; drop one of them")
     if output == "":
@@ -219,9 +212,6 @@ def _check_stdout(jobs: list[Job], as_json: bool) -> None:
 
 def _run(enhancer: Any, job: Job, options: EnhanceOptions, said: set[str], *, batch: bool) -> FileResult:
     """Enhance one file and say what is to be said about it; ``said`` holds what is said once in a run."""
-    from ..enhance_files import enhance_job, enhance_jobs
-    from ..file_notes import BAND_NOTE
-
     with ProgressBar(job.id) as progress:
         if batch:  # where one bad file must not stop the others
             result = next(enhance_jobs(enhancer, [job], options, progress))

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from typer.core import TyperCommand
 
+from ..atomic import atomic_output, check_output
+from ..benchmark.machine import usable_cpus
 from ..errors import UsageError
+from ..evaluation import Clip, ClipOutcome, Settings, prepare, score
+from ..evaluation import baseline as earlier
+from ..evaluation.scoring import signals_of
+from ..evaluation.systems import taken_apart
+from ..report import Report
+from ..report.csv import to_csv
+from ..report.html import chosen_clips, to_html
+from ..report.json import to_document
+from ..report.markdown import to_markdown
+from ..report.terminal import print_report, problem_lines
 from .common import (
     ForceOption,
     JsonOption,
@@ -24,10 +37,6 @@ from .common import (
 from .completion import complete_limit, complete_list, complete_system
 from .patterns import refuse_patterns
 from .progress import ProgressBar
-
-if TYPE_CHECKING:
-    from ..evaluation import Clip, ClipOutcome, Settings
-    from ..report import Report
 
 __all__ = ["EvalCommand", "evaluate"]
 
@@ -129,11 +138,6 @@ def evaluate(
     puts both beside the unprocessed mic. A clip that cannot be scored is named, the rest goes on, the exit code is 1.
     """
     configure_console(quiet=quiet, verbose=verbose)
-    from ..benchmark.machine import usable_cpus
-    from ..evaluation import baseline as earlier
-    from ..evaluation import prepare, score
-    from ..evaluation.systems import taken_apart
-
     limits = earlier.parse_limits(max_drop or [])
     if (baseline is None) != (not limits):
         raise UsageError("--baseline and --max-drop belong together, for example --max-drop aecmos_echo=0.05")
@@ -166,8 +170,6 @@ def evaluate(
         )
     detail(f"{sum(clip.cached for clip in evaluation.clips)} of {len(evaluation.clips)} clips were in the cache")
 
-    from ..report import Report
-
     falls = None if baseline is None else earlier.compare(evaluation, means, limits, allow_missing=allow_missing)
     report = Report(evaluation, falls, baseline)
     _render(report, files, clips, settings, audio=audio, as_json=as_json)
@@ -178,8 +180,6 @@ def _outputs(
     chosen: dict[str, str | None], clips: list[Clip], others: list[str], *, as_json: bool, force: bool
 ) -> dict[str, str]:
     """The files to write, by kind: all of them writable, none of them an input (``others`` beside the clips')."""
-    from ..atomic import check_output
-
     files = {kind: path for kind, path in chosen.items() if path is not None}
     on_stdout = [kind for kind, path in files.items() if path == _STDOUT]
     if len(on_stdout) + as_json > 1:
@@ -201,28 +201,16 @@ def _render(
     report: Report, files: dict[str, str], clips: list[Clip], settings: Settings, *, audio: int, as_json: bool
 ) -> None:
     """Write the files asked for, and one report to stdout."""
-    from ..report.csv import to_csv
-    from ..report.markdown import to_markdown
-
     made = {"csv": lambda: to_csv(report), "markdown": lambda: to_markdown(report)}
     for kind, path in files.items():
         _write(path, _page(report, clips, settings, audio) if kind == "html" else made[kind]())
     if as_json:
-        from ..report.json import to_document
-
         emit_json(to_document(report))
     elif _STDOUT not in files.values():
-        from rich.console import Console
-
-        from ..report.terminal import print_report
-
         print_report(report, Console(highlight=False))
 
 
 def _page(report: Report, clips: list[Clip], settings: Settings, count: int) -> str:
-    from ..evaluation.scoring import signals_of
-    from ..report.html import chosen_clips, to_html
-
     by_id = {clip.id: clip for clip in clips}
     chosen = chosen_clips(report, count)
     with ProgressBar("writing the page") as progress:
@@ -238,8 +226,6 @@ def _page(report: Report, clips: list[Clip], settings: Settings, count: int) -> 
 
 
 def _write(path: str, text: str) -> None:
-    from ..atomic import atomic_output
-
     if path == _STDOUT:
         sys.stdout.write(text)
         return
@@ -250,8 +236,6 @@ def _write(path: str, text: str) -> None:
 
 def _conclude(report: Report) -> None:
     """Say what went wrong or fell; exit code 1 if anything did."""
-    from ..report.terminal import problem_lines
-
     for line in problem_lines(report):
         fail(line)
     for fall in report.falls or []:

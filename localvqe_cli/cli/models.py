@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
 
+from .. import gguf_file, models
 from ..errors import LocalVQEError, ModelError, UsageError
+from ..models import EMBEDDED, PublishedFile, cache, describe, download, embedded_name, find_published, registry
+from ..tensor_check import printable
 from .common import JsonOption, QuietOption, configure_console, emit_json, fail, note, say
 from .completion import complete_model
 from .progress import ProgressBar
 from .tables import print_table
-
-if TYPE_CHECKING:
-    from ..models import PublishedFile
 
 __all__ = ["app"]
 
@@ -32,8 +35,6 @@ NamesArgument = Annotated[
 @app.command("list", short_help="List the models one can name.")
 def list_models(as_json: JsonOption = False) -> None:
     """List the models that -m can name, and where they are."""
-    from ..models import EMBEDDED, cache, describe, registry
-
     rows = [*map(describe.embedded_facts, EMBEDDED), *map(describe.facts, registry.PUBLISHED)]
     if as_json:
         emit_json({"folder": str(cache.cache_folder()), "models": rows})
@@ -48,8 +49,6 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is known of a model, and what is in it if it is here."""
-    from ..models import describe
-
     found = _find(name)
     known = describe.embedded_facts(found) if isinstance(found, str) else describe.facts(found)
     known["contents"] = describe.contents(known)
@@ -100,8 +99,6 @@ def verify(
     Exits with 1 if one differs, or is named and not here.
     """
     configure_console(quiet=quiet)
-    from ..models import cache, registry
-
     wanted = _find_all(names) if names else [f for f in registry.PUBLISHED if cache.path_of(f).exists()]
     verdicts = [_verify(published) for published in wanted]
     if as_json:
@@ -116,8 +113,6 @@ def verify(
 def rm(names: NamesArgument, quiet: QuietOption = False) -> None:
     """Remove downloaded models, unfinished downloads included."""
     configure_console(quiet=quiet)
-    from ..models import cache
-
     for published in _find_all(names):
         if isinstance(published, str):
             raise UsageError(f"{published} is part of the package and cannot be removed")
@@ -130,9 +125,6 @@ def rm(names: NamesArgument, quiet: QuietOption = False) -> None:
 
 def _find(name: str) -> PublishedFile | str:
     """The published file of that name, or the name of a model inside the package."""
-    from ..models import embedded_name, find_published
-    from ..tensor_check import printable
-
     embedded = embedded_name(name)
     if embedded is not None:
         return embedded
@@ -148,8 +140,6 @@ def _find_all(names: list[str]) -> list[PublishedFile | str]:
 
 
 def _pull(published: PublishedFile | str, *, force: bool, offline: bool) -> None:
-    from ..models import download
-
     if isinstance(published, str):
         note(f"{published} is part of the package; nothing to download")
         return
@@ -163,9 +153,6 @@ def _pull(published: PublishedFile | str, *, force: bool, offline: bool) -> None
 
 def _verify(published: PublishedFile | str) -> dict[str, Any]:
     """Check one model, say how it is, and return that as plain data."""
-    from .. import gguf_file, models
-    from ..models import cache
-
     expected = problem = path = None
     if isinstance(published, str):  # nothing was published that it could be compared with, but it must be a model
         name = published
@@ -189,10 +176,6 @@ def _verify(published: PublishedFile | str) -> dict[str, Any]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(box=box.SIMPLE, pad_edge=False)
     table.add_column("name")
     table.add_column("line", overflow="fold")
@@ -207,8 +190,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 def _print_facts(known: dict[str, Any]) -> None:
     """One fact a line; text out of a file cannot reach the terminal as commands."""
-    from ..tensor_check import printable
-
     lines = {
         key: known[key]
         for key in ("name", "file", "format", "line", "version", "dmax", "parameters", "license", "sha256", "url")

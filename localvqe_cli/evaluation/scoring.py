@@ -18,7 +18,7 @@ import numpy as np
 from ..audio import MODEL_RATE, ReadStats
 from ..audio.queue import SampleQueue
 from ..audio.resample import FloatArray
-from ..engine import CLIP_HOPS
+from ..engine import CLIP_HOPS, Enhancer
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
@@ -217,8 +217,6 @@ class _ClipAudio:
 
 @cache
 def _model(path: str) -> Any:
-    from ..engine import Enhancer
-
     return Enhancer(path)
 
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,10 @@ from ..config import MIC_STAGES, ModelConfig
 from ..engine import CLIP_HOPS, Enhancer
 from ..errors import AudioError
 from ..geometry import HOP, MODEL_RATE
+from ..gguf_file import PackedTensor
 from ..signal_path import align_reference
 from ..tensors import quantizable_shapes
 from .clips import Clip
-
-if TYPE_CHECKING:
-    from ..gguf_file import PackedTensor
 
 __all__ = ["Bench", "input_importance", "snr_db"]
 

@@ -18,6 +18,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import soundfile
+import soxr
 
 from ..atomic import atomic_output
 from ..audio import MODEL_RATE
@@ -228,16 +230,12 @@ class _Saver:
 
 def _read_audio(entry: Entry) -> Samples:
     """The recording in mono at 16 kHz, within full scale."""
-    import soundfile
-
     try:
         samples, rate = soundfile.read(entry.path, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as exc:
         raise AudioError(f"{entry.path}: cannot be decoded: {exc}") from exc
     mono = samples.mean(axis=1)
     if rate != MODEL_RATE:
-        import soxr
-
         mono = soxr.resample(mono, rate, MODEL_RATE).astype(np.float32)
     if not np.isfinite(mono).all():
         raise AudioError(f"{entry.path}: holds samples that are not finite")
