@@ -36,7 +36,8 @@ class ModelServer:
         cut_after: close the connection after this many bytes of a body.
         ranges: "honoured", "ignored" (200 with everything) or "wrong" (206 with everything).
         status: answer every request with this status and no content.
-        redirect: answer every request with a redirect to this address.
+        redirect: answer every request for a path that begins with ``redirected`` with a redirect to this address.
+        authorizations: the Authorization header of each request so far.
         lengths: send Content-Length; without it the end of the connection ends the body.
         gate: set to let bodies through.
         seconds: how long a body takes.
@@ -49,6 +50,8 @@ class ModelServer:
     ranges: str = "honoured"
     status: int | None = None
     redirect: str | None = None
+    redirected: str = "/"
+    authorizations: list[str | None] = field(default_factory=list)
     lengths: bool = True
     gate: threading.Event = field(default_factory=threading.Event)
     seconds: float = 0.0
@@ -102,8 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         name = self.path[len(base) :]
         asked = self.headers.get("Range")
         server.requests.append((self.command, name, asked))
+        server.authorizations.append(self.headers.get("Authorization"))
         content = server.files.get(name)
-        if server.redirect is not None:
+        if server.redirect is not None and self.path.startswith(server.redirected):
             self._empty(302, {"Location": server.redirect})
         elif server.status is not None or content is None:
             self._empty(server.status or 404, {"X-Error-Code": "EntryNotFound"})

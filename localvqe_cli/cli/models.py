@@ -67,8 +67,8 @@ def pull(
 ) -> None:
     """Download models and check their SHA-256.
 
-    They come from Hugging Face (needs localvqe[hub]) or from the https address in LOCALVQE_MIRROR. From a
-    mirror an interrupted download goes on where it stopped.
+    They come from Hugging Face or from the https address in LOCALVQE_MIRROR. An interrupted download goes on where
+    it stopped.
     """
     configure_console(quiet=quiet)
     wanted = _find_all(names)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -35,7 +34,6 @@ __all__ = [
     "part_path",
     "path_of",
     "remove",
-    "staging_folder",
     "state",
     "verify",
 ]
@@ -69,11 +67,6 @@ def path_of(file: PublishedFile) -> Path:
 def part_path(file: PublishedFile) -> Path:
     """Where an unfinished download grows."""
     return cache_folder() / f"{file.filename}.part"
-
-
-def staging_folder(file: PublishedFile) -> Path:
-    """Where huggingface_hub may keep its own unfinished files."""
-    return cache_folder() / f".{file.filename}.hub"
 
 
 def state(file: PublishedFile) -> State:
@@ -148,12 +141,8 @@ def remove(file: PublishedFile) -> int:
 
 
 def discard_partial(file: PublishedFile) -> int:
-    """Delete unfinished downloads of ``file``; the bytes that were freed."""
-    staging = staging_folder(file)
-    freed = _unlink(part_path(file))
-    freed += sum(path.lstat().st_size for path in staging.rglob("*") if path.is_file())
-    shutil.rmtree(staging, ignore_errors=True)
-    return freed
+    """Delete an unfinished download of ``file``; the bytes that were freed."""
+    return _unlink(part_path(file))
 
 
 @contextmanager

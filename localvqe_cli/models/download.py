@@ -1,16 +1,15 @@
-"""Getting a published file into the cache: from a mirror the user names, else from the hub."""
+"""Getting a published file into the cache: from a mirror the user names, else from Hugging Face."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import LocalVQEError, ModelError
-from . import cache, hub, mirror
+from . import cache, mirror
 from .mirror import Progress
 from .registry import REPOSITORY, PublishedFile
 
@@ -52,10 +51,9 @@ def pull(
 
     Raises:
         ModelError: what was downloaded is not the published file; it is deleted.
-        LocalVQEError: no network, a server that refuses or stops, a full disk. What has arrived from a
-            mirror is kept for the next attempt, unless the disk is full.
-        MissingExtraError: there is no mirror and huggingface_hub is not installed.
-        UsageError: the mirror's address cannot be used.
+        LocalVQEError: no network, a server that refuses or stops, a full disk. What has arrived is kept for the
+            next attempt, unless the disk is full.
+        UsageError: an address or token in the environment cannot be used.
     """
     path = cache.path_of(file)
     if not force and cache.state(file) is cache.State.CACHED:
@@ -64,15 +62,16 @@ def pull(
     if forbidden:
         what = "cannot be downloaded again" if force else "is not downloaded"
         raise LocalVQEError(f"{file.short} {what}: {forbidden} forbids the network")
-    base = mirror.mirror_address()
-    if base is None:
-        hub.require()
+    chosen = mirror.mirror_address()
+    base = chosen or mirror.hub_address()
+    host = urlsplit(base).netloc
+    place = f"the mirror {host}" if chosen else f"{host} ({REPOSITORY})"
     with cache.locked(file, lambda: report(f"waiting for another download of {file.filename}")):
         if not force and cache.state(file) is cache.State.CACHED:  # the one we waited for
             return Pulled(path, downloaded=False)
         if force:
             cache.discard_partial(file)
-        report(f"downloading {file.filename} from {_host(base)}")
+        report(f"downloading {file.filename} from {place}")
         try:
             _fetch(file, base, progress)
         except ModelError:
@@ -86,21 +85,12 @@ def pull(
     return Pulled(path, downloaded=True)
 
 
-def _fetch(file: PublishedFile, base: str | None, progress: Progress) -> None:
+def _fetch(file: PublishedFile, base: str, progress: Progress) -> None:
     """Download and accept; of what could not be finished only that which can be taken up again stays."""
-    part, staging = cache.part_path(file), cache.staging_folder(file)
+    part = cache.part_path(file)
     try:
-        if base is None:
-            cache.accept(file, hub.fetch(file, staging, progress))
-        else:
-            mirror.fetch(base + file.filename, part, progress)
-            cache.accept(file, part)
+        mirror.fetch(base + file.filename, part, progress)
+        cache.accept(file, part)
     finally:
         if part.exists() and part.stat().st_size == 0:
             part.unlink()
-        if not any(staging.rglob("*.incomplete")):  # of which recent versions of huggingface_hub leave none
-            shutil.rmtree(staging, ignore_errors=True)
-
-
-def _host(base: str | None) -> str:
-    return f"the mirror {urlsplit(base).netloc}" if base else f"Hugging Face ({REPOSITORY})"

@@ -1,8 +1,8 @@
-"""Plain HTTP from a mirror, going on where an earlier download stopped. Standard library only.
+"""Plain HTTP from Hugging Face or a mirror, going on where an earlier download stopped. Standard library only.
 
-The mirror is trusted with nothing: what it sends is bounded in size here and checked against the pinned SHA-256 in
+No server is trusted: what it sends is bounded in size here and checked against the pinned SHA-256 in
 ``cache.accept``. It must be https all the same, so that a proxy on the way does not see or meddle; http is for
-servers on this machine.
+servers on this machine. ``HF_TOKEN`` goes to Hugging Face itself and to nobody else, wherever that redirects.
 """
 
 from __future__ import annotations
@@ -20,10 +20,20 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from ..errors import LocalVQEError, UsageError
 from ..tensor_check import printable
+from . import registry
 
-__all__ = ["MIRROR_VARIABLE", "Progress", "fetch", "mirror_address"]
+__all__ = [
+    "ENDPOINT_VARIABLE",
+    "MIRROR_VARIABLE",
+    "TOKEN_VARIABLE",
+    "Progress",
+    "fetch",
+    "hub_address",
+    "mirror_address",
+]
 
 MIRROR_VARIABLE = "LOCALVQE_MIRROR"
+ENDPOINT_VARIABLE, TOKEN_VARIABLE = "HF_ENDPOINT", "HF_TOKEN"
 
 #: Called with the bytes held so far and the whole size, None where the server does not say.
 Progress = Callable[[float, "float | None"], None]
@@ -43,7 +53,21 @@ def mirror_address() -> str | None:
     Raises:
         UsageError: it is not an https address, nor an http address on this machine.
     """
-    text = os.environ.get(MIRROR_VARIABLE, "").strip()
+    return _address(MIRROR_VARIABLE)
+
+
+def hub_address() -> str:
+    """The base address of the published files on Hugging Face, or on the server in ``HF_ENDPOINT`` that stands for it.
+
+    Raises:
+        UsageError: as :func:`mirror_address`.
+    """
+    endpoint = _address(ENDPOINT_VARIABLE)
+    return registry.BASE_URL if endpoint is None else endpoint + registry.BASE_URL.removeprefix(f"{registry.HUB}/")
+
+
+def _address(variable: str) -> str | None:
+    text = os.environ.get(variable, "").strip()
     if not text:
         return None
     try:
@@ -61,7 +85,7 @@ def mirror_address() -> str | None:
         usable = False
     if not usable:  # the value may hold a password, so it is not shown
         raise UsageError(
-            f"{MIRROR_VARIABLE} must be an https address without user name and query "
+            f"{variable} must be an https address without user name and query "
             "(http only on this machine), for example https://example.org/models"
         )
     return text.rstrip("/") + "/"
@@ -94,7 +118,7 @@ def _ask(url: str, start: int) -> Any:
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        return _opener(url).open(Request(url, headers=headers), timeout=_TIMEOUT)
+        return _opener(url).open(_authorized(Request(url, headers=headers)), timeout=_TIMEOUT)
     except HTTPError as exc:
         exc.close()
         if start and exc.code == _RANGE_NOT_SATISFIABLE:
@@ -151,7 +175,23 @@ class _Redirects(HTTPRedirectHandler):
         target = urlsplit(newurl)
         if target.scheme != "https" and not (_is_local(target) and _is_local(urlsplit(req.full_url))):
             raise LocalVQEError(f"{req.full_url}: the server redirects to an address that is not https; not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        return None if request is None else _authorized(request)
+
+
+def _authorized(request: Request) -> Request:
+    """``request``, with the user's token if it goes to Hugging Face. The token does not follow redirects by itself."""
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if token and _origin(request.full_url) == _origin(registry.HUB):
+        if not re.fullmatch(r"[!-~]+", token):
+            raise UsageError(f"{TOKEN_VARIABLE} holds characters that no token has; set it anew or unset it")
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    return request
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _opener(url: str) -> OpenerDirector:

@@ -10,6 +10,7 @@ __all__ = [
     "BASE_URL",
     "DEFAULT_NAME",
     "EMBEDDED",
+    "HUB",
     "PUBLISHED",
     "REPOSITORY",
     "REVISION",
@@ -18,12 +19,13 @@ __all__ = [
     "find_published",
 ]
 
-#: Repository on Hugging Face (report, footnote 1). No commit of it is known, but the digests pin the content.
+#: Hugging Face, and the repository there (report, footnote 1). No commit is known, but the digests pin the content.
+HUB = "https://huggingface.co"
 REPOSITORY = "LocalAI-io/LocalVQE"
 REVISION = "main"
 
 #: Where the published files lie: BASE_URL + file name.
-BASE_URL = f"https://huggingface.co/{REPOSITORY}/resolve/{REVISION}/"
+BASE_URL = f"{HUB}/{REPOSITORY}/resolve/{REVISION}/"
 
 #: The name of the model that runs where none is named.
 DEFAULT_NAME = "default"

@@ -139,14 +139,6 @@ def test_a_bad_mirror_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("pull", "v9").exit_code == 2
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LOCALVQE_MIRROR")
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    result = run("pull", "v9")
-    assert result.exit_code == 5
-    assert "pip install 'localvqe[hub]'" in result.stderr
-
-
 @pytest.mark.parametrize("verb", ["show", "pull", "verify", "rm"])
 @pytest.mark.parametrize("name", ["v7", "../v9", "../../etc/passwd", "", "a\x1b[2Jb"])
 def test_unknown_names(verb: str, name: str, server: ModelServer) -> None:

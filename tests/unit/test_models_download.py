@@ -1,4 +1,4 @@
-"""models: downloading from a mirror and from the hub, with everything that can go wrong on the way."""
+"""models: downloading from a mirror and from Hugging Face, with everything that can go wrong on the way."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request
 
 import pytest
-from model_server import ModelServer, published, serving
+from model_server import HUB_PATH, ModelServer, published, serving
 
-from localvqe_cli.errors import LocalVQEError, MissingExtraError, ModelError, UsageError
+from localvqe_cli.errors import LocalVQEError, ModelError, UsageError
 from localvqe_cli.models import cache, registry, resolve
 from localvqe_cli.models.download import pull
-from localvqe_cli.models.mirror import mirror_address
+from localvqe_cli.models.mirror import _authorized, hub_address, mirror_address
 
 CONTENT = random.Random(1).randbytes(300_000)
 FILE = published(CONTENT)
@@ -36,7 +37,7 @@ def server() -> Iterator[ModelServer]:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of our own, the test's registry, and no setting of the machine's."""
-    for name in ("LOCALVQE_MIRROR", "LOCALVQE_OFFLINE", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
+    for name in ("LOCALVQE_MIRROR", "LOCALVQE_OFFLINE", "HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LOCALVQE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(registry, "PUBLISHED", (FILE,))
@@ -424,7 +425,7 @@ def test_offline_by_option(mirror: ModelServer) -> None:
     assert len(mirror.requests) == 1
 
 
-# -- from the hub, with the real huggingface_hub --------------------------------------------------
+# -- from Hugging Face ---------------------------------------------------------------------------
 
 
 def test_the_hub(hub: ModelServer, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -434,58 +435,119 @@ def test_the_hub(hub: ModelServer, folder: Path, capfd: pytest.CaptureFixture[st
     assert path.read_bytes() == CONTENT
     assert names(folder) == {FILE.filename}
     assert resolve("v9") == path
-    assert [r[0] for r in hub.requests if r[1] == FILE.filename] == ["HEAD", "GET"]
+    assert hub.requests == [("GET", FILE.filename, None)]
     assert steps[-1:] == [len(CONTENT)]
-    assert said == [f"downloading {FILE.filename} from Hugging Face (LocalAI-io/LocalVQE)"]
+    assert said == [f"downloading {FILE.filename} from 127.0.0.1:{hub.port} (LocalAI-io/LocalVQE)"]
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_lost_connection_to_the_hub(
-    hub: ModelServer, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)  # between its own attempts
+def test_a_lost_connection_to_the_hub_is_taken_up_again(hub: ModelServer) -> None:
     hub.cut_after = CUT
-    with pytest.raises(LocalVQEError, match=r"could not download .* from the hub: .*; try again later$") as lost:
+    with pytest.raises(LocalVQEError, match="run the command again to resume"):
         pull(FILE)
-    assert "\n" not in str(lost.value)
-    assert capfd.readouterr() == ("", "")
-    assert FILE.filename not in names(folder)
     hub.cut_after = None
     assert pull(FILE).path.read_bytes() == CONTENT
-    assert names(folder) == {FILE.filename}
+    assert hub.requests[-1] == ("GET", FILE.filename, f"bytes={CUT}-")
 
 
-def test_the_hub_sends_a_wrong_file(hub: ModelServer, folder: Path) -> None:
-    hub.files[FILE.filename] = CONTENT[::-1]
-    with pytest.raises(ModelError, match="SHA-256"):
+def test_without_any_setting_it_is_hugging_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hub_address() == "https://huggingface.co/LocalAI-io/LocalVQE/resolve/main/"
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example.org/")
+    assert hub_address() == "https://hub.example.org/LocalAI-io/LocalVQE/resolve/main/"
+
+
+@pytest.mark.parametrize("address", ["http://hub.example.org", "ftp://x.org", "https://name:secret@hub.example.org"])
+def test_a_stand_in_has_an_address_as_a_mirror_has(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(UsageError, match=r"^HF_ENDPOINT must be an https address") as refused:
         pull(FILE)
-    assert names(folder) == set()
-    hub.files[FILE.filename] = CONTENT
-    assert pull(FILE).path.read_bytes() == CONTENT
-    assert names(folder) == {FILE.filename}
+    assert "secret" not in str(refused.value)
 
 
-def test_the_hub_does_not_have_it(hub: ModelServer, folder: Path) -> None:
-    hub.files.clear()
-    with pytest.raises(LocalVQEError, match=r"could not download .* from the hub: .*404.*try again later$") as refused:
-        pull(FILE)
-    assert refused.value.exit_code == 1
-    assert "\n" not in str(refused.value)
-    assert names(folder) == set()
+# -- the token ------------------------------------------------------------------------------------
+
+BEARER = "Bearer hf_secret"
 
 
-def test_a_full_disk_below_the_hub(hub: ModelServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill_disk(monkeypatch)
-    with pytest.raises(LocalVQEError, match=r"could not write to the model cache .*: no space left on device$"):
-        pull(FILE)
-    assert names(folder) == set()
+@pytest.fixture
+def other() -> Iterator[ModelServer]:
+    """A server of another origin: another port of this machine."""
+    with serving() as running:
+        running.files[FILE.filename] = CONTENT
+        yield running
 
 
-def test_without_huggingface_hub_it_takes_the_extra_or_a_mirror(
-    server: ModelServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtraError, match=r"downloading models needs an extra: pip install 'localvqe\[hub\]'"):
-        pull(FILE)
-    monkeypatch.setenv("LOCALVQE_MIRROR", server.mirror)
+@pytest.fixture
+def with_token(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> ModelServer:
+    """Hugging Face as far as tokens go, and the user has one."""
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setattr(registry, "HUB", server.endpoint)
+    monkeypatch.setattr(registry, "BASE_URL", server.endpoint + HUB_PATH)
+    return server
+
+
+def test_hugging_face_gets_the_token(with_token: ModelServer) -> None:
+    pull(FILE)
+    assert with_token.authorizations == [BEARER]
+
+
+def test_the_token_does_not_follow_a_redirect_to_another_host(with_token: ModelServer, other: ModelServer) -> None:
+    with_token.redirect = f"{other.mirror}/{FILE.filename}"
     assert pull(FILE).downloaded
+    assert with_token.authorizations == [BEARER]
+    assert other.authorizations == [None]
+
+
+def test_the_token_follows_a_redirect_within_hugging_face(with_token: ModelServer) -> None:
+    with_token.redirect, with_token.redirected = f"{with_token.mirror}/{FILE.filename}", HUB_PATH
+    assert pull(FILE).downloaded
+    assert with_token.authorizations == [BEARER, BEARER]
+
+
+def test_after_a_host_that_is_not_hugging_face_the_token_stays_where_it_belongs(
+    with_token: ModelServer, other: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving() as third:
+        third.files[FILE.filename] = CONTENT
+        with_token.redirect = f"{other.mirror}/{FILE.filename}"
+        other.redirect = f"{third.mirror}/{FILE.filename}"
+        pull(FILE)
+        assert (other.authorizations, third.authorizations) == ([None], [None])
+
+
+@pytest.mark.parametrize("variable", ["LOCALVQE_MIRROR", "HF_ENDPOINT"])
+def test_neither_a_mirror_nor_a_stand_in_gets_the_token(
+    with_token: ModelServer, other: ModelServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, other.mirror if variable == "LOCALVQE_MIRROR" else other.endpoint)
+    assert pull(FILE).downloaded
+    assert other.authorizations == [None]
+    assert with_token.requests == []
+
+
+@pytest.mark.parametrize("token", ["hf_se cret", "hf_se\r\nX-Evil: 1", "hf_s\u00e9cret"])
+def test_a_token_that_cannot_be_one_is_not_sent_and_not_shown(
+    with_token: ModelServer, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(UsageError, match=r"^HF_TOKEN holds characters that no token has") as refused:
+        pull(FILE)
+    assert "cret" not in str(refused.value)
+    assert with_token.requests == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://huggingface.co/x",
+        "https://huggingface.co.example.org/x",
+        "https://huggingface.co@example.org/x",
+        "https://cdn-lfs.huggingface.co/x",
+        "https://huggingface.co:8443/x",
+        "https://example.org/huggingface.co",
+    ],
+)
+def test_what_looks_like_hugging_face_gets_no_token(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert not _authorized(Request(address)).has_header("Authorization")
+    assert _authorized(Request("https://huggingface.co:443/x")).has_header("Authorization")

@@ -54,3 +54,35 @@ def test_the_defaults_of_train_are_written_where_they_are_used() -> None:
     )
     typed = [default.value for default in function.args.defaults if isinstance(default, ast.Constant)]
     assert set(map(repr, typed)) == {"None", "False"}
+
+
+#: What comes with an extra, and parts of ours that need one; or of one system only.
+OPTIONAL = {
+    *("torch", "scipy", "matplotlib", "onnxruntime", "speechmos", "librosa", "pesq", "pystoi", "resource", "reference"),
+    *("training.dataset", "training.loop", "training.gain_loop", "training.opinion"),
+}
+#: File -> why it imports something of ours inside a function.
+REASONS = {
+    "cli/__init__.py": "the version is looked up when asked for",
+    "cli/completion.py": "the options of all verbs refer to it, and --help must not load what it offers",
+    "evaluation/result.py": "a circle",
+}
+
+
+def hidden_imports(tree: ast.Module) -> Iterator[str]:
+    """What functions import."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom) and (node.module or node.level):
+                    yield node.module or node.names[0].name
+                elif isinstance(node, ast.Import):
+                    yield from (alias.name for alias in node.names)
+
+
+def test_functions_import_only_what_may_be_missing() -> None:
+    found = {
+        path: {name for name in hidden_imports(tree) if not {name, name.split(".")[0]} & OPTIONAL}
+        for path, tree in MODULES.items()
+    }
+    assert {path for path, names in found.items() if names} == set(REASONS), found
