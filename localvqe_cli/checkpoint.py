@@ -71,12 +71,12 @@ def read(path: str | os.PathLike[str], *, dmax: int | None = None, arch: int | N
     The state dict stands at the top level, under ``model`` or under ``model_state_dict``. What its
     ``model_config`` does not say is inferred: widths and kernel from the shapes, version 1 from
     BatchNorm tensors. Versions 2 and 3 have the same tensors, so without a config one of them must be
-    given, unless the file is named like a published one. d_max is in no shape either: without a
+    given, unless the file is named like a published one. dmax is in no shape either: without a
     config it is ``dmax``, else the version's default, with a note.
 
     Args:
         path: the file; only tensors and plain Python values are unpickled.
-        dmax: d_max in frames (2..512).
+        dmax: lags the AlignBlock can see, in frames (2..512).
         arch: architecture version 1, 2 or 3.
 
     Raises:
@@ -271,7 +271,7 @@ def _determine_config(
         return config, tuple(notes)
     if dmax is None:
         dmax = DEFAULT_DMAX[version]
-        notes.append(f"the checkpoint does not state d_max; {dmax}, the default of version {version}, is assumed")
+        notes.append(f"the checkpoint does not state dmax; {dmax}, the default of version {version}, is assumed")
     return replace(config, dmax=dmax), tuple(notes)
 
 
@@ -309,7 +309,7 @@ def _determine_version(
 
 
 def _infer_geometry(shapes: Mapping[str, tuple[int, ...]], version: int) -> ModelConfig:
-    """Everything the shapes show; d_max and c are left at their defaults."""
+    """Everything the shapes show; dmax and c are left at their defaults."""
 
     def dimension(name: str, axis: int, dims: int) -> int:
         if name not in shapes:

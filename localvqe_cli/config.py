@@ -54,7 +54,7 @@ SHAPE_PREFIX = "localvqe.shape."
 #: Before what is known about how a file was quantized.
 QUANTIZATION_PREFIX = "localvqe.quantization."
 
-#: By architecture version. d_max is visible in no tensor shape; this is what each was published with.
+#: By architecture version. dmax is visible in no tensor shape; this is what each was published with.
 DEFAULT_DMAX = {1: 32, 2: 32, 3: 64}
 
 #: Channels of the complex convolving mask: 3 basis indices times a 3x3 kernel (report, 2.6).
@@ -241,7 +241,7 @@ class ModelConfig:
             3 = CausalGroupNorm/SiLU/STFT.
         mic_channels: widths of the microphone encoder, input (2) first, six numbers.
         far_channels: widths of the far-end encoder, input (2) first, three numbers.
-        dmax: lags the AlignBlock can see, in frames of 16 ms (2..512).
+        dmax: lags the AlignBlock can see, in frames of 16 ms (2..512); d_max in the report.
         align_hidden: heads of the AlignBlock's similarity.
         bottleneck_hidden: complex states H of the S4D bottleneck.
         power_law_c: magnitude compression exponent, 0 < c <= 1 (report, 2.2).
@@ -314,7 +314,7 @@ class ModelConfig:
         if not self.network:
             return "adaptive filter without a network"
         behind = ", behind an adaptive filter" if self.frontend else ""
-        return f"network of architecture version {self.version}{behind}, d_max {self.dmax}"
+        return f"network of architecture version {self.version}{behind}, dmax {self.dmax}"
 
     @property
     def latency_samples(self) -> int:

@@ -61,7 +61,7 @@ class Vectors:
         blocks: name -> (frames, values): a block's output in some frames, in the layout of ``LocalVQE.forward``
             without the batch: (C, frames, F).
         norms: name -> L2 norm of each frame of a block's output, (T,).
-        delay: the attention, (T, d_max), oldest lag first, or None without a network.
+        delay: the attention, (T, dmax), oldest lag first, or None without a network.
         listing: every key and tensor of a correct export, or None for a model that is no export.
         foreign: a GGUF file of the model, written when the vectors were made, or None.
     """

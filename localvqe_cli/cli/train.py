@@ -10,7 +10,7 @@ import typer
 
 from ..errors import MissingExtraError, UsageError
 from ..training.options import GainRecipe, Limits, Recipe
-from ..training.presets import ARCH, LAGS, LAGS_BEHIND_FRONTEND, WIDTH, WIDTHS, preset
+from ..training.presets import ARCH, DMAX, DMAX_BEHIND_FRONTEND, WIDTH, WIDTHS, preset
 from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
 from .completion import complete_width
 from .progress import StageProgress
@@ -69,7 +69,7 @@ def train(
             "--dmax",
             metavar="N",
             help="Lags of the attention, frames of 16 ms. "
-            f"[default: {LAGS}, behind an adaptive filter {LAGS_BEHIND_FRONTEND}]",
+            f"[default: {DMAX}, behind an adaptive filter {DMAX_BEHIND_FRONTEND}]",
         ),
     ] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help=f"Clips per step. {_default('batch')}")] = None,

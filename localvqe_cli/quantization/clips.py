@@ -14,7 +14,7 @@ from ..errors import AudioError, UsageError
 from ..geometry import MODEL_RATE
 from ..signal_path import read_at_model_rate
 
-__all__ = ["CalibrationSet", "Clip", "read_clips"]
+__all__ = ["CalibrationClip", "CalibrationSet", "read_clips"]
 
 Samples = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ SILENCE_DBFS = -80.0
 
 
 @dataclass(frozen=True)
-class Clip:
+class CalibrationClip:
     """A pair at 16 kHz: equally long (n,) signals."""
 
     id: str
@@ -48,7 +48,7 @@ class CalibrationSet:
     """
 
     name: str
-    clips: tuple[Clip, ...]
+    clips: tuple[CalibrationClip, ...]
     seconds: float
     sha256: str
     notes: tuple[str, ...]
@@ -82,7 +82,7 @@ def read_clips(source: str | os.PathLike[str]) -> CalibrationSet:
     return CalibrationSet(name, tuple(clips), seconds, digest.hexdigest(), tuple(notes))
 
 
-def _read(name: str, mic_path: str, ref_path: str | None) -> Clip:
+def _read(name: str, mic_path: str, ref_path: str | None) -> CalibrationClip:
     mic = read_at_model_rate(mic_path, MAX_SECONDS)
     if mic.size < MIN_SECONDS * MODEL_RATE:
         seconds = mic.size / MODEL_RATE
@@ -94,4 +94,4 @@ def _read(name: str, mic_path: str, ref_path: str | None) -> Clip:
     ref = np.zeros(0, np.float32) if ref_path is None else read_at_model_rate(ref_path, MAX_SECONDS)[: mic.size]
     if not np.isfinite(ref).all():
         raise AudioError(f"{ref_path}: holds samples that are not finite")
-    return Clip(name, mic, np.pad(ref, (0, mic.size - ref.size)).astype(np.float32))
+    return CalibrationClip(name, mic, np.pad(ref, (0, mic.size - ref.size)).astype(np.float32))

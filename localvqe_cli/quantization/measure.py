@@ -19,7 +19,7 @@ from ..geometry import HOP, MODEL_RATE
 from ..gguf_file import PackedTensor
 from ..signal_path import align_reference
 from ..tensors import quantizable_shapes
-from .clips import Clip
+from .clips import CalibrationClip
 
 __all__ = ["Bench", "input_importance", "snr_db"]
 
@@ -53,7 +53,7 @@ class Bench:
         self,
         config: ModelConfig,
         tensors: Mapping[str, Weights],
-        clips: Sequence[Clip],
+        clips: Sequence[CalibrationClip],
         *,
         align: bool = True,
         threads: int = 1,
@@ -89,7 +89,7 @@ class Bench:
             window = max(1, length // HOP)
             sums = np.convolve(energy, np.ones(window), "valid") if energy.size > window else np.ones(1)
             start = int(np.argmax(sums)) * HOP
-            pieces.append(Clip(clip.id, clip.mic[start : start + length], clip.ref[start : start + length]))
+            pieces.append(CalibrationClip(clip.id, clip.mic[start : start + length], clip.ref[start : start + length]))
         return Bench(self.config, self._tensors, pieces, align=False, threads=self._threads, left_out=self._left_out)
 
     def importance(self) -> dict[str, Weights]:

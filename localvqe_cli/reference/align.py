@@ -1,9 +1,9 @@
 """AlignBlock: cross-attention over the far end's recent past, a soft delay (report, 2.4).
 
 Both sums over lags are products with banded matrices. They are computed chunk by chunk as dense products, so that the
-largest intermediate is twice the attention itself; no tensor of size T x d_max x C x F exists.
+largest intermediate is twice the attention itself; no tensor of size T x dmax x C x F exists.
 
-Lags are ordered oldest first: index i means a lag of d_max - 1 - i frames.
+Lags are ordered oldest first: index i means a lag of dmax - 1 - i frames.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def band_mix(weights: Tensor, value: Tensor) -> Tensor:
 
 
 class AlignBlock(nn.Module):
-    """Microphone and far-end features (B, C, T, F) -> (aligned far end (B, C_far, T, F), delay (B, T, d_max)).
+    """Microphone and far-end features (B, C, T, F) -> (aligned far end (B, C_far, T, F), delay (B, T, dmax)).
 
     ``temperature`` is a buffer: it is saved with the model but never trained.
     """
@@ -92,7 +92,7 @@ class AlignBlock(nn.Module):
     def __init__(self, config: ModelConfig, *, temperature: float = 0.1) -> None:
         super().__init__()
         hidden = config.align_hidden
-        self.lags = config.dmax
+        self.dmax = config.dmax
         self.register_buffer("temperature", torch.tensor(float(temperature)))
         self.pconv_mic = nn.Conv2d(config.mic_channels[2], hidden, 1)
         self.pconv_ref = nn.Conv2d(config.far_channels[2], hidden, 1)
@@ -100,14 +100,14 @@ class AlignBlock(nn.Module):
         self.conv = nn.Sequential(nn.Identity(), nn.Conv2d(hidden, 1, SMOOTH_KERNEL))
 
     def similarity(self, mic: Tensor, ref: Tensor, history: History | None = None) -> Tensor:
-        """V of report equation 6: (B, h, T, d_max)."""
+        """V of report equation 6: (B, h, T, dmax)."""
         query, key = at_least_float32(self.pconv_mic(mic)), at_least_float32(self.pconv_ref(ref))
         with full_precision(query):
-            past = causal_pad(key, self.lags - 1, history, self, "key")
-            return band_similarity(query, past, self.lags) / math.sqrt(query.shape[-1])
+            past = causal_pad(key, self.dmax - 1, history, self, "key")
+            return band_similarity(query, past, self.dmax) / math.sqrt(query.shape[-1])
 
     def attention(self, similarity: Tensor, history: History | None = None) -> Tensor:
-        """Smoothing and softmax of report equation 7: (B, h, T, d_max) -> (B, T, d_max)."""
+        """Smoothing and softmax of report equation 7: (B, h, T, dmax) -> (B, T, dmax)."""
         with full_precision(similarity):
             height, width = SMOOTH_KERNEL
             padded = causal_pad(similarity, height - 1, history, self, "similarity", width=(width // 2, width // 2))
@@ -118,7 +118,7 @@ class AlignBlock(nn.Module):
         delay = self.attention(self.similarity(mic, ref, history), history)
         batch, channels, count, _ = ref.shape
         frames = ref.transpose(1, 2).flatten(2)
-        past = causal_pad(frames, self.lags - 1, history, self, "ref")
+        past = causal_pad(frames, self.dmax - 1, history, self, "ref")
         mixed = band_mix(delay.to(past.dtype), past)
         aligned = mixed.view(batch, count, channels, -1).transpose(1, 2)
         return aligned, delay

@@ -111,7 +111,7 @@ class LocalVQE(nn.Module):
             ref: far-end reference, same shape.
             taps: if given, filled with every block's output over all T = ceil(N / 256) + 1 frames: ``mic_spectrum``,
                 ``ref_spectrum``, ``enhanced`` (B, 256, T, 2); ``mic_enc1``..``5``, ``far_enc1``, ``far_enc2``,
-                ``align``, ``bottleneck``, ``dec5``..``dec1`` (B, C, T, F); ``delay`` (B, T, d_max), oldest lag first;
+                ``align``, ``bottleneck``, ``dec5``..``dec1`` (B, C, T, F); ``delay`` (B, T, dmax), oldest lag first;
                 with a front-end ``frontend_error`` and ``frontend_echo`` (B, 1, T, 256), samples; with a residual
                 echo stage ``residual_gain`` (B, 1, T, 257).
 

@@ -44,6 +44,6 @@ class StreamingLocalVQE:
         return self.model.run(mic[None, None], ref[None, None], history=self._history, taps=self._taps)[0]
 
     def taps(self) -> Taps:
-        """Block outputs of the latest hop, without batch and time: (C, F), spectra (256, 2), ``delay`` (d_max,)."""
+        """Block outputs of the latest hop, without batch and time: (C, F), spectra (256, 2), ``delay`` (dmax,)."""
         # Time is the third axis of every tap but the delay, which has no channels.
         return {name: tap[0, 0] if name == "delay" else tap[0].select(1, 0) for name, tap in self._taps.items()}

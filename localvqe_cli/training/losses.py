@@ -93,7 +93,7 @@ def delay_loss(attention: Tensor, delay: Tensor) -> Tensor:
     The echo of a delay between two frames lies in both; its reverberation lies behind. Either is right.
 
     Args:
-        attention: (B, T, d_max), oldest lag first, rows of sum 1.
+        attention: (B, T, dmax), oldest lag first, rows of sum 1.
         delay: (B, T) samples; negative where there is nothing to find.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..config import FrontendConfig, ModelConfig
 from ..errors import UsageError
 
-__all__ = ["ARCH", "LAGS", "LAGS_BEHIND_FRONTEND", "WIDTH", "WIDTHS", "preset"]
+__all__ = ["ARCH", "DMAX", "DMAX_BEHIND_FRONTEND", "WIDTH", "WIDTHS", "preset"]
 
 #: mic widths, far widths, heads of the attention, states of the recurrence.
 WIDTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {
@@ -21,7 +21,7 @@ WIDTHS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {
 #: What a model has that nobody chose otherwise.
 WIDTH, ARCH = "tiny", 3
 #: Lags of the attention. Behind a front-end the echo estimate is in place already, and only its reverberation lags.
-LAGS, LAGS_BEHIND_FRONTEND = 32, 8
+DMAX, DMAX_BEHIND_FRONTEND = 32, 8
 
 
 def preset(width: str = WIDTH, *, arch: int = ARCH, dmax: int | None = None, frontend: bool = False) -> ModelConfig:
@@ -33,7 +33,7 @@ def preset(width: str = WIDTH, *, arch: int = ARCH, dmax: int | None = None, fro
 
     Raises:
         UsageError: no such name.
-        ModelError: an architecture version or d_max out of range.
+        ModelError: an architecture version or dmax out of range.
     """
     if width not in WIDTHS:
         raise UsageError(f"unknown width {width!r}; choose {', '.join(WIDTHS)}")
@@ -42,7 +42,7 @@ def preset(width: str = WIDTH, *, arch: int = ARCH, dmax: int | None = None, fro
         version=arch,
         mic_channels=mic,
         far_channels=far,
-        dmax=dmax or (LAGS_BEHIND_FRONTEND if frontend else LAGS),
+        dmax=dmax or (DMAX_BEHIND_FRONTEND if frontend else DMAX),
         align_hidden=heads,
         bottleneck_hidden=states,
         frontend=FrontendConfig() if frontend else None,

@@ -37,7 +37,7 @@ def test_everything_in_the_file_is_shown(model: Path) -> None:
     assert result.exit_code == 0
     assert result.stderr == ""
     lines = result.stdout.splitlines()
-    assert lines[0] == f"{model}: GGUF version 3, network of architecture version 3, d_max 4"
+    assert lines[0] == f"{model}: GGUF version 3, network of architecture version 3, dmax 4"
     described = gguf_file.read(model)
     for key in described.metadata:
         assert any(line.split()[:2] == [key, described.metadata_types[key]] for line in lines), key

@@ -86,7 +86,7 @@ def test_a_checkpoint_without_its_config_gives_the_same_file(
     state = {name: torch.from_numpy(np.array(value)) for name, value in vectors.state.items()}
     torch.save(state, tmp_path / "bare.pt")
     config = vectors.config
-    # d_max is visible in no shape; the large vectors have their version's.
+    # dmax is visible in no shape; the large vectors have their version's.
     dmax = config.dmax if vectors.name.startswith("small-") else None
     bare = export.export(tmp_path / "bare.pt", arch=config.version, dmax=dmax)
     assert bare.output.read_bytes() == golden_model.read_bytes()

@@ -103,12 +103,12 @@ def test_widths_and_kernel_come_from_the_shapes(tmp_path: Path, version: int) ->
 
 
 @pytest.mark.parametrize(("version", "dmax"), [(1, 32), (2, 32), (3, 64)])
-def test_d_max_defaults_to_that_of_the_version_with_a_note(tmp_path: Path, version: int, dmax: int) -> None:
+def test_dmax_defaults_to_that_of_the_version_with_a_note(tmp_path: Path, version: int, dmax: int) -> None:
     save_checkpoint(tmp_path / "a.pt", random_state(narrow_config(version)))
     found = checkpoint.read(tmp_path / "a.pt", arch=version)
     assert found.config.dmax == dmax
     assert len(found.notes) == 1
-    assert f"d_max; {dmax}" in found.notes[0]
+    assert f"dmax; {dmax}" in found.notes[0]
 
 
 def test_a_config_without_some_entries_is_completed(tmp_path: Path) -> None:

@@ -86,3 +86,18 @@ def test_functions_import_only_what_may_be_missing() -> None:
         for path, tree in MODULES.items()
     }
     assert {path for path, names in found.items() if names} == set(REASONS), found
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    homes = defaultdict(list)
+    for path, tree in MODULES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].append(path)
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+def test_what_the_report_calls_d_max_has_one_spelling() -> None:
+    """``dmax``, as the key of a model file has it; the report's is named once, where the field is described."""
+    sources = {path: (PACKAGE / path).read_text() for path in MODULES}
+    assert {path: text.count("d_max") for path, text in sources.items() if "d_max" in text} == {"config.py": 1}

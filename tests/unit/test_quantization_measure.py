@@ -7,7 +7,7 @@ from echo_scene import heard, speech_like, steady
 from make_model import narrow_config, random_state
 
 from localvqe_cli.export import fold
-from localvqe_cli.quantization.clips import Clip
+from localvqe_cli.quantization.clips import CalibrationClip
 from localvqe_cli.quantization.measure import Bench
 from localvqe_cli.signal_path import align_reference
 
@@ -16,7 +16,7 @@ def test_references_are_moved_as_enhance_moves_them() -> None:
     config = narrow_config(3)
     far = speech_like(6, seed=1)
     mic = heard(far, steady(0, 1.2)) + 0.1 * speech_like(6, seed=2)
-    bench = Bench(config, fold(config, random_state(config)), [Clip("late", mic, far)])
+    bench = Bench(config, fold(config, random_state(config)), [CalibrationClip("late", mic, far)])
     (clip,) = bench.clips
     wanted = align_reference(mic, far, config)
     np.testing.assert_array_equal(clip.ref, wanted)

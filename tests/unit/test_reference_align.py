@@ -25,7 +25,7 @@ def _align_loop(block: AlignBlock, mic: Tensor, ref: Tensor) -> tuple[np.ndarray
 
     query, key = project(mic, block.pconv_mic), project(ref, block.pconv_ref)
     hidden, frames, bins = query.shape
-    lags = block.lags
+    lags = block.dmax
     similarity = np.zeros((hidden, frames, lags))
     for h, t, d in np.ndindex(hidden, frames, lags):
         if t - d >= 0:
