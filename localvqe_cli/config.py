@@ -161,19 +161,28 @@ class ResidualConfig:
     """The gain per bin behind the adaptive filter (``reference/residual_echo.py``). Not in the report.
 
     Attributes:
-        version: 1.
-        overestimate: how many times the estimated echo's power is taken to be left in the error, 0..1e4.
+        version: 2.
+        overestimate: how many times the power that leaks is taken to be left in the error, 0..1e4.
+        leak_least, leak_most: bounds of the least leak that is believed, a share of the estimated echo, 1e-6..1.
+        leak_background: the least leak times the error's power over the background's, between those bounds, 0..1e4.
         noise_fill: share of the smallest recent power below which no bin is lowered, 0..16.
     """
 
-    version: int = 1
-    overestimate: float = 3.75
+    version: int = 2
+    overestimate: float = 60.0
+    leak_least: float = 0.005
+    leak_most: float = 0.1
+    leak_background: float = 3.3
     noise_fill: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.version != 1:
-            raise ModelError(f"unknown residual echo version {self.version}; this build knows 1")
+        if self.version != 2:
+            raise ModelError(f"unknown residual echo version {self.version}; this build knows 2")
         _check_ranges("residual", self, _RESIDUAL_RANGES)
+        if self.leak_least > self.leak_most:
+            raise ModelError(
+                f"residual.leak_least is {self.leak_least}, more than residual.leak_most, {self.leak_most}"
+            )
 
     def to_mapping(self) -> dict[str, object]:
         """Plain values, for a checkpoint's ``model_config``."""
@@ -229,7 +238,13 @@ _FRONTEND_RANGES: dict[str, tuple[float, float]] = {
     "noise_weight": (0.01, 100.0),
     "gain_hidden": (0, 64),
 }
-_RESIDUAL_RANGES: dict[str, tuple[float, float]] = {"overestimate": (0.0, 1e4), "noise_fill": (0.0, 16.0)}
+_RESIDUAL_RANGES: dict[str, tuple[float, float]] = {
+    "overestimate": (0.0, 1e4),
+    "leak_least": (1e-6, 1.0),
+    "leak_most": (1e-6, 1.0),
+    "leak_background": (0.0, 1e4),
+    "noise_fill": (0.0, 16.0),
+}
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,17 @@
 """What an adaptive filter leaves of the echo, taken down bin by bin: a gain without weights.
 
-The filter knows what it took away. Where its estimate of the echo is strong against what is left, what is left is
-mostly echo too:
+The filter knows what it took away, and its error shows how much it leaves when nobody speaks at the near end:
 
-    g = 1 / (1 + (overestimate P(echo) / P(error))^2)
+    leak = smallest P(error) / P(echo) of the last two seconds
+    g    = 1 / (1 + (overestimate leak P(echo) / P(error))^2)
 
-The square leaves alone what is louder than the echo, and takes down what is not. Powers are averaged over the last five
-frames, but not over bins: between its harmonics a talker is told from an echo. No bin falls below the background: where
-the gain would push it under ``noise_fill`` times the smallest recent power, it stops there. Silence with holes is heard
-as echo; noise that goes on is not.
+Echo that is left stands ``leak`` below the estimate and is taken down; what is louder than that is near end and stays.
+The leak is a geometric mean over nine bins, counts only frames whose echo stands out of the background, and is no less
+than a share that falls from ``leak_most`` to ``leak_least`` while the error rises above the background: what hardly
+stands out of it is rather a rest of the echo than a talker, and costs nobody anything. Powers are averaged over the
+last five frames, but not over bins: between its harmonics a talker is told from an echo. No bin falls below the
+background: where the gain would push it under ``noise_fill`` times the smallest recent power, it stops there. Silence
+with holes is heard as echo; noise that goes on is not.
 
 Not in the report: files without ``localvqe.residual.*`` keys do not have it. It looks back only. Frames are the
 codec's: the previous hop and the present one under a square root of a Hann window. So what lies behind it needs no
@@ -37,6 +40,10 @@ POWER_FLOOR = 1e-12
 #: Shorter memories take what is left of a talker's echo for background.
 NOISE_MEMORY = 0.9
 BLOCKS, BLOCK_FRAMES = 16, 50
+#: The same for the leak: 1.8 to 2 s, since paths move.
+LEAK_BLOCKS, LEAK_BLOCK_FRAMES = 8, 16
+#: Bins over which the leak is averaged.
+LEAK_BINS = 9
 
 
 @dataclass
@@ -47,6 +54,7 @@ class _State:
     echo: Tensor
     smooth: Tensor  # (B, F)
     minima: Tensor  # (B, BLOCKS, F), of each block; the last is of the present one
+    leaks: Tensor  # (B, LEAK_BLOCKS, F), the same of the leak, 1 where there was no echo
     frames: int = 0
 
 
@@ -73,7 +81,8 @@ class ResidualEcho(nn.Module):
             if not isinstance(state, _State):
                 past = error_power.new_zeros(error_power.shape[0], FRAMES, BINS)
                 empty = past.new_full((past.shape[0], BLOCKS, BINS), math.inf)
-                state = _State(past, past, past[:, 0], empty)
+                leaks = past.new_ones(past.shape[0], LEAK_BLOCKS, BINS)
+                state = _State(past, past, past[:, 0], empty, leaks)
             gains = [self._step(state, error_power[:, t], echo_power[:, t]) for t in range(error_power.shape[1])]
             if history is not None:
                 history.store_object(self, state)
@@ -94,16 +103,35 @@ class ResidualEcho(nn.Module):
     def _step(self, s: _State, error: Tensor, echo: Tensor) -> Tensor:
         s.error = torch.cat([s.error[:, 1:], error[:, None]], dim=1)
         s.echo = torch.cat([s.echo[:, 1:], echo[:, None]], dim=1)
-        ratio = s.echo.mean(dim=1) / (s.error.mean(dim=1) + POWER_FLOOR)
-        gain = 1.0 / (1.0 + (self.config.overestimate * ratio).square())
-        background = self.config.noise_fill * self._background(s, error)
-        return torch.maximum(gain, torch.sqrt(background / (error + POWER_FLOOR)).clamp(max=1.0))
+        error_mean, echo_mean = s.error.mean(dim=1), s.echo.mean(dim=1)
+        background = self._background(s, error)
+        ratio = (error_mean + POWER_FLOOR) / (echo_mean + POWER_FLOOR)
+        leak = self._leak(s, torch.where(echo_mean > background, ratio, 1.0), error_mean, background)
+        gain = 1.0 / (1.0 + (self.config.overestimate * leak / ratio).square())
+        fill = self.config.noise_fill * background
+        s.frames += 1
+        return torch.maximum(gain, torch.sqrt(fill / (error + POWER_FLOOR)).clamp(max=1.0))
+
+    def _leak(self, s: _State, ratio: Tensor, error: Tensor, background: Tensor) -> Tensor:
+        config = self.config
+        s.leaks = _least(s.leaks, ratio.clamp(max=1.0), s.frames % LEAK_BLOCK_FRAMES == 0, 1.0)
+        around = nn.functional.avg_pool1d(
+            s.leaks.amin(dim=1).log(), LEAK_BINS, stride=1, padding=LEAK_BINS // 2, count_include_pad=False
+        )
+        stands_out = (error.mean(dim=-1, keepdim=True) + POWER_FLOOR) / (
+            background.mean(dim=-1, keepdim=True) + POWER_FLOOR
+        )
+        least = (config.leak_background / stands_out).clamp(config.leak_least, config.leak_most)
+        return torch.maximum(around.exp(), least)
 
     def _background(self, s: _State, power: Tensor) -> Tensor:
         s.smooth = power if s.frames == 0 else NOISE_MEMORY * s.smooth + (1.0 - NOISE_MEMORY) * power
-        if s.frames and s.frames % BLOCK_FRAMES == 0:
-            empty = torch.full_like(s.minima[:, :1], math.inf)
-            s.minima = torch.cat([s.minima[:, 1:], empty], dim=1)
-        s.minima = torch.cat([s.minima[:, :-1], torch.minimum(s.minima[:, -1:], s.smooth[:, None])], dim=1)
-        s.frames += 1
+        s.minima = _least(s.minima, s.smooth, s.frames % BLOCK_FRAMES == 0, math.inf)
         return s.minima.amin(dim=1)
+
+
+def _least(minima: Tensor, value: Tensor, starts: bool, empty: float) -> Tensor:
+    """Minima (B, blocks, F) with ``value`` (B, F) in the present block, the last; ``starts``: this frame begins one."""
+    if starts:
+        minima = torch.cat([minima[:, 1:], torch.full_like(minima[:, :1], empty)], dim=1)
+    return torch.cat([minima[:, :-1], torch.minimum(minima[:, -1:], value[:, None])], dim=1)

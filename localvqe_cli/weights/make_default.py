@@ -28,7 +28,7 @@ def metadata(training: dict[str, Any]) -> dict[str, gguf_file.MetadataValue]:
         "general.name": training["name"],
         "general.version": training["version"],
         "general.license": "apache-2.0",
-        "general.description": f"{training['description']}; see docs/model-card.md.",
+        "general.description": f"{training['description']}; see docs/reference/model-card.md.",
         "localvqe.training.data": "LibriSpeech (CC BY 4.0), Picovoice (Apache-2.0), Rhasspy (CC0), Precise (public "
         "domain), ESC-10, Blanket (CC0, CC BY), Speech Commands, Idiap (CC BY 4.0); see weights/ATTRIBUTION.md",
         "localvqe.training.recipe": training["summary"],

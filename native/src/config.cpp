@@ -47,10 +47,16 @@ FrontendConfig read_frontend(const GgufFile & file) {
 }
 
 ResidualConfig read_residual(const GgufFile & file) {
-    read_int(file, "residual.version", 1, 1);
+    read_int(file, "residual.version", 2, 2);
     ResidualConfig r;
     r.overestimate = read_float(file, "residual.overestimate", 0.0f, 1e4f);
+    r.leak_least = read_float(file, "residual.leak_least", 1e-6f, 1.0f);
+    r.leak_most = read_float(file, "residual.leak_most", 1e-6f, 1.0f);
+    r.leak_background = read_float(file, "residual.leak_background", 0.0f, 1e4f);
     r.noise_fill = read_float(file, "residual.noise_fill", 0.0f, 16.0f);
+    if (r.leak_least > r.leak_most) {
+        throw Error("localvqe.residual.leak_least is more than localvqe.residual.leak_most");
+    }
     return r;
 }
 

@@ -39,6 +39,9 @@ struct FrontendConfig {
 // The gain per bin behind that filter; blocks/residual_echo.h.
 struct ResidualConfig {
     float overestimate = 0.0f;
+    float leak_least = 0.0f;
+    float leak_most = 0.0f;
+    float leak_background = 0.0f;
     float noise_fill = 0.0f;
 };
 

@@ -26,7 +26,7 @@ def signals(seed: int = 0, hops: int = HOPS) -> tuple[torch.Tensor, torch.Tensor
     return tuple(torch.from_numpy(x.astype(np.float32)).reshape(1, hops, 256) for x in (error, echo))  # type: ignore
 
 
-def plain(error: np.ndarray, echo: np.ndarray, overestimate: float, fill: float) -> np.ndarray:
+def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.ndarray:
     """The gain of every frame by loops, (hops, 257)."""
     window = np.sin(np.pi * (np.arange(512) + 0.5) / 512)
 
@@ -34,25 +34,54 @@ def plain(error: np.ndarray, echo: np.ndarray, overestimate: float, fill: float)
         x = np.concatenate([np.zeros(256), x])
         return np.array([abs(np.fft.rfft(x[i : i + 512] * window)) ** 2 for i in range(0, len(x) - 511, 256)])
 
+    def latest(x: np.ndarray, t: int) -> np.ndarray:
+        return x[max(0, t - 4) : t + 1].sum(axis=0) / 5
+
     error_power, echo_power = powers(error), powers(echo)
-    smooth = np.empty_like(error_power)
-    gains = np.empty_like(error_power)
+    smooth, gains, shares = (np.empty_like(error_power) for _ in range(3))
     for t, power in enumerate(error_power):
         smooth[t] = power if t == 0 else 0.9 * smooth[t - 1] + 0.1 * power
         first = 50 * max(0, t // 50 - 15)  # the present block of fifty and the fifteen before it
         background = smooth[first : t + 1].min(axis=0)
-        ratio = echo_power[max(0, t - 4) : t + 1].sum(axis=0) / (error_power[max(0, t - 4) : t + 1].sum(axis=0) + 5e-12)
-        floor = np.minimum(1.0, np.sqrt(fill * background / (power + 1e-12)))
-        gains[t] = np.maximum(1.0 / (1.0 + (overestimate * ratio) ** 2), floor)
+        left, taken = latest(error_power, t), latest(echo_power, t)
+        share = (left + 1e-12) / (taken + 1e-12)
+        shares[t] = np.where(taken > background, np.minimum(1.0, share), 1.0)
+        first = 16 * max(0, t // 16 - 7)
+        smallest = np.log(shares[first : t + 1].min(axis=0))
+        leak = np.exp([smallest[max(0, f - 4) : f + 5].mean() for f in range(257)])
+        least = config.leak_background * (background.mean() + 1e-12) / (left.mean() + 1e-12)
+        leak = np.maximum(leak, np.clip(least, config.leak_least, config.leak_most))
+        floor = np.minimum(1.0, np.sqrt(config.noise_fill * background / (power + 1e-12)))
+        gains[t] = np.maximum(1.0 / (1.0 + (config.overestimate * leak / share) ** 2), floor)
     return gains
 
 
-@pytest.mark.parametrize(("overestimate", "fill"), [(8.0, 0.4), (100.0, 0.0), (2.0, 4.0)])
-def test_it_is_what_the_formula_says(overestimate: float, fill: float) -> None:
+@pytest.mark.parametrize(
+    "config",
+    [
+        ResidualConfig(),
+        ResidualConfig(overestimate=8.0, leak_least=0.3, leak_most=0.3, noise_fill=0.4),
+        ResidualConfig(overestimate=1000.0, leak_background=0.0, noise_fill=0.0),
+        ResidualConfig(overestimate=10.0, leak_least=1e-4, leak_most=1.0, leak_background=0.2, noise_fill=4.0),
+    ],
+)
+def test_it_is_what_the_formula_says(config: ResidualConfig) -> None:
     error, echo = signals()
-    stage = ResidualEcho(ResidualConfig(overestimate=overestimate, noise_fill=fill))
-    want = plain(error.flatten().double().numpy(), echo.flatten().double().numpy(), overestimate, fill)
-    np.testing.assert_allclose(stage(error, echo)[0][0].numpy(), want, atol=2e-5)
+    want = plain(error.flatten().double().numpy(), echo.flatten().double().numpy(), config)
+    np.testing.assert_allclose(ResidualEcho(config)(error, echo)[0][0].numpy(), want, atol=2e-5)
+
+
+def test_a_talker_stays_where_the_filter_leaves_little() -> None:
+    """Where the error was a thirtieth of the echo before, a talker as loud as the echo is hardly touched."""
+    rng = np.random.default_rng(5)
+    echo = 0.1 * rng.standard_normal(256 * 240)
+    echo[: 256 * 60] = 0.0
+    error = 1e-5 * rng.standard_normal(256 * 240) + 0.03 * echo
+    error[256 * 200 :] += 0.1 * rng.standard_normal(256 * 40)
+    hops = [torch.from_numpy(x.astype(np.float32)).reshape(1, 240, 256) for x in (error, echo)]
+    gain = ResidualEcho(ResidualConfig())(*hops)[0][0]
+    assert float(gain[150:200].mean()) < 0.05
+    assert float(gain[206:].mean()) > 0.5
 
 
 def test_a_stream_is_the_clip() -> None:
@@ -114,7 +143,16 @@ def test_levels_and_silence_stay_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"overestimate": -1.0}, {"noise_fill": 17.0}, {"version": 2}, {"noise_fill": float("nan")}]
+    "wrong",
+    [
+        {"overestimate": -1.0},
+        {"noise_fill": 17.0},
+        {"version": 1},
+        {"noise_fill": float("nan")},
+        {"leak_least": 0.0},
+        {"leak_least": 0.2, "leak_most": 0.1},
+        {"leak_background": float("inf")},
+    ],
 )
 def test_each_value_has_a_range(wrong: dict[str, float]) -> None:
     with pytest.raises(ModelError, match="residual"):

@@ -29,6 +29,12 @@ private:
     void average(AlignedFloats & rows, const float * re, const float * im, float * mean) const;
     // The smallest smoothed power lately.
     void background(const float * re, const float * im, float * out);
+    // The smallest share of the echo that was left lately, averaged over bins around; `now` is this frame's.
+    void leaks(const float * now, float least, float * out);
+    float least_leak(const float * error, const float * background) const;
+    // The row of a ring of minima that this frame belongs to.
+    float * begin_block(AlignedFloats & rows, int blocks, int block_frames, float empty) const;
+    static void least_of_blocks(const AlignedFloats & rows, int blocks, float * out);
 
     ResidualConfig config_;
     RealFft512 fft_;
@@ -37,6 +43,7 @@ private:
     AlignedFloats error_, echo_; // powers of the latest frames, a ring
     AlignedFloats smooth_;
     AlignedFloats minima_;       // of blocks of frames, a ring
+    AlignedFloats leaks_;        // the same of the leak
     AlignedFloats tail_;         // second half of the last frame's samples
 };
 
