@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,10 @@ from ..training.presets import ARCH, DMAX, DMAX_BEHIND_FRONTEND, WIDTH, WIDTHS, 
 from .common import JsonOption, OutputOption, QuietOption, configure_console, emit_json, note, say
 from .completion import complete_width
 from .progress import StageProgress
+
+if TYPE_CHECKING:  # they need torch
+    from ..training.gain_loop import GainResult
+    from ..training.loop import TrainingResult
 
 __all__ = ["train"]
 
@@ -184,10 +188,7 @@ def train(
     )
     if not (folder / "curves.png").exists():
         note("no plot: it needs matplotlib, pip install 'localvqe[train]'")
-    if as_json:
-        emit_json({"folder": str(folder), **vars(result)})
-    if result.interrupted is not None:
-        sys.exit(128 + result.interrupted)
+    _conclude(folder, result, as_json)
 
 
 def _train_gain(
@@ -210,6 +211,10 @@ def _train_gain(
         scenes = make_datasets(data, cache, trainer.recipe, progress)
     result = trainer.run(*scenes)
     say(f"stopped at step {result.step} after {result.hours:.2f} h of audio")
+    _conclude(folder, result, as_json)
+
+
+def _conclude(folder: Path, result: TrainingResult | GainResult, as_json: bool) -> None:
     if as_json:
         emit_json({"folder": str(folder), **vars(result)})
     if result.interrupted is not None:

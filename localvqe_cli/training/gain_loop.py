@@ -197,10 +197,7 @@ class GainTrainer:
         self.by_hand: float | None = None
         if saved is not None:
             self._restore(saved)
-        if rate is not None:
-            self.schedule = Schedule(rate, recipe.warmup, self.schedule.decay_start, self.schedule.decay_steps)
-        if limits.decay_steps:
-            self.schedule = Schedule(self.schedule.rate, recipe.warmup, self.step, limits.decay_steps)
+        self.schedule = self.schedule.changed(self.step, rate=rate, decay_steps=limits.decay_steps)
         self._hop = kalman_step
         if recipe.compiled and _has_compiler():
             self._hop = torch.compile(kalman_step, dynamic=False)

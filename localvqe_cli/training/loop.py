@@ -150,10 +150,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         if saved is not None:
             self._restore(saved)
-        if rate is not None:
-            self.schedule = Schedule(rate, recipe.warmup, self.schedule.decay_start, self.schedule.decay_steps)
-        if limits.decay_steps:
-            self.schedule = Schedule(self.schedule.rate, self.schedule.warmup, self.step, limits.decay_steps)
+        self.schedule = self.schedule.changed(self.step, rate=rate, decay_steps=limits.decay_steps)
 
     @property
     def hours(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -41,6 +41,11 @@ class Schedule:
             return rate
         done = min(1.0, (step - self.decay_start) / max(1, self.decay_steps))
         return rate * max(0.01, 1.0 - math.sqrt(done))
+
+    def changed(self, step: int, *, rate: float | None, decay_steps: int | None) -> Schedule:
+        """From ``step`` on with another rate, or a fall that begins there, where they are given."""
+        changed = self if rate is None else replace(self, rate=rate)
+        return replace(changed, decay_start=step, decay_steps=decay_steps) if decay_steps else changed
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
