@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_runs import by_clip, by_hop, signals
-from make_model import narrow_config, random_gguf
+from make_model import narrow_config, random_gguf, random_state
 
 from localvqe import Enhancer
+from localvqe_cli import export, gguf_file
 from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
 
 CONFIGS = {
@@ -86,18 +87,58 @@ def test_streams_of_one_model_do_not_touch_each_other(tmp_path) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+#: Frames that convolutions, smoothing, mask and overlap look back, and the bottleneck of ``forgetful`` remembers.
+LOOK_BACK = 110
+STAGES = {"frontend": FrontendConfig(gain_hidden=8), "residual": ResidualConfig()}
+FORGETFUL = {
+    "version 1": narrow_config(1),
+    "version 2": narrow_config(2),
+    "version 3": narrow_config(3),
+    "front-end": narrow_config(3, **STAGES),
+    "built-in": None,
+}
+
+
+@pytest.fixture(scope="module", params=FORGETFUL)
+def forgetful(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Enhancer:
+    """A model whose bottleneck forgets in some frames, so that only what was meant to last can leave a trace."""
+    config = FORGETFUL[request.param]
+    if config is None:
+        return Enhancer()
+    state = random_state(config, 1)
+    state["bottleneck.A_log_rate"] = np.abs(state["bottleneck.A_log_rate"])
+    path = tmp_path_factory.mktemp("forgetful") / "model.gguf"
+    gguf_file.write(path, config, export.fold(config, state))
+    return Enhancer(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*16 times full scale")
+@pytest.mark.parametrize("side", ["mic", "ref"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
-def test_one_bad_sample_leaves_no_trace_behind_the_lags(model, bad) -> None:
-    mic, ref = signals(2.0)
-    enhancer = Enhancer(model)
-    clean = enhancer.enhance(mic, ref)
-    mic = mic.copy()
-    mic[8000] = bad
-    ref = ref.copy()
-    ref[9000] = bad
-    out = enhancer.enhance(mic, ref)
+def test_one_bad_sample_leaves_no_trace_behind_the_lags(forgetful, bad, side, request) -> None:
+    config, at = forgetful.config, 8000
+    if config.frontend is not None and side == "ref" and bad == 3e38:
+        reason = "the delay search takes all that follows for silence: its peak is not limited to full scale"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    signal = dict(zip(("mic", "ref"), signals(4.0 if config.frontend is None else 9.0), strict=True))
+
+    def with_sample(value: float) -> np.ndarray:
+        changed = signal[side].copy()
+        changed[at] = value
+        return forgetful.enhance(**{**signal, side: changed})
+
+    clean, out = forgetful.enhance(**signal), with_sample(bad)
     assert np.isfinite(out).all()
-    np.testing.assert_array_equal(out[: 8000 - 512], clean[: 8000 - 512])
+    np.testing.assert_array_equal(out[: at - 512], clean[: at - 512])
+    # Numbers that are none are silence; the others are limited.
+    np.testing.assert_array_equal(out, with_sample(1e6 if np.isfinite(bad) else 0.0))
+    if config.frontend is None:
+        behind = at + 256 * (config.dmax + LOOK_BACK)
+        assert clean.size - behind > 4000
+        np.testing.assert_allclose(out[behind:], clean[behind:], rtol=0, atol=1e-6)
+    else:  # it adapts to what it heard, and back: eight seconds later the rest is 20 dB below the output
+        trace = out[-16000:] - clean[-16000:]
+        assert np.sum(trace**2) < 1e-2 * np.sum(clean[-16000:] ** 2)
 
 
 def test_silence_is_finite_and_stays_cheap(model) -> None:
