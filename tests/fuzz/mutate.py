@@ -11,7 +11,9 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from gguf_document import ARR, BLOCKS, CODES, STR, U8, Document, Key, Raw, Tensor
+from gguf_document import ARR, BLOCKS, BOOL, CODES, F32, STR, U8, U32, Document, Key, Raw, Tensor
+
+from localvqe_cli.config import FRONTEND_PREFIX, NETWORK_KEY, RESIDUAL_PREFIX, FrontendConfig, ResidualConfig
 
 INTERESTING = (0, 1, 2, 3, 7, 31, 32, 33, 255, 256, 511, 512, 513, 4096, 65535, 1 << 20, (1 << 31) - 1, 1 << 31)
 INTERESTING += ((1 << 32) - 1, 1 << 32, 1 << 40, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 4, (1 << 64) - 1)
@@ -70,7 +72,8 @@ def damage_gguf(rng: Random, valid: Document) -> bytes:
     document.keys = [copy.copy(key) for key in valid.keys]
     document.tensors = [copy.copy(tensor) for tensor in valid.tensors]
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        rng.choice(_LIES)(rng, document)
+        # A front-end whose gain is not learned has no weights.
+        rng.choice(_LIES if document.tensors else _LIES_ABOUT_KEYS)(rng, document)
     content = document.dump()
     return damage_bytes(rng, content, len(document.head())) if rng.random() < 0.1 else content
 
@@ -130,13 +133,27 @@ def _key_list(rng: Random, d: Document) -> None:
     elif kind == 3:
         rng.shuffle(d.keys)
     else:
-        d.keys += [
-            Key(
-                f"localvqe.{rng.choice(('frontend.version', 'frontend.gain_hidden', 'residual.version', 'network'))}",
-                4,
-                rng.getrandbits(32),
-            )
-        ]
+        _part(rng, d)
+
+
+def _part(rng: Random, d: Document) -> None:
+    """A front-end, a residual echo stage or a network that is half there, or said to be there."""
+    prefix = rng.choice((FRONTEND_PREFIX, RESIDUAL_PREFIX))
+    mine = [key for key in d.keys if isinstance(key.name, str) and key.name.startswith(prefix)]
+    kind = rng.randrange(4)
+    if kind == 0 and mine:
+        d.keys = [key for key in d.keys if key not in mine]
+    elif kind == 1 and mine:
+        d.keys.remove(rng.choice(mine))
+    elif kind == 2:
+        d.keys = [key for key in d.keys if key.name != NETWORK_KEY]
+        d.keys.append(Key(NETWORK_KEY, BOOL, rng.getrandbits(1)))
+    else:
+        name, type_, _ = rng.choice((*FrontendConfig().gguf_fields(), *ResidualConfig().gguf_fields()))
+        d.keys = [key for key in d.keys if key.name != name]
+        d.keys.append(
+            Key(name, F32, rng.choice(VALUES)) if type_ == "f32" else Key(name, U32, number(rng) & 0xFFFFFFFF)
+        )
 
 
 def _many(rng: Random, d: Document) -> None:
@@ -209,10 +226,9 @@ def _size(rng: Random, d: Document) -> None:
     tensor.data = tensor.data[: rng.randrange(len(tensor.data) + 1)] if rng.random() < 0.6 else tensor.data + bytes(64)
 
 
-_LIES: tuple[Callable[[Random, Document], None], ...] = (
-    *(_header, _key_value, _key_value, _key_value, _key_type, _key_list, _many, _shape, _shape),
-    *(_kind, _place, _tensor_list, _numbers, _numbers, _size),
-)
+_Lies = tuple[Callable[[Random, Document], None], ...]
+_LIES_ABOUT_KEYS: _Lies = (_header, _key_value, _key_value, _key_value, _key_type, _key_list, _part, _many)
+_LIES: _Lies = (*_LIES_ABOUT_KEYS, _shape, _shape, _kind, _place, _tensor_list, _numbers, _numbers, _size)
 
 # -- checkpoints ------------------------------------------------------------------------------
 

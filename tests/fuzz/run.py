@@ -6,7 +6,7 @@ r"""Fuzz everything that reads what strangers made. The full campaign:
 
 Without counts a short one runs. ``--seed`` changes the cases; case N of a seed is always the same bytes, and
 ``--first N --models 1`` repeats it. ``--build DIR`` builds the engine there with address and undefined sanitizers
-and loads every model into it as well; without it only the Python readers are tried.
+and loads every model into it as well (``--sanitizer ''`` for none); without it only the Python readers are tried.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main() -> int:
             documents = seeds.models(folder)
             if args.models:
                 fuzz("models", cases.model_case(folder, documents, args.seed, program), args.models)
-            paths = sorted(folder.glob("[vQ]*.gguf"))
+            paths = sorted(folder.glob("[!0-9]*.gguf"))  # not the damaged ones, which are named by process
             if (args.calls or args.streams) and not program:
                 parser.error("--calls and --streams need --build")
             for number, path in enumerate(paths):
@@ -77,8 +77,9 @@ def main() -> int:
                     share = str(-(-args.calls // len(paths)))
                     findings += native([str(program), "calls", str(path), str(args.seed + number), share], path.stem)
             if args.streams:
-                command = [str(program), "streams", str(paths[-1]), str(args.seed), str(args.streams), "64", "8"]
-                findings += native(command, paths[-1].stem)
+                path = folder / "stages.gguf"
+                command = [str(program), "streams", str(path), str(args.seed), str(args.streams), "64", "8"]
+                findings += native(command, path.stem)
     return 1 if findings else 0
 
 

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
 from gguf_document import Document, parse
 from make_model import narrow_config, random_gguf, random_quantized_gguf, random_state, save_checkpoint
 
-from localvqe_cli.config import FrontendConfig, ResidualConfig
+from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
+from localvqe_cli.models import DEFAULT_MODEL
+
+#: The filter before a network with all of its stages, and alone; small.
+_STAGES = {"frontend": FrontendConfig(partitions=2, lags=4, gain_hidden=3), "residual": ResidualConfig()}
 
 
 def models(folder: Path) -> list[Document]:
-    """F32 of each version, with and without front-end, each quantized form, and a front-end alone."""
-    paths = []
-    for version in (1, 2, 3):
-        frontend = FrontendConfig(partitions=2, lags=4) if version == 3 else None
-        paths.append(folder / f"v{version}.gguf")
-        random_gguf(paths[-1], narrow_config(version, frontend=frontend), version)
-    paths.append(folder / "alone.gguf")
-    controlled = FrontendConfig(partitions=2, lags=4, gain_hidden=3)
-    random_gguf(paths[-1], narrow_config(3, frontend=controlled, residual=ResidualConfig(), network=False), 4)
+    """F32 of each version, with and without front-end, quantized forms, filters alone, and the built-in model."""
+    configs = {
+        "v1": narrow_config(1),
+        "v2": narrow_config(2),
+        "v3": narrow_config(3, frontend=FrontendConfig(partitions=2, lags=4)),
+        "stages": narrow_config(3, **_STAGES),
+        "alone": ModelConfig(version=3, network=False, **_STAGES),
+        "bare": ModelConfig(version=3, network=False, frontend=FrontendConfig(partitions=1, lags=2)),
+    }
+    for seed, (name, config) in enumerate(configs.items()):
+        random_gguf(folder / f"{name}.gguf", config, seed)
+    quantized = narrow_config(2, mic_channels=(2, 17, 21, 9, 33, 11), far_channels=(2, 15, 13), kernel_size_w=3)
     for kind in ("Q8_0", "Q4_K"):
-        paths.append(folder / f"{kind}.gguf")
-        config = narrow_config(2, mic_channels=(2, 17, 21, 9, 33, 11), far_channels=(2, 15, 13), kernel_size_w=3)
-        random_quantized_gguf(paths[-1], config, kind)
-    return [parse(path) for path in paths]
+        random_quantized_gguf(folder / f"{kind}.gguf", quantized, kind)
+    shutil.copyfile(DEFAULT_MODEL, folder / "built-in.gguf")
+    names = (*configs, "Q8_0", "Q4_K", "built-in")
+    return [parse(folder / f"{name}.gguf") for name in names]
 
 
 def checkpoints(folder: Path) -> list[bytes]:
