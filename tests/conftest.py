@@ -28,18 +28,18 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def _shared(name: str) -> Path:
-    """A folder of the project's shared data, beside the checkout or inside it."""
+def _shared(name: str, instead: str = "") -> Path:
+    """A folder of the project's shared data, beside the checkout or inside it; ``instead`` says what runs without."""
     for base in (REPOSITORY.parent / "shared", REPOSITORY / "shared"):
         if (base / name).is_dir():
             return base / name
-    pytest.skip(f"shared/{name} is not beside this checkout")
+    pytest.skip(f"shared/{name} is not beside this checkout{instead}")
 
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """Folder of the large golden vectors. Tests take :func:`vectors`, of which there are always some."""
-    return _shared("golden")
+    return _shared("golden", ", the same test runs with tests/golden/data")
 
 
 @pytest.fixture(scope="module", params=golden_vectors.ALL)
