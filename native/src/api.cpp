@@ -2,6 +2,7 @@
 
 #include "localvqe_api.h"
 
+#include "backends.h"
 #include "context.h"
 #include "cpu/kernels/kernels.h"
 #include "error.h"
@@ -33,7 +34,15 @@ constexpr uint64_t kMaxMatrix = uint64_t(1) << 28; // elements
 
 struct Options {
     std::string model_path;
+    localvqe::Place place;
     int threads = 0;
+
+    std::shared_ptr<const Model> load() const {
+        if (model_path.empty()) {
+            throw Error("the options name no model path");
+        }
+        return Model::load(model_path, place);
+    }
 };
 
 struct ModelHandle {
@@ -109,6 +118,8 @@ int check_hop(Context & ctx, int hop_samples) {
                                                            std::to_string(hop_samples));
 }
 
+bool has_device(int i) { return i >= 0 && i < localvqe_device_count(); }
+
 } // namespace
 
 extern "C" {
@@ -150,16 +161,26 @@ int localvqe_options_set_backend(uintptr_t options, const char * name) {
     if (name == nullptr) {
         return kBadValue;
     }
-    const auto is = [&](char c, int i) { return (name[i] | 0x20) == c; };
-    const bool cpu = std::strlen(name) == 3 && is('c', 0) && is('p', 1) && is('u', 2);
-    return *name == 0 || cpu ? 0 : kBadValue;
+    try {
+        if (!localvqe::has_backend(name)) {
+            return kBadValue;
+        }
+        handle<Options>(options)->place.backend = name;
+        return 0;
+    } catch (...) {
+        return kBadValue;
+    }
 }
 
 int localvqe_options_set_device(uintptr_t options, int index) {
     if (options == 0) {
         return kNull;
     }
-    return index == 0 ? 0 : kBadValue;
+    if (index < 0 || (index > 0 && index >= localvqe_device_count())) {
+        return kBadValue;
+    }
+    handle<Options>(options)->place.device = index;
+    return 0;
 }
 
 int localvqe_options_set_threads(uintptr_t options, int threads) {
@@ -179,17 +200,16 @@ uintptr_t localvqe_new_with_options(uintptr_t options) {
             throw Error("no options given");
         }
         const Options & o = *handle<Options>(options);
-        if (o.model_path.empty()) {
-            throw Error("the options name no model path");
-        }
-        return new Context(Model::load(o.model_path), o.threads, 1);
+        return new Context(o.load(), o.threads, 1);
     });
 }
 
 void localvqe_free(uintptr_t ctx) { delete handle<Context>(ctx); }
 
 void localvqe_list_devices(void) {
-    std::fprintf(stderr, "0: CPU (kernels: %s)\n", localvqe_kernels());
+    for (int i = 0; i < localvqe_device_count(); ++i) {
+        std::fprintf(stderr, "%s %d: %s\n", localvqe_device_backend(i), localvqe_device_index(i), localvqe_device_description(i));
+    }
 }
 
 int localvqe_process_f32(uintptr_t ctx, const float * mic, const float * ref, int n_samples, float * out) {
@@ -322,6 +342,28 @@ const char * localvqe_kernels(void) {
     }
 }
 
+int localvqe_device_count(void) {
+    try {
+        return int(localvqe::devices().size());
+    } catch (...) {
+        return 0;
+    }
+}
+
+const char * localvqe_device_backend(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].place.backend.c_str() : ""; }
+
+int localvqe_device_index(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].place.device : kBadValue; }
+
+const char * localvqe_device_description(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].description.c_str() : ""; }
+
+int localvqe_has_backend(const char * name) {
+    try {
+        return name != nullptr && localvqe::has_backend(name) ? 1 : 0;
+    } catch (...) {
+        return 0;
+    }
+}
+
 const char * localvqe_creation_error(void) { return creation_error.c_str(); }
 
 uintptr_t localvqe_model_load(const char * model_path) {
@@ -330,6 +372,15 @@ uintptr_t localvqe_model_load(const char * model_path) {
             throw Error("no model path given");
         }
         return new ModelHandle{Model::load(model_path)};
+    });
+}
+
+uintptr_t localvqe_model_load_with_options(uintptr_t options) {
+    return create([&] {
+        if (options == 0) {
+            throw Error("no options given");
+        }
+        return new ModelHandle{handle<Options>(options)->load()};
     });
 }
 

@@ -1,7 +1,7 @@
 #include "model.h"
 
 #include "blocks/network.h"
-#include "cpu/packed_net.h"
+#include "cpu/kernels/kernels.h"
 #include "error.h"
 #include "tensor_table.h"
 #include "weights.h"
@@ -19,17 +19,18 @@ std::string printable(std::string text) {
 
 } // namespace
 
-std::shared_ptr<const Model> Model::load(const std::string & path) {
+std::shared_ptr<const Model> Model::load(const std::string & path, const Place & place) {
     const Kernels & kernels = select_kernels();
     try {
         const GgufFile file(path);
-        return std::shared_ptr<const Model>(new Model(file, kernels));
+        return std::shared_ptr<const Model>(new Model(file, kernels, place));
     } catch (const Error & error) {
         throw Error(path + ": " + printable(error.what()));
     }
 }
 
-Model::Model(const GgufFile & file, const Kernels & kernels) : config_(ModelConfig::from_gguf(file)), kernels_(kernels) {
+Model::Model(const GgufFile & file, const Kernels & kernels, const Place & place)
+    : config_(ModelConfig::from_gguf(file)), kernels_(kernels) {
     check_tensors(file, config_);
     const auto shapes = tensor_shapes(config_);
     const Loader loader{file, shapes};
@@ -38,7 +39,7 @@ Model::Model(const GgufFile & file, const Kernels & kernels) : config_(ModelConf
     }
     if (config_.has_network) {
         net_.reset(new Net(network(config_)));
-        program_.reset(new PackedNet(*net_, loader, kernels));
+        program_ = make_program(*net_, loader, kernels, place);
     }
 }
 

@@ -2,7 +2,7 @@
 // construction and shared by any number of streams.
 #pragma once
 
-#include "backend.h"
+#include "backends.h"
 #include "config.h"
 #include "host/frontend_gain.h"
 #include "net.h"
@@ -15,7 +15,7 @@ namespace localvqe {
 class Model {
 public:
     // Validates the whole file before anything is built from it; throws Error with the path in the text.
-    static std::shared_ptr<const Model> load(const std::string & path);
+    static std::shared_ptr<const Model> load(const std::string & path, const Place & place = {});
 
     const ModelConfig & config() const { return config_; }
     const Kernels & kernels() const { return kernels_; }                       // of the host's part
@@ -24,7 +24,7 @@ public:
     const Program * program() const { return program_.get(); }
 
 private:
-    Model(const class GgufFile & file, const Kernels & kernels);
+    Model(const class GgufFile & file, const Kernels & kernels, const Place & place);
 
     ModelConfig config_;
     const Kernels & kernels_;
