@@ -35,6 +35,7 @@ __all__ = [
     "Device",
     "Enhancer",
     "Stream",
+    "clip_hops",
     "dequantize_rows",
     "devices",
     "get_include",
@@ -190,6 +191,11 @@ def devices() -> list[Device]:
         )
         for i in range(lib.localvqe_device_count())
     ]
+
+
+def clip_hops(backend: str) -> int:
+    """Hops that one run of the net had best take where a whole clip is at hand; 1..64."""
+    return CLIP_HOPS if backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
 
 
 def _check_place(lib: ctypes.CDLL, backend: str, device: int) -> None:
@@ -427,11 +433,8 @@ class Enhancer:
     def _clip(self, mic: Samples, ref: Samples) -> Samples:
         if mic.size == 0:
             raise AudioError("mic has no samples")
-        with self.stream(max_hops=self._clip_hops()) as stream:
+        with self.stream(max_hops=clip_hops(self.backend)) as stream:
             return np.concatenate([stream.process(mic, ref), stream.flush()])[HOP:]
-
-    def _clip_hops(self) -> int:
-        return CLIP_HOPS if self.backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
 
     def _signals(self, mic: ArrayLike, ref: ArrayLike | None) -> tuple[Samples, Samples]:
         """Both as float32 (n,); for the methods that users call, since a warning names their caller."""

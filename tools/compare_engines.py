@@ -3,9 +3,9 @@
     PYTHONPATH=tests python tools/compare_engines.py OLD.so NEW.so [--golden FOLDER] [--time] [MODEL.gguf ...]
 
 Without MODEL: the models of the package, random weights of every version in several shapes, filter and gain stage, and
-Q8_0 and Q4_K of each network; with --golden the checkpoints there as well. Each model runs hop by hop and in clips, with
-1 and 2 threads, with every kernel set that both builds have. Outputs and block outputs must be equal to the last bit.
---time adds the time of a hop, both builds in turn, hop after hop, in one process. Exits with 1 if anything differs.
+Q8_0 and Q4_K of each network; with --golden the checkpoints there as well. Each model runs hop by hop and in clips,
+with 1 and 2 threads, with every kernel set that both builds have. Outputs and block outputs must be the same to the
+last bit. --time adds the time of a hop, both builds in turn, hop after hop, in one process. Exits with 1 if they differ.
 """
 
 from __future__ import annotations
@@ -92,7 +92,6 @@ class Library:
             function = getattr(self.lib, f"localvqe_{name}")
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
-
 
     def load(self, path: Path) -> int:
         """A model's handle."""
@@ -204,9 +203,8 @@ def timing(old: Library, new: Library, path: Path) -> str:
             library.free(stream)
         before, after = (statistics.median(t) * 1e3 for t in times)
         low = [float(np.percentile(t, 10)) * 1e3 for t in times]
-        texts.append(
-            f"{threads}t{hops}h {before:.4f}->{after:.4f} ms ({after / before - 1:+.1%}, p10 {low[1] / low[0] - 1:+.1%})"
-        )
+        change = f"{after / before - 1:+.1%}, p10 {low[1] / low[0] - 1:+.1%}"
+        texts.append(f"{threads}t{hops}h {before:.4f}->{after:.4f} ms ({change})")
     return "  ".join(texts)
 
 

@@ -26,7 +26,7 @@ def _best_of_this_machine() -> str:
     if not CPUINFO.exists():
         pytest.skip("the system does not list the processor's instructions")
     flags = next(set(line.split()) for line in CPUINFO.read_text().splitlines() if line.startswith("flags"))
-    if AVX512 <= flags:
+    if flags >= AVX512:
         return "avx512vnni" if "avx512_vnni" in flags else "avx512"
     return "avx2" if {"avx2", "fma"} <= flags else "portable"
 
