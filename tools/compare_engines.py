@@ -4,8 +4,8 @@
 
 Without MODEL: the models of the package, random weights of every version in several shapes, filter and gain stage, and
 Q8_0 and Q4_K of each network; with --golden the checkpoints there as well. Each model runs hop by hop and in clips,
-with 1 and 2 threads, with every kernel set that both builds have. Outputs and block outputs must be the same to the
-last bit. --time adds the time of a hop, both builds in turn, hop after hop, in one process. Exits with 1 if they differ.
+with 1 and 2 threads, with every kernel set that both builds have. Outputs and taps must be the same to the last bit.
+--time adds the time of a hop, both builds in turn, hop after hop, in one process. Exits with 1 if they differ.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ LOCALVQE_API uintptr_t localvqe_options_new(void);
 LOCALVQE_API void localvqe_options_free(uintptr_t options);
 LOCALVQE_API int localvqe_options_set_model_path(uintptr_t options, const char * model_path);
 LOCALVQE_API int localvqe_options_set_backend(uintptr_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
-LOCALVQE_API int localvqe_options_set_device(uintptr_t options, int index);          /* among those of the backend, from 0 */
+LOCALVQE_API int localvqe_options_set_device(uintptr_t options, int index);          /* among those of the backend, set before; from 0 */
 LOCALVQE_API int localvqe_options_set_threads(uintptr_t options, int threads);       /* 0 = auto, at most 32; more than there are processors are not started */
 LOCALVQE_API uintptr_t localvqe_new_with_options(uintptr_t options);
 

@@ -165,7 +165,7 @@ int localvqe_options_set_backend(uintptr_t options, const char * name) {
         if (!localvqe::has_backend(name)) {
             return kBadValue;
         }
-        handle<Options>(options)->place.backend = name;
+        handle<Options>(options)->place = {name, 0};
         return 0;
     } catch (...) {
         return kBadValue;
@@ -176,11 +176,16 @@ int localvqe_options_set_device(uintptr_t options, int index) {
     if (options == 0) {
         return kNull;
     }
-    if (index < 0 || (index > 0 && index >= localvqe_device_count())) {
+    try {
+        Options & o = *handle<Options>(options);
+        if (index < 0 || index >= localvqe::device_count(o.place.backend)) {
+            return kBadValue;
+        }
+        o.place.device = index;
+        return 0;
+    } catch (...) {
         return kBadValue;
     }
-    handle<Options>(options)->place.device = index;
-    return 0;
 }
 
 int localvqe_options_set_threads(uintptr_t options, int threads) {

@@ -68,6 +68,20 @@ const std::vector<Device> & devices() {
     return found;
 }
 
+int device_count(const std::string & backend) {
+    const std::string name = lower_case(backend);
+    if (is_cpu(name)) {
+        return 1;
+    }
+    int count = 0;
+#if defined(LOCALVQE_GGML)
+    while (find_device(name, count) != nullptr) {
+        ++count;
+    }
+#endif
+    return count;
+}
+
 std::unique_ptr<const Program> make_program(const Net & net, const Loader & loader, const Kernels & kernels, const Place & place) {
     const std::string backend = lower_case(place.backend);
     if (is_cpu(backend)) {

@@ -31,6 +31,9 @@ bool has_backend(const std::string & name);
 // What is there, our own kernels first; looked for once.
 const std::vector<Device> & devices();
 
+// Devices that a backend can name: 0 for one that is not in this build.
+int device_count(const std::string & backend);
+
 // Throws Error when there is no such place, or no room there.
 std::unique_ptr<const Program> make_program(const Net & net, const Loader & loader, const Kernels & kernels, const Place & place);
 
