@@ -19,7 +19,8 @@ bool all_finite(const float * x) {
 } // namespace
 
 Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
-    : model_(std::move(model)), batch_(batch), front_(model_->config(), model_->frontend_gain(), model_->kernels(), profile_) {
+    : model_(std::move(model)), batch_(batch),
+      front_(model_->config(), model_->frontend_gain(), model_->kernels(), batch, profile_) {
     for (const Front::Output & output : front_.outputs()) {
         taps_.push_back({output.name, output.dim0, output.dim1});
     }
@@ -29,23 +30,19 @@ Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
             const int channels = tap.value.channels, bins = tap.value.bins;
             taps_.push_back({tap.name, tap.bins_first ? bins : channels, tap.bins_first ? channels : bins});
         }
-    } else {
-        batch_ = 1; // the front takes one hop at a time
     }
 }
 
 void Stream::step(int hops, const float * mic, const float * ref) {
-    for (int t = 0; t < hops; ++t) {
-        front_.step(mic + size_t(t) * kHop, ref + size_t(t) * kHop);
-        if (session_) {
-            std::memcpy(session_->input(0, t), front_.near(), kHop * sizeof(float));
-            std::memcpy(session_->input(1, t), front_.far(), kHop * sizeof(float));
+    front_.run(mic, ref, hops);
+    if (session_) {
+        for (int t = 0; t < hops; ++t) {
+            std::memcpy(session_->input(0, t), front_.near(t), kHop * sizeof(float));
+            std::memcpy(session_->input(1, t), front_.far(t), kHop * sizeof(float));
             if (model_->config().has_residual) {
-                std::memcpy(session_->input(2, t), front_.gain(), kBins * sizeof(float));
+                std::memcpy(session_->input(2, t), front_.gain(t), kBins * sizeof(float));
             }
         }
-    }
-    if (session_) {
         session_->run(hops);
     }
     profile_.count(hops);
@@ -56,7 +53,7 @@ void Stream::process(const float * mic, const float * ref, float * out, size_t h
         const int n = int(std::min<size_t>(hops, size_t(batch_)));
         step(n, mic, ref);
         for (int t = 0; t < n; ++t) {
-            const float * result = session_ ? session_->output(t) : front_.samples();
+            const float * result = session_ ? session_->output(t) : front_.samples(t);
             if (!all_finite(result)) {
                 std::fill(out + size_t(t) * kHop, out + hops * kHop, 0.0f);
                 reset();

@@ -15,6 +15,7 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
     : net_(net), kernels_(kernels), widths_(net.operations().size()), weights_(net.operations().size()) {
     find_widths();
     std::vector<float> encoder, decoder;
+    std::shared_ptr<const ConvWeights> dense_analysis; // read once a hop for both ends
     if (leaves_out_bases(loader.file)) {
         transform_ = standard_transform(net_.config.version);
     } else {
@@ -36,9 +37,14 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
             case Verb::conv: w.conv = pack_conv(loader, op, integers && !exact[size_t(op.out.id)]); break;
             case Verb::linear: w.conv = pack_linear(loader, op); break;
             case Verb::analysis:
+                if (transform_ == nullptr && dense_analysis == nullptr) {
+                    dense_analysis = pack_basis(op, encoder);
+                }
+                w.conv = dense_analysis;
+                break;
             case Verb::synthesis:
                 if (transform_ == nullptr) {
-                    w.conv = pack_basis(op, op.verb == Verb::analysis ? encoder : decoder);
+                    w.conv = pack_basis(op, decoder);
                 }
                 break;
             case Verb::norm: {

@@ -21,7 +21,7 @@ public:
 
     // The weights of one operation: a packed matrix, or plain numbers in the order its Op takes them.
     struct Weights {
-        std::unique_ptr<ConvWeights> conv;
+        std::shared_ptr<const ConvWeights> conv; // the codec's is that of several operations
         AlignedFloats values;
         float bias = 0.0f; // of softmax_lags
     };

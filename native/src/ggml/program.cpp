@@ -93,6 +93,12 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
 
 void GgmlProgram::load_basis(const Operation & op, const Loader & loader, std::vector<Upload> & uploads) {
     Weights & w = weights_[size_t(op.out.id)];
+    for (const Operation & other : net_.operations()) { // both ends share one
+        if (other.verb == op.verb && other.out.id < op.out.id) {
+            w = weights_[size_t(other.out.id)];
+            return;
+        }
+    }
     // Rows of analysis are filters, re and im in turn; of synthesis, output samples over the same order.
     std::vector<float> basis;
     if (leaves_out_bases(loader.file)) {

@@ -19,17 +19,18 @@ void copy_clean(const float * from, float * to) {
 
 } // namespace
 
-Front::Front(const ModelConfig & config, const FrontendGain * gain, const Kernels & kernels, Profile & profile)
-    : kernels_(kernels), profile_(profile), network_(config.has_network), gains_(kGains), samples_(kHop) {
+Front::Front(const ModelConfig & config, const FrontendGain * gain, const Kernels & kernels, int batch, Profile & profile)
+    : kernels_(kernels), profile_(profile), network_(config.has_network), mic_(batch), ref_(batch), error_(batch), echo_(batch),
+      samples_(batch), gains_(size_t(batch) * kGains) {
     if (config.has_frontend) {
         filter_.reset(new FrontendState(config.frontend, gain));
         filter_block_ = profile.block("frontend");
-        outputs_.push_back({"frontend_error", 1, kHop, [](const Front & f) { return f.error_.now(); }});
-        outputs_.push_back({"frontend_echo", 1, kHop, [](const Front & f) { return f.echo_.now(); }});
+        outputs_.push_back({"frontend_error", 1, kHop, [](const Front & f) { return f.error_.at(-1); }});
+        outputs_.push_back({"frontend_echo", 1, kHop, [](const Front & f) { return f.echo_.at(-1); }});
     }
     if (config.has_residual) {
         residual_.reset(new ResidualEchoState(config.residual));
-        outputs_.push_back({"residual_gain", 1, kGains, [](const Front & f) { return f.gains_.data(); }});
+        outputs_.push_back({"residual_gain", 1, kGains, [](const Front & f) { return f.gains(f.latest_); }});
     }
     if (config.has_residual || !network_) {
         residual_block_ = profile.block("residual_echo");
@@ -37,11 +38,11 @@ Front::Front(const ModelConfig & config, const FrontendGain * gain, const Kernel
 }
 
 void Front::reset() {
-    for (Hops * hops : {&mic_, &ref_, &error_, &echo_}) {
+    for (Hops * hops : {&mic_, &ref_, &error_, &echo_, &samples_}) {
         hops->clear();
     }
     gains_.clear();
-    samples_.clear();
+    latest_ = 0;
     if (filter_) {
         filter_->reset();
     }
@@ -50,40 +51,48 @@ void Front::reset() {
     }
 }
 
-void Front::step(const float * mic, const float * ref) {
-    copy_clean(mic, mic_.next());
-    copy_clean(ref, ref_.next());
-    if (!filter_) {
-        return;
+void Front::run(const float * mic, const float * ref, int hops) {
+    for (int t = 0; t < hops; ++t) {
+        copy_clean(mic + size_t(t) * kHop, mic_.at(t));
+        copy_clean(ref + size_t(t) * kHop, ref_.at(t));
     }
-    Profile::Time start = profile_.on() ? Profile::now() : Profile::Time();
-    float * const error = error_.next();
-    float * const echo = echo_.next();
-    filter_->step(kernels_, mic_.before(), mic_.now(), ref_.before(), ref_.now(), error, echo);
-    if (profile_.on()) {
-        start = profile_.add(filter_block_, start);
+    if (filter_) {
+        Profile::Time start = profile_.on() ? Profile::now() : Profile::Time();
+        for (int t = 0; t < hops; ++t) {
+            filter_->step(kernels_, mic_.at(t - 1), mic_.at(t), ref_.at(t - 1), ref_.at(t), error_.at(t), echo_.at(t));
+        }
+        if (profile_.on()) {
+            start = profile_.add(filter_block_, start);
+        }
+        if (residual_) {
+            run_gain(hops);
+        } else if (!network_) {
+            std::memcpy(samples_.at(0), error_.at(-1), size_t(hops) * kHop * sizeof(float));
+        }
+        if (profile_.on() && (residual_ || !network_)) {
+            profile_.add(residual_block_, start);
+        }
     }
-    if (residual_) {
-        step_gain();
-    } else if (!network_) {
-        std::memcpy(samples_.data(), error_.before(), kHop * sizeof(float));
+    for (Hops * kept : {&mic_, &ref_, &error_, &echo_}) {
+        kept->keep(hops);
     }
-    if (profile_.on() && (residual_ || !network_)) {
-        profile_.add(residual_block_, start);
-    }
+    latest_ = hops - 1;
 }
 
-void Front::step_gain() {
+void Front::run_gain(int hops) {
     alignas(64) float re[kGains], im[kGains];
-    residual_->step(error_.before(), error_.now(), echo_.before(), echo_.now(), gains_.data(), re, im);
-    if (network_) {
-        return; // whose spectrum they are for
+    for (int t = 0; t < hops; ++t) {
+        float * gain = gains_.data() + size_t(t) * kGains;
+        residual_->step(error_.at(t - 1), error_.at(t), echo_.at(t - 1), echo_.at(t), gain, re, im);
+        if (network_) {
+            continue; // whose spectrum they are for
+        }
+        for (int f = 0; f < kGains; ++f) {
+            re[f] *= gain[f];
+            im[f] *= gain[f];
+        }
+        residual_->samples(re, im, samples_.at(t));
     }
-    for (int f = 0; f < kGains; ++f) {
-        re[f] *= gains_[size_t(f)];
-        im[f] *= gains_[size_t(f)];
-    }
-    residual_->samples(re, im, samples_.data());
 }
 
 } // namespace localvqe
