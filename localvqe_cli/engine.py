@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, overload
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from .description import FileValue
 
 __all__ = [
+    "BACKENDS",
+    "Device",
     "Enhancer",
     "Stream",
+    "clip_hops",
     "dequantize_rows",
+    "devices",
     "get_include",
     "get_library_dir",
     "kernels",
@@ -48,6 +53,10 @@ _MAX_CHANNELS = 1 << 14
 _STOPPED = -3
 #: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
 CLIP_HOPS = 8
+#: The same where a GPU might do the work, for which many small runs are slow.
+_DEVICE_CLIP_HOPS = 64
+#: Where a network can run: ``auto`` is our choice, ``cpu`` the engine's own kernels, ``ggml`` any device of ggml.
+BACKENDS = ("auto", "cpu", "ggml", "cuda", "metal", "vulkan")
 
 #: Sample types that are integers: the value of silence, and the distance from there to full scale.
 _INTEGERS = {"uint8": (128.0, 128.0), "int16": (0.0, 32768.0), "int32": (0.0, 2147483648.0)}
@@ -66,7 +75,17 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "localvqe_kernels": (ctypes.c_char_p, []),
     "localvqe_creation_error": (ctypes.c_char_p, []),
     "localvqe_last_error": (ctypes.c_char_p, [_HANDLE]),
-    "localvqe_model_load": (_HANDLE, [ctypes.c_char_p]),
+    "localvqe_has_backend": (ctypes.c_int, [ctypes.c_char_p]),
+    "localvqe_device_count": (ctypes.c_int, []),
+    "localvqe_device_backend": (ctypes.c_char_p, [ctypes.c_int]),
+    "localvqe_device_index": (ctypes.c_int, [ctypes.c_int]),
+    "localvqe_device_description": (ctypes.c_char_p, [ctypes.c_int]),
+    "localvqe_options_new": (_HANDLE, []),
+    "localvqe_options_free": (None, [_HANDLE]),
+    "localvqe_options_set_model_path": (ctypes.c_int, [_HANDLE, ctypes.c_char_p]),
+    "localvqe_options_set_backend": (ctypes.c_int, [_HANDLE, ctypes.c_char_p]),
+    "localvqe_options_set_device": (ctypes.c_int, [_HANDLE, ctypes.c_int]),
+    "localvqe_model_load_with_options": (_HANDLE, [_HANDLE]),
     "localvqe_model_free": (None, [_HANDLE]),
     "localvqe_stream_new": (_HANDLE, [_HANDLE, ctypes.c_int, ctypes.c_int]),
     "localvqe_free": (None, [_HANDLE]),
@@ -152,6 +171,53 @@ def measure_peak(seconds: float = 0.2) -> float:
     return float(_library().localvqe_measure_peak(seconds))
 
 
+@dataclass(frozen=True)
+class Device:
+    """Where a network can run: ``backend`` and ``index`` are what ``Enhancer(backend=..., device=...)`` takes."""
+
+    backend: str
+    index: int
+    description: str
+
+
+def devices() -> list[Device]:
+    """What this build of the engine finds on this machine, its own kernels first."""
+    lib = _library()
+    return [
+        Device(
+            lib.localvqe_device_backend(i).decode(),
+            int(lib.localvqe_device_index(i)),
+            lib.localvqe_device_description(i).decode(errors="replace"),
+        )
+        for i in range(lib.localvqe_device_count())
+    ]
+
+
+def clip_hops(backend: str) -> int:
+    """Hops that one run of the net had best take where a whole clip is at hand; 1..64."""
+    return CLIP_HOPS if backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
+
+
+def _check_place(lib: ctypes.CDLL, backend: str, device: int) -> None:
+    """Raises UsageError unless this build has the backend, and that the device."""
+    if backend not in BACKENDS:
+        raise UsageError(f"backend {backend!r} is not known; choose one of {', '.join(BACKENDS)}")
+    if not lib.localvqe_has_backend(backend.encode()):
+        option = "ggml-cpu" if backend == "ggml" else backend
+        raise UsageError(
+            f"backend {backend} is not in this build; install from source with"
+            f" CMAKE_ARGS=-DLOCALVQE_BACKENDS={option} pip install --no-binary localvqe localvqe"
+        )
+    found = devices()
+    if backend == "ggml":
+        count = sum(other.backend != "cpu" for other in found)
+    else:
+        count = sum(other.backend == ("cpu" if backend == "auto" else backend) for other in found)
+    if not 0 <= device < count:
+        has = f"its devices here are 0 to {count - 1}" if count else "it finds no device here"
+        raise UsageError(f"backend {backend} has no device {device}: {has}; see localvqe devices")
+
+
 def quantize_rows(type_id: int, matrix: ArrayLike, importance: ArrayLike | None = None) -> NDArray[np.uint8]:
     """ggml's blocks of a matrix, uint8 (rows, bytes of a row).
 
@@ -228,6 +294,18 @@ def _as_samples(name: str, samples: ArrayLike) -> tuple[Samples, str]:
     return values, kind
 
 
+def _load(lib: ctypes.CDLL, path: Path, backend: str, device: int) -> int:
+    """A model's handle, or 0."""
+    options = lib.localvqe_options_new()
+    try:
+        lib.localvqe_options_set_model_path(options, os.fsencode(path))
+        lib.localvqe_options_set_backend(options, backend.encode())
+        lib.localvqe_options_set_device(options, device)
+        return int(lib.localvqe_model_load_with_options(options))
+    finally:
+        lib.localvqe_options_free(options)
+
+
 class Enhancer:
     """A loaded model. Cheap to share: every stream made from it uses the same weights.
 
@@ -238,22 +316,31 @@ class Enhancer:
         model: path of a GGUF file, a name from the registry, or None for the embedded default.
         threads: workers per stream, 1..32; 0 lets the engine choose.
         noise_gate: hops of output at or below this level in dBFS become silence; None leaves them alone.
+        backend: where the network runs, one of BACKENDS. ``cpu`` is also what ``auto`` chooses, and the fastest for
+            live streams; the others are there in builds that have them, and pay for whole clips on a GPU.
+        device: which of the backend's devices, from 0.
 
     Attributes:
         path: the model file.
         name: the model's own, or that of its file.
         config: its hyperparameters.
         metadata: the keys of the file; arrays are lists.
-        threads, noise_gate: as above.
+        threads, noise_gate, backend, device: as above.
 
     Raises:
         ModelError: the file is missing, damaged or not a LocalVQE model.
         EngineError: the compiled library cannot be loaded.
-        UsageError: threads or noise gate out of range.
+        UsageError: threads or noise gate out of range, or a backend or device that is not there.
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] | None = None, *, threads: int = 1, noise_gate: float | None = None
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        threads: int = 1,
+        noise_gate: float | None = None,
+        backend: str = "auto",
+        device: int = 0,
     ) -> None:
         if not 0 <= threads <= MAX_THREADS:
             raise UsageError(f"threads is {threads}, expected 0 to {MAX_THREADS}")
@@ -262,14 +349,17 @@ class Enhancer:
         self._handle = 0
         self.path = resolve(model)
         lib = _library()
+        _check_place(lib, backend, device)
         described = gguf_file.read(self.path)
         self._free = lib.localvqe_model_free  # the module may be gone when the last model is
-        self._handle = lib.localvqe_model_load(os.fsencode(self.path))
+        self._handle = _load(lib, self.path, backend, device)
         if not self._handle:
             raise ModelError(_creation_error(lib))
         self._said_loud = False
         self.threads = threads
         self.noise_gate = noise_gate
+        self.backend = backend
+        self.device = device
         assert described.config is not None  # read() raises unless the file is whole
         self.config: ModelConfig = described.config
         self.metadata: dict[str, FileValue] = described.metadata
@@ -291,7 +381,9 @@ class Enhancer:
             self._free(handle)
 
     def __reduce__(self) -> tuple[Callable[[str], Enhancer], tuple[str]]:
-        again = partial(type(self), threads=self.threads, noise_gate=self.noise_gate)
+        again = partial(
+            type(self), threads=self.threads, noise_gate=self.noise_gate, backend=self.backend, device=self.device
+        )
         return again, (os.path.abspath(self.path),)
 
     def __repr__(self) -> str:
@@ -341,7 +433,7 @@ class Enhancer:
     def _clip(self, mic: Samples, ref: Samples) -> Samples:
         if mic.size == 0:
             raise AudioError("mic has no samples")
-        with self.stream(max_hops=CLIP_HOPS) as stream:
+        with self.stream(max_hops=clip_hops(self.backend)) as stream:
             return np.concatenate([stream.process(mic, ref), stream.flush()])[HOP:]
 
     def _signals(self, mic: ArrayLike, ref: ArrayLike | None) -> tuple[Samples, Samples]:

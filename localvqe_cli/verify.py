@@ -76,6 +76,8 @@ def verify(
     ref: str | os.PathLike[str] | ArrayLike | None = None,
     seconds: float = SECONDS,
     tolerance: float | None = None,
+    backend: str = "auto",
+    device: int = 0,
 ) -> Verification:
     """Compare a checkpoint with the GGUF file made from it: tensors, then every block's output.
 
@@ -89,6 +91,7 @@ def verify(
         seconds: length of the built-in signal.
         tolerance: largest difference allowed in a block's output, relative to its peak where that is above one;
             None means :data:`BLOCK_TOLERANCE`, or :data:`INTEGER_SNR_DB` where the engine runs on integers.
+        backend, device: where the engine runs the network, as for ``Enhancer``.
 
     Raises:
         CheckpointError, GGUFError: a file that cannot be used.
@@ -104,7 +107,7 @@ def verify(
     assert file.config is not None  # validated
     loaded = _read_checkpoint(checkpoint_path, file.config)
     _require_same_config(checkpoint_path, loaded.config, gguf_path, file.config)
-    stream = _open_stream(gguf_path)
+    stream = _open_stream(gguf_path, backend, device)
     enough_snr, notes = math.inf, (*signal_notes, *loaded.notes)
     if tolerance is None:
         tolerance = BLOCK_TOLERANCE
@@ -224,8 +227,8 @@ def _reference(loaded: checkpoint.Checkpoint, file: gguf_file.GGUFModel) -> Loca
     return LocalVQE.from_state(loaded.config, {name: torch.from_numpy(a) for name, a in state.items()}).double()
 
 
-def _open_stream(path: str | os.PathLike[str]) -> Stream:
-    return Enhancer(path).stream()
+def _open_stream(path: str | os.PathLike[str], backend: str, device: int) -> Stream:
+    return Enhancer(path, backend=backend, device=device).stream()
 
 
 # -- comparison -------------------------------------------------------------------------------

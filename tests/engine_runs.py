@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from localvqe_cli.engine import Enhancer
+from localvqe_cli.engine import Enhancer, devices
 from localvqe_cli.geometry import HOP, MODEL_RATE
 
 Samples = NDArray[np.float32]
+
+#: For what needs ggml's own backends, which builds have on request; .ci/run does.
+needs_ggml = pytest.mark.skipif(
+    not any(device.backend == "ggml" for device in devices()), reason="this build is without ggml-cpu"
+)
+#: Where a network can run in this build.
+BACKENDS = ("cpu", pytest.param("ggml", marks=needs_ggml))
 
 #: Kernel sets for any x86-64 machine with AVX2; "wide" is the 16-lane code of AVX-512 without its instructions.
 KERNELS = ("avx2", "portable", "wide")

@@ -49,6 +49,11 @@ EXAMPLES = {
         ("localvqe bench -m denoise -t 1 -t 2 --json",),
         "[Guide](../guide/bench.md); [the measure, and figures](performance.md).",
     ),
+    "devices": (
+        ("localvqe devices", "localvqe enhance mic.wav ref.wav -m v1.1 --backend ggml --device 0"),
+        "[How a network gets onto a device](architecture.md#the-engine); "
+        "[what it is worth](performance.md#other-backends).",
+    ),
     "train": (
         ("localvqe train --data recordings --minutes 120 -o runs/mine",),
         "[Guide](../guide/train.md); [scenes and losses](training.md). Needs `localvqe[train]`.",

@@ -28,7 +28,7 @@ STDIO = "-"
 RATE_RANGE = (1000, 1_000_000)  # Hz; outside it the header is damaged, not unusual
 _BLOCK_VALUES = 1 << 17  # samples times channels held at once, 0.5 MB
 _LENGTH_UNKNOWN = 1 << 62  # libsndfile's answer for FLAC written into a pipe
-# The engine's limit (native/src/stream.cpp): it would flatten what is louder without a word.
+# The engine's limit (native/src/host/front.cpp): it would flatten what is louder without a word.
 _ABSURD = 1e6
 # One step of 16-bit PCM: what is no louder than this is silence with dither.
 _SILENCE = 1.0 / 32768.0

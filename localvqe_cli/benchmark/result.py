@@ -146,6 +146,7 @@ class BenchReport:
         rss_per_stream_mb: growth per additional stream.
         integer_layers: convolutions that ran as integer products; the rest of a quantized model is unpacked to F32.
         profile_us: block -> microseconds per hop, where asked for.
+        backend: where the network ran, ``cpu`` or ``NAME:DEVICE``.
     """
 
     machine: Machine
@@ -157,6 +158,7 @@ class BenchReport:
     rss_per_stream_mb: float
     integer_layers: int = 0
     profile_us: dict[str, float] | None = None
+    backend: str = "cpu"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..complexity import macs_per_hop
-from ..engine import CLIP_HOPS, Enhancer, Stream, kernels, measure_peak
+from ..engine import Enhancer, Stream, clip_hops, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import read
@@ -42,6 +43,7 @@ class BenchOptions:
         streams: live streams at once; above 1 they are fed in real time.
         iters: passes over the input.
         profile: take the time per block as well, in an extra pass.
+        backend, device: where the network runs, as for ``Enhancer``.
     """
 
     threads: Sequence[int] = (1,)
@@ -49,6 +51,8 @@ class BenchOptions:
     streams: int = 1
     iters: int = 10
     profile: bool = False
+    backend: str = "auto"
+    device: int = 0
 
 
 def built_in_input() -> tuple[Samples, Samples]:
@@ -84,10 +88,11 @@ def run_bench(
         raise UsageError(f"the input has {mic.size} samples; a benchmark needs at least one hop of {HOP}")
     mic, ref = np.ascontiguousarray(mic[:whole]), np.ascontiguousarray(ref[:whole])
 
-    Enhancer(model)  # whatever is loaded once per process is not part of loading a model
+    load = partial(Enhancer, model, backend=options.backend, device=options.device)
+    load()  # whatever is loaded once per process is not part of loading a model
     before = rss_mb()
     started = time.perf_counter()
-    enhancer = Enhancer(model)
+    enhancer = load()
     first = enhancer.stream()
     load_ms = (time.perf_counter() - started) * 1e3
     macs = macs_per_hop(enhancer.config)
@@ -97,7 +102,7 @@ def run_bench(
         for threads in options.threads:
             progress(f"{mode}, {threads} thread{'s' if threads > 1 else ''}")
             for streams in [1] if options.streams == 1 or mode == "clip" else [1, options.streams]:
-                runs.append(_run(model, mode, threads, streams, options.iters, mic, ref, macs, peaks))
+                runs.append(_run(load, mode, threads, streams, options.iters, mic, ref, macs, peaks))
     engine_rss = rss_mb() - before
     per_stream = _rss_per_stream(enhancer, mic, ref)
     profile = _profile(first, mic, ref) if options.profile else None
@@ -120,11 +125,12 @@ def run_bench(
         rss_per_stream_mb=per_stream,
         integer_layers=first.integer_layers(),
         profile_us=profile,
+        backend="cpu" if options.backend in ("auto", "cpu") else f"{options.backend}:{options.device}",
     )
 
 
 def _run(
-    model: str | None,
+    load: Callable[..., Enhancer],
     mode: str,
     threads: int,
     streams: int,
@@ -137,12 +143,13 @@ def _run(
     before, share_before = _peak()
     paced: int | None = None
     if streams > 1:
-        enhancer = Enhancer(model, threads=1)
+        enhancer = load(threads=1)
         ms, paced = _paced(enhancer, threads, streams, max(_MIN_PACED_HOPS, iters * mic.size // HOP // 10), mic, ref)
     elif mode == "stream":
-        ms = _by_hop(Enhancer(model, threads=threads).stream(), mic, ref, iters)
+        ms = _by_hop(load(threads=threads).stream(), mic, ref, iters)
     else:
-        ms = _by_clip(Enhancer(model, threads=threads).stream(max_hops=CLIP_HOPS), mic, ref, iters)
+        enhancer = load(threads=threads)
+        ms = _by_clip(enhancer.stream(max_hops=clip_hops(enhancer.backend)), mic, ref, iters)
     # The clock drifts with temperature and neighbours; the floor belongs to the time of the run.
     after, share_after = _peak()
     share = min(share_before, share_after)

@@ -49,6 +49,7 @@ _VERBS = {
     "verify": _Verb("Compare a model with its checkpoint.", "verify", "verify"),
     "quantize": _Verb("Make a model file smaller.", "quantize", "quantize"),
     "bench": _Verb("Measure the engine on this machine.", "bench", "bench"),
+    "devices": _Verb("List where networks can run.", "devices", "devices"),
     "train": _Verb("Train a model from recordings.", "train", "train"),
     # "eval" is Python's; the function has another name.
     "eval": _Verb("Score models and outputs.", "evaluate", "evaluate", "EvalCommand"),

@@ -17,6 +17,8 @@ from ..config import MAX_THREADS
 from ..errors import UsageError
 from ..signal_path import read_at_model_rate
 from .common import (
+    BackendOption,
+    DeviceOption,
     JsonOption,
     ModelOption,
     QuietOption,
@@ -53,6 +55,8 @@ def bench(
     pair: Annotated[
         tuple[str, str] | None, typer.Option("--input", metavar="MIC REF", help="Recordings; default: built-in noise.")
     ] = None,
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
     profile: Annotated[bool, typer.Option("--profile", help="Time per block as well.")] = False,
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="FILE", help="An earlier --json; exit 1 if slower.")
@@ -77,6 +81,8 @@ def bench(
         streams=streams,
         iters=iters,
         profile=profile,
+        backend=backend,
+        device=device,
     )
     report = run_bench(model, options, _signals(pair), progress=lambda what: detail(f"running: {what}"))
     rows = compare(report, earlier)
@@ -123,6 +129,8 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
     )
     if model.type != "F32":
         console.print(f"{report.integer_layers} convolutions as integer products, the rest unpacked to F32 at load")
+    if report.backend != "cpu":
+        console.print(f"the network runs on backend {report.backend}; its threads are those of the host")
     table = Table(box=None, pad_edge=False)
     console.print("ms per hop, by threads (T) and live streams (N):")
     table.add_column("mode", no_wrap=True)

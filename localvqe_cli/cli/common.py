@@ -12,9 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from ..config import MAX_THREADS
-from .completion import complete_model
+from .completion import complete_backend, complete_model
 
 __all__ = [
+    "BackendOption",
+    "DeviceOption",
     "ForceOption",
     "JsonOption",
     "ModelOption",
@@ -50,6 +52,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 ThreadsOption = Annotated[
     int, typer.Option("--threads", "-t", min=1, max=MAX_THREADS, metavar="N", help=f"CPU threads, 1 to {MAX_THREADS}.")
 ]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        metavar="NAME",
+        help="Where the network runs: auto, cpu, ggml, cuda, metal, vulkan.",
+        autocompletion=complete_backend,
+    ),
+]
+DeviceOption = Annotated[int, typer.Option("--device", min=0, metavar="N", help="Which one: see localvqe devices.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print details as well.")]
 

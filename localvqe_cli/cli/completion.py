@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import typer
 
 __all__ = [
+    "complete_backend",
     "complete_checkpoint",
     "complete_limit",
     "complete_list",
@@ -26,6 +27,13 @@ def complete_model(incomplete: str) -> list[str]:
     from ..models import registry
 
     return _beginning(incomplete, (*registry.EMBEDDED, *(file.short for file in registry.PUBLISHED)))
+
+
+def complete_backend(incomplete: str) -> list[str]:
+    """Where a network may run."""
+    from ..engine import BACKENDS
+
+    return _beginning(incomplete, BACKENDS)
 
 
 def complete_checkpoint(incomplete: str) -> list[str]:

@@ -17,6 +17,8 @@ from ..enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_job
 from ..errors import AudioError, UsageError
 from ..file_notes import BAND_NOTE
 from .common import (
+    BackendOption,
+    DeviceOption,
     ForceOption,
     JsonOption,
     ModelOption,
@@ -96,6 +98,8 @@ def enhance(
         bool, typer.Option("--allow-truncated", help="Take what there is of a WAV shorter than its header says.")
     ] = False,
     threads: ThreadsOption = 1,
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -127,7 +131,7 @@ def enhance(
     _check_stdout(jobs, as_json)
 
     prepare_outputs(jobs, force=force, output_dir=output if batch else None)
-    enhancer = load_model(model, threads=threads, noise_gate=noise_gate)
+    enhancer = load_model(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
     kind = enhancer.metadata.get(f"{QUANTIZATION_PREFIX}type")
     say(f"model: {enhancer.name}" + (f", {kind}" if kind else ""))
     said: set[str] = set()
@@ -142,9 +146,11 @@ def enhance(
         raise typer.Exit(1)
 
 
-def load_model(model: str | None, *, threads: int, noise_gate: float | None) -> Any:
+def load_model(
+    model: str | None, *, threads: int, noise_gate: float | None, backend: str = "auto", device: int = 0
+) -> Any:
     """The engine, loaded with ``model``."""
-    return Enhancer(model, threads=threads, noise_gate=noise_gate)
+    return Enhancer(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
 
 
 def _one_of(positional: str | None, option: str | None, name: str, flag: str) -> str | None:

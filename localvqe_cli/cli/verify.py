@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ..verify import verify as run
 from ..verify_result import BlockResult, Verification
-from .common import JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
+from .common import BackendOption, DeviceOption, JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
 from .completion import complete_checkpoint, complete_model
 from .tables import print_table
 
@@ -46,6 +46,8 @@ def verify(
         float | None,
         typer.Option("--tolerance", metavar="X", help="Largest difference of a block, relative to peaks above 1."),
     ] = None,
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -55,7 +57,7 @@ def verify(
     the checkpoint's or a block drifts, and names the first block that does.
     """
     configure_console(quiet=quiet)
-    result = run(checkpoint, model, mic=mic, ref=ref, tolerance=tolerance)
+    result = run(checkpoint, model, mic=mic, ref=ref, tolerance=tolerance, backend=backend, device=device)
     for text in result.notes:
         note(text)
     if as_json:

@@ -53,8 +53,8 @@ LOCALVQE_API uintptr_t localvqe_new(const char * model_path);
 LOCALVQE_API uintptr_t localvqe_options_new(void);
 LOCALVQE_API void localvqe_options_free(uintptr_t options);
 LOCALVQE_API int localvqe_options_set_model_path(uintptr_t options, const char * model_path);
-LOCALVQE_API int localvqe_options_set_backend(uintptr_t options, const char * name); /* "cpu" (any case), or "" for the default */
-LOCALVQE_API int localvqe_options_set_device(uintptr_t options, int index);          /* 0 */
+LOCALVQE_API int localvqe_options_set_backend(uintptr_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
+LOCALVQE_API int localvqe_options_set_device(uintptr_t options, int index);          /* among those of the backend, set before; from 0 */
 LOCALVQE_API int localvqe_options_set_threads(uintptr_t options, int threads);       /* 0 = auto, at most 32; more than there are processors are not started */
 LOCALVQE_API uintptr_t localvqe_new_with_options(uintptr_t options);
 
@@ -102,10 +102,20 @@ LOCALVQE_API const char * localvqe_kernels(void);
  * returned 0; "" if it did not. Valid until the next such call of this thread. */
 LOCALVQE_API const char * localvqe_creation_error(void);
 
+/* Where a network can run. Backends, in any case: "cpu", kernels of our own and the default; "ggml", any device that ggml
+ * finds; "cuda", "metal", "vulkan", those of that kind; "auto", for this library to choose. localvqe_has_backend is 1 for
+ * what this build has, else 0. Devices are listed by backend, index there and description; "" and -2 beyond the count. */
+LOCALVQE_API int localvqe_has_backend(const char * name);
+LOCALVQE_API int localvqe_device_count(void);
+LOCALVQE_API const char * localvqe_device_backend(int i);
+LOCALVQE_API int localvqe_device_index(int i);
+LOCALVQE_API const char * localvqe_device_description(int i);
+
 /* A model shared by many streams. The model may be freed before its streams: the last one keeps it alive.
  * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
  * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files. */
 LOCALVQE_API uintptr_t localvqe_model_load(const char * model_path);
+LOCALVQE_API uintptr_t localvqe_model_load_with_options(uintptr_t options); /* its threads do not count here */
 LOCALVQE_API void localvqe_model_free(uintptr_t model);
 LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops);
 

@@ -2,7 +2,9 @@
 
 #include "localvqe_api.h"
 
+#include "backends.h"
 #include "context.h"
+#include "cpu/kernels/kernels.h"
 #include "error.h"
 #include "quantized.h"
 
@@ -32,7 +34,15 @@ constexpr uint64_t kMaxMatrix = uint64_t(1) << 28; // elements
 
 struct Options {
     std::string model_path;
+    localvqe::Place place;
     int threads = 0;
+
+    std::shared_ptr<const Model> load() const {
+        if (model_path.empty()) {
+            throw Error("the options name no model path");
+        }
+        return Model::load(model_path, place);
+    }
 };
 
 struct ModelHandle {
@@ -108,6 +118,8 @@ int check_hop(Context & ctx, int hop_samples) {
                                                            std::to_string(hop_samples));
 }
 
+bool has_device(int i) { return i >= 0 && i < localvqe_device_count(); }
+
 } // namespace
 
 extern "C" {
@@ -149,16 +161,31 @@ int localvqe_options_set_backend(uintptr_t options, const char * name) {
     if (name == nullptr) {
         return kBadValue;
     }
-    const auto is = [&](char c, int i) { return (name[i] | 0x20) == c; };
-    const bool cpu = std::strlen(name) == 3 && is('c', 0) && is('p', 1) && is('u', 2);
-    return *name == 0 || cpu ? 0 : kBadValue;
+    try {
+        if (!localvqe::has_backend(name)) {
+            return kBadValue;
+        }
+        handle<Options>(options)->place = {name, 0};
+        return 0;
+    } catch (...) {
+        return kBadValue;
+    }
 }
 
 int localvqe_options_set_device(uintptr_t options, int index) {
     if (options == 0) {
         return kNull;
     }
-    return index == 0 ? 0 : kBadValue;
+    try {
+        Options & o = *handle<Options>(options);
+        if (index < 0 || index >= localvqe::device_count(o.place.backend)) {
+            return kBadValue;
+        }
+        o.place.device = index;
+        return 0;
+    } catch (...) {
+        return kBadValue;
+    }
 }
 
 int localvqe_options_set_threads(uintptr_t options, int threads) {
@@ -178,17 +205,16 @@ uintptr_t localvqe_new_with_options(uintptr_t options) {
             throw Error("no options given");
         }
         const Options & o = *handle<Options>(options);
-        if (o.model_path.empty()) {
-            throw Error("the options name no model path");
-        }
-        return new Context(Model::load(o.model_path), o.threads, 1);
+        return new Context(o.load(), o.threads, 1);
     });
 }
 
 void localvqe_free(uintptr_t ctx) { delete handle<Context>(ctx); }
 
 void localvqe_list_devices(void) {
-    std::fprintf(stderr, "0: CPU (kernels: %s)\n", localvqe_kernels());
+    for (int i = 0; i < localvqe_device_count(); ++i) {
+        std::fprintf(stderr, "%s %d: %s\n", localvqe_device_backend(i), localvqe_device_index(i), localvqe_device_description(i));
+    }
 }
 
 int localvqe_process_f32(uintptr_t ctx, const float * mic, const float * ref, int n_samples, float * out) {
@@ -293,17 +319,17 @@ void localvqe_print_profile(uintptr_t ctx) {
     if (ctx == 0) {
         return;
     }
-    const localvqe::Graph & graph = handle<Context>(ctx)->stream().graph();
-    const uint64_t hops = graph.profiled_frames();
+    const localvqe::Profile & profile = handle<Context>(ctx)->stream().profile();
+    const uint64_t hops = profile.hops();
     if (hops == 0) {
         std::printf("no profile: call localvqe_set_profiling(ctx, 1) and process some hops\n");
         return;
     }
     double total = 0.0;
-    for (const localvqe::BlockTime & b : graph.profile()) {
+    for (const localvqe::BlockTime & b : profile.blocks()) {
         total += double(b.nanoseconds);
     }
-    for (const localvqe::BlockTime & b : graph.profile()) {
+    for (const localvqe::BlockTime & b : profile.blocks()) {
         std::printf("%-12s %8.1f us/hop %5.1f %%\n", b.block.c_str(), double(b.nanoseconds) / 1e3 / double(hops),
                     total > 0.0 ? 100.0 * double(b.nanoseconds) / total : 0.0);
     }
@@ -321,6 +347,28 @@ const char * localvqe_kernels(void) {
     }
 }
 
+int localvqe_device_count(void) {
+    try {
+        return int(localvqe::devices().size());
+    } catch (...) {
+        return 0;
+    }
+}
+
+const char * localvqe_device_backend(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].place.backend.c_str() : ""; }
+
+int localvqe_device_index(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].place.device : kBadValue; }
+
+const char * localvqe_device_description(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].description.c_str() : ""; }
+
+int localvqe_has_backend(const char * name) {
+    try {
+        return name != nullptr && localvqe::has_backend(name) ? 1 : 0;
+    } catch (...) {
+        return 0;
+    }
+}
+
 const char * localvqe_creation_error(void) { return creation_error.c_str(); }
 
 uintptr_t localvqe_model_load(const char * model_path) {
@@ -329,6 +377,15 @@ uintptr_t localvqe_model_load(const char * model_path) {
             throw Error("no model path given");
         }
         return new ModelHandle{Model::load(model_path)};
+    });
+}
+
+uintptr_t localvqe_model_load_with_options(uintptr_t options) {
+    return create([&] {
+        if (options == 0) {
+            throw Error("no options given");
+        }
+        return new ModelHandle{handle<Options>(options)->load()};
     });
 }
 
@@ -365,18 +422,19 @@ int localvqe_current_delay(uintptr_t ctx, float * confidence) {
         return kNull;
     }
     Context & c = *handle<Context>(ctx);
-    const Tap * tap = c.find_tap("delay");
-    if (tap == nullptr) { // no network, whose attention it would be
+    const int tap = c.find_tap("delay");
+    if (tap < 0) { // no network, whose attention it would be
         if (confidence != nullptr) {
             *confidence = 1.0f;
         }
         return c.stream().frontend_offset();
     }
+    const int lags = c.stream().taps()[size_t(tap)].dim0;
     int peak = 0;
     const int status = guarded(c, [&] {
-        std::vector<float> delay(size_t(tap->dim0));
-        c.stream().read_tap(*tap, delay.data());
-        for (int i = 1; i < tap->dim0; ++i) {
+        std::vector<float> delay(static_cast<size_t>(lags));
+        c.stream().read_tap(size_t(tap), delay.data());
+        for (int i = 1; i < lags; ++i) {
             peak = delay[size_t(i)] > delay[size_t(peak)] ? i : peak;
         }
         if (confidence != nullptr) {
@@ -384,7 +442,7 @@ int localvqe_current_delay(uintptr_t ctx, float * confidence) {
         }
     });
     // Stored oldest lag first.
-    return status == 0 ? c.stream().frontend_offset() + tap->dim0 - 1 - peak : status;
+    return status == 0 ? c.stream().frontend_offset() + lags - 1 - peak : status;
 }
 
 int localvqe_tap_count(uintptr_t ctx) { return ctx == 0 ? kNull : int(handle<Context>(ctx)->stream().taps().size()); }
@@ -400,12 +458,14 @@ int localvqe_tap_shape(uintptr_t ctx, const char * name, int * dim0, int * dim1)
     if (ctx == 0 || name == nullptr || dim0 == nullptr || dim1 == nullptr) {
         return kNull;
     }
-    const Tap * tap = handle<Context>(ctx)->find_tap(name);
-    if (tap == nullptr) {
-        return refuse(*handle<Context>(ctx), "there is no tap of that name");
+    Context & c = *handle<Context>(ctx);
+    const int index = c.find_tap(name);
+    if (index < 0) {
+        return refuse(c, "there is no tap of that name");
     }
-    *dim0 = tap->dim0;
-    *dim1 = tap->dim1;
+    const Tap & tap = c.stream().taps()[size_t(index)];
+    *dim0 = tap.dim0;
+    *dim1 = tap.dim1;
     return 0;
 }
 
@@ -414,36 +474,37 @@ int localvqe_tap_read(uintptr_t ctx, const char * name, float * out, int capacit
         return kNull;
     }
     Context & c = *handle<Context>(ctx);
-    const Tap * tap = c.find_tap(name);
-    if (tap == nullptr) {
+    const int index = c.find_tap(name);
+    if (index < 0) {
         return refuse(c, "there is no tap of that name");
     }
-    const int n = tap->dim0 * tap->dim1;
+    const Tap & tap = c.stream().taps()[size_t(index)];
+    const int n = tap.dim0 * tap.dim1;
     if (capacity < n) {
         return refuse(c, "the tap has " + std::to_string(n) + " values");
     }
-    c.stream().read_tap(*tap, out);
-    return n;
+    const int status = guarded(c, [&] { c.stream().read_tap(size_t(index), out); });
+    return status == 0 ? n : status;
 }
 
 int localvqe_profile_count(uintptr_t ctx) {
-    return ctx == 0 ? kNull : int(handle<Context>(ctx)->stream().graph().profile().size());
+    return ctx == 0 ? kNull : int(handle<Context>(ctx)->stream().profile().blocks().size());
 }
 
 const char * localvqe_profile_name(uintptr_t ctx, int index) {
     if (ctx == 0 || index < 0 || index >= localvqe_profile_count(ctx)) {
         return "";
     }
-    return handle<Context>(ctx)->stream().graph().profile()[size_t(index)].block.c_str();
+    return handle<Context>(ctx)->stream().profile().blocks()[size_t(index)].block.c_str();
 }
 
 double localvqe_profile_ns(uintptr_t ctx, int index) {
     if (ctx == 0 || index < 0 || index >= localvqe_profile_count(ctx)) {
         return 0.0;
     }
-    const localvqe::Graph & graph = handle<Context>(ctx)->stream().graph();
-    const uint64_t hops = graph.profiled_frames();
-    return hops == 0 ? 0.0 : double(graph.profile()[size_t(index)].nanoseconds) / double(hops);
+    const localvqe::Profile & profile = handle<Context>(ctx)->stream().profile();
+    const uint64_t hops = profile.hops();
+    return hops == 0 ? 0.0 : double(profile.blocks()[size_t(index)].nanoseconds) / double(hops);
 }
 
 double localvqe_measure_peak(double seconds) {
@@ -482,7 +543,7 @@ int localvqe_set_observing(uintptr_t ctx, int enabled) {
     if (ctx == 0) {
         return kNull;
     }
-    return guarded(*handle<Context>(ctx), [&] { handle<Context>(ctx)->stream().graph().set_observing(enabled != 0); });
+    return guarded(*handle<Context>(ctx), [&] { handle<Context>(ctx)->stream().set_observing(enabled != 0); });
 }
 
 int localvqe_input_power(uintptr_t ctx, const char * tensor, float * out, int capacity) {
@@ -491,7 +552,7 @@ int localvqe_input_power(uintptr_t ctx, const char * tensor, float * out, int ca
     }
     int channels = 0;
     const int status = guarded(*handle<Context>(ctx), [&] {
-        const std::vector<float> power = handle<Context>(ctx)->stream().graph().input_power(tensor);
+        const std::vector<float> power = handle<Context>(ctx)->stream().input_power(tensor);
         if (int64_t(power.size()) <= capacity) {
             std::copy(power.begin(), power.end(), out);
             channels = int(power.size());
@@ -547,7 +608,7 @@ int localvqe_set_profiling(uintptr_t ctx, int enabled) {
     if (ctx == 0) {
         return kNull;
     }
-    handle<Context>(ctx)->stream().graph().set_profiling(enabled != 0);
+    handle<Context>(ctx)->stream().profile().set(enabled != 0);
     return 0;
 }
 

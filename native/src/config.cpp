@@ -70,7 +70,7 @@ template <size_t N> void read_widths(const GgufFile & file, const std::string & 
 }
 
 void read_network(const GgufFile & file, ModelConfig & c) {
-    c.dmax = read_int(file, "dmax", 2, 512);
+    c.dmax = read_int(file, "dmax", 2, kMaxDelay);
     c.align_hidden = read_int(file, "align_hidden", 1, 512);
     c.kernel_h = read_int(file, "kernel_size_h", 1, kMaxKernel);
     c.kernel_w = read_int(file, "kernel_size_w", 1, kMaxKernel);

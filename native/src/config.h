@@ -16,6 +16,7 @@ constexpr int kHop = 256;
 constexpr int kBins = 256;
 constexpr int kSampleRate = 16000;
 constexpr int kMaxKernel = 8;
+constexpr int kMaxDelay = 512; // of dmax
 
 constexpr int kMaxPartitions = 64;
 constexpr int kMaxLags = 128;

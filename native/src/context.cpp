@@ -65,13 +65,14 @@ void Context::reset() {
     }
 }
 
-const Tap * Context::find_tap(const char * name) const {
-    for (const Tap & tap : stream_->taps()) {
-        if (tap.name == name) {
-            return &tap;
+int Context::find_tap(const char * name) const {
+    const std::vector<Tap> & taps = stream_->taps();
+    for (size_t i = 0; i < taps.size(); ++i) {
+        if (taps[i].name == name) {
+            return int(i);
         }
     }
-    return nullptr;
+    return -1;
 }
 
 } // namespace localvqe

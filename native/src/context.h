@@ -27,7 +27,8 @@ public:
     void reset();
 
     Stream & stream() { return *stream_; }
-    const Tap * find_tap(const char * name) const;
+    // Index of a tap; -1 if there is none of that name.
+    int find_tap(const char * name) const;
 
     NoiseGate gate;
     std::string error;

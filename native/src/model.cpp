@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include "blocks/network.h"
+#include "cpu/kernels/kernels.h"
 #include "error.h"
 #include "tensor_table.h"
 #include "weights.h"
@@ -17,38 +19,28 @@ std::string printable(std::string text) {
 
 } // namespace
 
-std::shared_ptr<const Model> Model::load(const std::string & path) {
+std::shared_ptr<const Model> Model::load(const std::string & path, const Place & place) {
     const Kernels & kernels = select_kernels();
     try {
         const GgufFile file(path);
-        return std::shared_ptr<const Model>(new Model(file, kernels));
+        return std::shared_ptr<const Model>(new Model(file, kernels, place));
     } catch (const Error & error) {
         throw Error(path + ": " + printable(error.what()));
     }
 }
 
-Model::Model(const GgufFile & file, const Kernels & kernels) : config_(ModelConfig::from_gguf(file)), kernels_(kernels) {
+Model::Model(const GgufFile & file, const Kernels & kernels, const Place & place)
+    : config_(ModelConfig::from_gguf(file)), kernels_(kernels) {
     check_tensors(file, config_);
-    name_ = file.string_or_empty("general.name");
     const auto shapes = tensor_shapes(config_);
-    const Loader loader{file, kernels, shapes, prefers_integers(kernels)};
+    const Loader loader{file, shapes};
     if (config_.has_frontend && config_.frontend.gain_hidden > 0) {
-        frontend_gain.reset(new FrontendGain(loader, config_.frontend.gain_hidden));
+        frontend_gain_.reset(new FrontendGain(loader, config_.frontend.gain_hidden));
     }
-    if (!config_.has_network) {
-        return;
+    if (config_.has_network) {
+        net_.reset(new Net(network(config_)));
+        program_ = make_program(*net_, loader, kernels, place);
     }
-    filterbank = Filterbank::load(loader, config_);
-    for (const BlockShape & b : block_shapes(config_)) {
-        if (b.decoder) {
-            decoder.push_back(DecoderBlock::load(loader, config_, b.name, b.in_channels, b.out_channels));
-        } else {
-            auto & side = b.name.compare(0, 3, "mic") == 0 ? mic_enc : far_enc;
-            side.push_back(ConvBlock::load(loader, config_, b.name, b.in_channels, b.out_channels));
-        }
-    }
-    align = Align::load(loader, config_);
-    bottleneck = Bottleneck::load(loader, config_);
 }
 
 } // namespace localvqe

@@ -1,58 +1,58 @@
-// One live stream over a shared model: all state between hops, the graph that updates it, and nothing else.
+// One live stream over a shared model: all state between hops, and nothing else.
 #pragma once
 
-#include "blocks/builder.h"
-#include "blocks/frontend.h"
-#include "blocks/residual_echo.h"
+#include "backend.h"
+#include "host/front.h"
 #include "model.h"
+#include "profile.h"
 
-#include <deque>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace localvqe {
 
+// Where the output of a block can be read after a hop, for block-by-block verification.
+struct Tap {
+    std::string name;
+    int dim0; // as in the reference: channels or bins
+    int dim1; // bins, or 2 for a spectrum; 1 for a vector
+};
+
 class Stream {
 public:
-    // threads: workers of this stream. batch: most hops one graph run processes; results do not depend on it.
+    // threads: workers of this stream. batch: most hops one run of the net takes; results do not depend on it.
     Stream(std::shared_ptr<const Model> model, int threads, int batch);
     Stream(const Stream &) = delete;
     Stream & operator=(const Stream &) = delete;
 
-    // hops * 256 samples in and out; out lags in by one hop. NaN and infinite samples count as zero, and levels are
-    // limited to +-1e6, so that no input can leave a lasting trace in the recurrent state. Throws Error, after silence and a reset, when the output is not finite.
+    // hops * 256 samples in and out; out lags in by one hop. Throws Error, after silence and a reset, when the output is not
+    // finite.
     void process(const float * mic, const float * ref, float * out, size_t hops);
     void reset();
 
-    const Model & model() const { return *model_; }
-    Graph & graph() { return graph_; }
     // Hops by which the front-end delays the reference; 0 without one.
-    int frontend_offset() const { return frontend_ ? frontend_->offset() : 0; }
-    const std::deque<Tap> & taps() const { return taps_; }
+    int frontend_offset() const { return front_.offset(); }
+    const std::vector<Tap> & taps() const { return taps_; }
+    // Copies tap `index` of the latest hop in (dim0, dim1) order.
+    void read_tap(size_t index, float * out) const;
     // Convolutions that run as integer products.
-    int integer_layers() const { return int(integers_.size()); }
-    // Copies the block output of the latest hop in (dim0, dim1) order.
-    void read_tap(const Tap & tap, float * out) const;
+    int integer_layers() const { return session_ ? session_->integer_layers() : 0; }
+    Profile & profile() { return profile_; }
+
+    // Calibration; see backend.h.
+    void set_observing(bool on);
+    std::vector<float> input_power(const std::string & tensor) const;
 
 private:
-    void build();
-    // From the samples that the front-end leaves, or microphone and reference, to the output.
-    Frames & build_network(Builder & b, const FrontendOutput & heard);
+    void step(int hops, const float * mic, const float * ref);
 
     std::shared_ptr<const Model> model_;
     int batch_;
-    uint64_t clock_ = 0; // hops before the current call
-    int last_frames_ = 1;
-    Graph graph_;
-    std::deque<Frames> storage_;
-    std::deque<IntFrames> integers_;
-    std::deque<Tap> taps_;
-    std::unique_ptr<FrontendState> frontend_;
-    std::unique_ptr<ResidualEchoState> residual_echo_;
-    AlignedFloats s4d_state_;
-    AlignedFloats overlap_tail_;
-    Frames * mic_samples_ = nullptr;
-    Frames * ref_samples_ = nullptr;
-    Frames * output_ = nullptr;
+    Profile profile_;
+    Front front_;
+    std::unique_ptr<Session> session_; // null without a network
+    std::vector<Tap> taps_;            // the front's, then the net's
 };
 
 } // namespace localvqe

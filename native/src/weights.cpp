@@ -54,4 +54,39 @@ std::vector<uint8_t> Loader::read_q8(const std::string & name, size_t * row_byte
     return blocks;
 }
 
+std::vector<float> Loader::conv_gain(const Operation & op) const {
+    std::vector<float> gain(size_t(conv_outputs(op)), 1.0f);
+    if (!op.conv.affine.empty()) {
+        // The shuffle only moves values, so a channel's factor is that of both halves.
+        const std::vector<float> scale = read(op.conv.affine + ".scale");
+        for (size_t o = 0; o < gain.size(); ++o) {
+            gain[o] = scale[o % scale.size()];
+        }
+    }
+    return gain;
+}
+
+std::vector<float> Loader::conv_bias(const Operation & op) const {
+    std::vector<float> bias = read(op.name + ".bias");
+    if (!op.conv.affine.empty()) {
+        const std::vector<float> gain = conv_gain(op), shift = read(op.conv.affine + ".bias");
+        for (size_t o = 0; o < bias.size(); ++o) {
+            bias[o] = bias[o] * gain[o] + shift[o % shift.size()];
+        }
+    }
+    return bias;
+}
+
+std::vector<float> Loader::conv_weight(const Operation & op) const {
+    std::vector<float> weight = read(op.name + ".weight");
+    if (!op.conv.affine.empty()) {
+        const std::vector<float> gain = conv_gain(op);
+        const size_t each = weight.size() / gain.size();
+        for (size_t i = 0; i < weight.size(); ++i) {
+            weight[i] *= gain[i / each];
+        }
+    }
+    return weight;
+}
+
 } // namespace localvqe

@@ -1,28 +1,32 @@
-// Reads tensors of a checked file by name and hands them to the blocks.
+// Reads tensors of a checked file by name and hands them to the backends.
 #pragma once
 
 #include "gguf_reader.h"
-#include "kernels/kernels.h"
-#include "kernels/packing.h"
+#include "net.h"
 #include "tensor_table.h"
 
-#include <memory>
 #include <string>
 #include <vector>
 
 namespace localvqe {
 
-// What every block needs while a model is loaded.
 struct Loader {
     const GgufFile & file;
-    const Kernels & kernels;
     const std::map<std::string, std::vector<uint64_t>> & shapes; // of the model's table
-    bool integers; // run quantized convolutions as integers
 
     // Elements in PyTorch order, whatever the tensor is stored as.
     std::vector<float> read(const std::string & name) const;
     // The blocks of a Q8_0 tensor, checked; empty if it is none. A row has `row_bytes` bytes.
     std::vector<uint8_t> read_q8(const std::string & name, size_t * row_bytes) const;
+
+    // Of a convolution, with its affine folded in: the kernel (outputs, inputs, kernel_h, kernel_w), and the bias.
+    std::vector<float> conv_weight(const Operation & op) const;
+    std::vector<float> conv_bias(const Operation & op) const;
+    // What the affine multiplies each output by; ones without.
+    std::vector<float> conv_gain(const Operation & op) const;
 };
+
+// How many outputs the kernel of a convolution has.
+inline int conv_outputs(const Operation & op) { return op.conv.channels * (op.conv.shuffle ? 2 : 1); }
 
 } // namespace localvqe

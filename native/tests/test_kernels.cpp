@@ -1,10 +1,10 @@
 // Every kernel of every set this CPU can run, against plain double-precision loops.
 
-#include "blocks/transform.h"
+#include "transform.h"
 #include "check.h"
-#include "kernels/kernels.h"
-#include "kernels/packing.h"
-#include "read_ahead.h"
+#include "cpu/kernels/kernels.h"
+#include "cpu/packing.h"
+#include "cpu/read_ahead.h"
 
 #include <cmath>
 #include <cstdlib>

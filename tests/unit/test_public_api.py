@@ -179,6 +179,7 @@ VERBS = {
     "verify": "verify",
     "quantize": "quantize",
     "bench": "bench",
+    "devices": "devices",
     "train": "train",
     "eval": "evaluate",
     "models": "models",

@@ -1,23 +1,11 @@
 // Decoder block: skip connection, residual, then a sub-pixel convolution that doubles the bins (report, 2.3).
 #pragma once
 
-#include "conv_block.h"
+#include "../net.h"
 
 namespace localvqe {
 
-struct DecoderBlock {
-    std::string name;
-    int in_channels;
-    int out_channels;
-    bool last; // dec1: no activation, planar output for the mask
-    NormWeights skip_norm;
-    std::unique_ptr<ConvWeights> skip_conv;
-    ResBlock resblock;
-    NormWeights deconv_norm;
-    std::unique_ptr<ConvWeights> deconv;
-
-    static DecoderBlock load(const Loader & loader, const ModelConfig & config, const std::string & name, int in_channels, int out_channels);
-    Frames & build(Builder & b, Frames & in, Frames & skip) const;
-};
+// skip: the encoder stage of x's size. last: dec1, whose output is a mask of any sign and size.
+Value decoder_block(Net & n, const std::string & name, Value x, Value skip, int channels, bool last);
 
 } // namespace localvqe

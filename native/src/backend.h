@@ -1,0 +1,47 @@
+// What a backend is to the rest of the engine: it takes a net and its weights, and runs streams of it.
+#pragma once
+
+#include "profile.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace localvqe {
+
+// The net of one stream: all state between its hops, and room to compute.
+class Session {
+public:
+    virtual ~Session() = default;
+
+    // Where input `index` (in the order of the description) of hop `hop` of the next run is to be written, (channels *
+    // bins) floats; valid until the run.
+    virtual float * input(size_t index, int hop) = 0;
+    // 1..batch hops.
+    virtual void run(int hops) = 0;
+    // The result of a hop of the latest run, (256).
+    virtual const float * output(int hop) const = 0;
+    // Forgets everything heard so far.
+    virtual void reset() = 0;
+
+    // Tap `index` (in the order of the description) of the latest hop, along its axes as they are to be read.
+    virtual void read_tap(size_t index, float * out) const = 0;
+
+    // Convolutions that run as integer products.
+    virtual int integer_layers() const { return 0; }
+    // Statistics of what each layer reads, from the moment they are switched on. Throws Error where a backend keeps none.
+    virtual void set_observing(bool on) = 0;
+    // The mean square of each channel that the layer of this weight tensor has read; empty if there is none.
+    virtual std::vector<float> input_power(const std::string & tensor) const = 0;
+};
+
+// A net and its weights, ready to run; read-only, for any number of streams.
+class Program {
+public:
+    virtual ~Program() = default;
+
+    // threads: workers, where the backend has use for them. batch: most hops of one run; results do not depend on it.
+    virtual std::unique_ptr<Session> open(int threads, int batch, Profile & profile) const = 0;
+};
+
+} // namespace localvqe

@@ -1,0 +1,63 @@
+#include "graph.h"
+
+#include <cstdlib>
+
+namespace localvqe {
+namespace {
+
+// More workers than processors would only wait for each other's time slices. The variable lifts the cap for tests of
+// the sharing itself.
+int useful_threads(int wanted) {
+    const int processors = int(std::thread::hardware_concurrency());
+    const bool capped = processors > 0 && std::getenv("LOCALVQE_OVERSUBSCRIBE") == nullptr;
+    return capped && wanted > processors ? processors : wanted;
+}
+
+// More parts than threads, so that one that is slow or not there leaves the rest to the others; more parts cost more to
+// share out.
+constexpr int kPartsPerThread = 2;
+
+} // namespace
+
+Graph::Graph(int threads, Profile & profile) : team_(useful_threads(threads)), profile_(profile) {}
+
+void Graph::add(const std::string & block, std::unique_ptr<Op> op) { nodes_.push_back({std::move(op), profile_.block(block)}); }
+
+void Graph::run(Op & op, int frames) {
+    if (team_.size() == 1 || !op.shared(frames)) {
+        op.run(frames, 0, 1);
+        return;
+    }
+    struct Call {
+        Op & op;
+        int frames;
+    } call{op, frames};
+    team_.run(
+        [](void * argument, int part, int parts) {
+            const Call & c = *static_cast<Call *>(argument);
+            c.op.run(c.frames, part, parts);
+        },
+        &call, team_.size() * kPartsPerThread);
+}
+
+void Graph::compute(int frames) {
+    if (!profile_.on()) {
+        for (Node & node : nodes_) {
+            run(*node.op, frames);
+        }
+        return;
+    }
+    Profile::Time start = Profile::now();
+    for (Node & node : nodes_) {
+        run(*node.op, frames);
+        start = profile_.add(node.block, start);
+    }
+}
+
+void Graph::reset() {
+    for (Node & node : nodes_) {
+        node.op->reset();
+    }
+}
+
+} // namespace localvqe

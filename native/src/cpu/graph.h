@@ -1,0 +1,54 @@
+// The graph of one stream: its operations in the order they run, each shared over a team of threads.
+//
+// Running the list ourselves instead of through ggml_graph_compute keeps the hop free of that function's allocations
+// and of its process-wide lock, and lets workers sleep; docs/reference/performance.md has the measurements.
+#pragma once
+
+#include "../profile.h"
+#include "thread_team.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace localvqe {
+
+// One operation over the frames of a call. Results may not depend on n_threads.
+class Op {
+public:
+    virtual ~Op() = default;
+    // Part `thread` of `n_threads`, run by whichever thread of the team takes it; all are done before the next operation.
+    virtual void run(int frames, int thread, int n_threads) = 0;
+    // False: too little to share, the calling thread does it alone.
+    virtual bool shared(int frames) const = 0;
+    // Forgets what it has heard; the rings it writes are not its own.
+    virtual void reset() {}
+};
+
+class Graph {
+public:
+    Graph(int threads, Profile & profile);
+    Graph(const Graph &) = delete;
+    Graph & operator=(const Graph &) = delete;
+
+    // block: of the model, for profiles.
+    void add(const std::string & block, std::unique_ptr<Op> op);
+
+    // Runs every operation over `frames` frames, in order. Allocates nothing and takes no lock.
+    void compute(int frames);
+    void reset();
+
+private:
+    struct Node {
+        std::unique_ptr<Op> op;
+        size_t block; // of the profile
+    };
+
+    void run(Op & op, int frames);
+
+    ThreadTeam team_;
+    Profile & profile_;
+    std::vector<Node> nodes_;
+};
+
+} // namespace localvqe

@@ -1,0 +1,135 @@
+// Convolution with 8-bit block-quantized weights and 16-bit activations. Products and their sums within a segment (at most
+// 32 terms of |127 * 32767|) are exact in 32 bits; a segment's sum is scaled to float and added in order. So, as in
+// conv.inl.h, an output value does not depend on how positions and channels are blocked.
+
+// Per lane: the sum of two 16-bit products, added to sum.
+LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
+#if LVQE_LANES == 16 && defined(__AVX512VNNI__)
+    return (vint) _mm512_dpwssd_epi32((__m512i) sum, (__m512i) weights, (__m512i) values);
+#elif LVQE_LANES == 16 && defined(__AVX512BW__)
+    return sum + (vint) _mm512_madd_epi16((__m512i) weights, (__m512i) values);
+#elif LVQE_LANES == 8 && defined(__AVX2__)
+    return sum + (vint) _mm256_madd_epi16((__m256i) weights, (__m256i) values);
+#elif LVQE_LANES == 4 && defined(__SSE2__)
+    return sum + (vint) _mm_madd_epi16((__m128i) weights, (__m128i) values);
+#elif LVQE_LANES == 4 && defined(__aarch64__)
+    const int16x8_t w = (int16x8_t) weights, x = (int16x8_t) values;
+    const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x));
+    return sum + (vint) vpaddq_s32(low, vmull_high_s16(w, x)); // neighbouring products belong together
+#else
+    const vint low = ((weights << 16) >> 16) * ((values << 16) >> 16);
+    return sum + low + (weights >> 16) * (values >> 16);
+#endif
+}
+
+// Two neighbouring activations in every lane.
+LVQE_INLINE vint splat_pair(const int16_t * x) {
+    int pair;
+    __builtin_memcpy(&pair, x, sizeof pair);
+    return pair - vint{};
+}
+
+// Where the product is an instruction of its own, it needs a register besides.
+#if defined(__AVX512VNNI__)
+#define LVQE_INT_ACCUMULATORS LVQE_ACCUMULATORS
+#else
+#define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
+#endif
+
+// sum[p][v] = the products of a segment; ahead: fetches a line a pair from there.
+template <int P, int V, bool Ahead>
+LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step, const int16_t * w, int pairs, const char * ahead) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) {
+            sum[p][v] = vint{};
+        }
+    }
+    for (int k = 0; k < pairs; ++k) {
+        if (Ahead) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += kCacheLine;
+        }
+        vint weight[V];
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) {
+            weight[v] = load_int(w + v * 2 * LVQE_LANES);
+        }
+        w += V * 2 * LVQE_LANES;
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p) {
+            const vint values = splat_pair(x + ptrdiff_t(p) * step + 2 * k);
+#pragma GCC unroll 16
+            for (int v = 0; v < V; ++v) {
+                sum[p][v] = add_products(sum[p][v], weight[v], values);
+            }
+        }
+    }
+}
+
+template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
+    vfloat acc[P][V];
+    const PackedConv & conv = *c.conv;
+    const int16_t * w = conv.integers + size_t(panel.first) * size_t(conv.pairs) * 2;
+    const float * scales = conv.scales + size_t(panel.first) * size_t(conv.n_segments);
+    begin_tile<P, V>(acc, conv.bias + panel.first);
+    const int step = c.step;
+    for (int s = 0; s < conv.n_segments; ++s) {
+        const Segment segment = conv.segments[s];
+        const int16_t * x = c.int_rows[segment.row] + ptrdiff_t(position) * step + segment.tap;
+        vint sum[P][V];
+        if (P == 1 || ahead.done()) {
+            multiply_segment<P, V, false>(sum, x, step, w, segment.pairs, nullptr);
+        } else {
+            multiply_segment<P, V, (P > 1)>(sum, x, step, w, segment.pairs, ahead.line());
+            ahead.advance(size_t(segment.pairs));
+        }
+        w += size_t(segment.pairs) * V * 2 * LVQE_LANES;
+        const float frame = c.row_scales[segment.row];
+#pragma GCC unroll 16
+        for (int v = 0; v < V; ++v) {
+            const vfloat scale = load(scales + v * LVQE_LANES) * frame;
+#pragma GCC unroll 16
+            for (int p = 0; p < P; ++p) {
+                acc[p][v] += __builtin_convertvector(sum[p][v], vfloat) * scale;
+            }
+        }
+        scales += V * LVQE_LANES;
+    }
+    end_tile<P, V>(c, panel, position, acc);
+}
+
+struct IntTiles {
+    static constexpr int accumulators = LVQE_INT_ACCUMULATORS;
+    template <int P, int V> static TileFunction get() { return int_conv_tile<P, V>; }
+};
+
+static void int_conv(const ConvCall & c, int first, int last) { run_tiles<IntTiles>(c, first, last); }
+
+// 16-bit integers of n values such that value = integer * scale, the largest at +-32767; returns the scale.
+static float to_integers(const float * x, int n, int16_t * out) {
+    vfloat top = splat(0.0f);
+    int i = 0;
+    for (; i + LVQE_LANES <= n; i += LVQE_LANES) {
+        const vfloat v = load(x + i);
+        top = max_of(top, max_of(v, -v));
+    }
+    float largest = 0.0f;
+    for (int lane = 0; lane < LVQE_LANES; ++lane) {
+        largest = top[lane] > largest ? top[lane] : largest;
+    }
+    for (int j = i; j < n; ++j) {
+        const float size = x[j] < 0.0f ? -x[j] : x[j];
+        largest = size > largest ? size : largest;
+    }
+    // So small that its inverse overflows is silence.
+    const float inverse = largest > 1e-30f ? 32767.0f / largest : 0.0f;
+    for (i = 0; i + LVQE_LANES <= n; i += LVQE_LANES) {
+        store_short(out + i, to_short(round_of(load(x + i) * inverse)));
+    }
+    for (; i < n; ++i) {
+        out[i] = to_short(round_of(splat(x[i]) * inverse))[0];
+    }
+    return largest > 1e-30f ? largest / 32767.0f : 0.0f;
+}

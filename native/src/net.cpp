@@ -1,0 +1,50 @@
+#include "net.h"
+
+namespace localvqe {
+
+Value Net::add(Verb verb, const std::string & name, int channels, int bins, Value x, Value y, const ConvShape & conv) {
+    const Value out{int(operations_.size()), channels, bins};
+    operations_.push_back({verb, block_, name, out, x, y, conv});
+    return out;
+}
+
+Value Net::input(const std::string & name, int channels, int bins) { return add(Verb::input, name, channels, bins, {}); }
+
+Value Net::analysis(Value samples) { return add(Verb::analysis, "", 2, kBins, samples); }
+
+Value Net::synthesis(Value spectrum) { return add(Verb::synthesis, "", 1, kHop, spectrum); }
+
+Value Net::power_law(Value spectrum) { return add(Verb::power_law, "", spectrum.channels, spectrum.bins, spectrum); }
+
+Value Net::gain(Value x, Value g) { return add(Verb::gain, "", x.channels, x.bins, x, g); }
+
+Value Net::join(Value a, Value b) { return add(Verb::join, "", a.channels + b.channels, a.bins, a, b); }
+
+Value Net::norm(const std::string & name, Value x) { return add(Verb::norm, name, x.channels, x.bins, x); }
+
+Value Net::conv(const std::string & name, Value x, const ConvShape & shape, Value residual) {
+    return add(Verb::conv, name, shape.channels, x.bins / shape.stride * (shape.shuffle ? 2 : 1), x, residual, shape);
+}
+
+Value Net::linear(const std::string & name, Value x, int channels, int bins, Value residual) {
+    return add(Verb::linear, name, channels, bins, x, residual);
+}
+
+Value Net::scale(const std::string & name, Value x) { return add(Verb::scale, name, x.channels, x.bins, x); }
+
+Value Net::s4d(const std::string & name, Value x) { return add(Verb::s4d, name, x.channels, 1, x); }
+
+Value Net::similarity(Value q, Value k, int lags) { return add(Verb::similarity, "", q.channels, lags, q, k); }
+
+Value Net::softmax_lags(const std::string & name, Value v) { return add(Verb::softmax_lags, name, 1, v.bins, v); }
+
+Value Net::delayed_sum(Value x, Value weights) { return add(Verb::delayed_sum, "", x.channels, x.bins, x, weights); }
+
+Value Net::mask(Value m, Value spectrum) { return add(Verb::mask, "", spectrum.channels, spectrum.bins, m, spectrum); }
+
+Value Net::tap(const std::string & name, Value x, bool bins_first) {
+    taps_.push_back({name, x, bins_first});
+    return x;
+}
+
+} // namespace localvqe
