@@ -13,6 +13,7 @@ from make_model import narrow_config, random_gguf, random_state, save_checkpoint
 from typer.testing import CliRunner
 
 from localvqe_cli.cli import app
+from localvqe_cli.models import DEFAULT_MODEL
 
 WIDTHS = (40, 60, 80)
 VERBS = ["", "enhance", "export", "inspect", "verify", "quantize", "bench", "train", "eval", "models", "models list"]
@@ -77,7 +78,8 @@ def test_inspect(model: Path, width: int) -> None:
 def test_models_list(width: int) -> None:
     text = run("models", "list")
     fits(text, width)
-    for name in ("default", "denoise", "v1.1", "v1.3.pt", "1,290,845", "4,814,655", "7.8 kB"):
+    size = f"{DEFAULT_MODEL.stat().st_size / 1000:.1f} kB"
+    for name in ("default", "denoise", "v1.1", "v1.3.pt", "1,290,845", "4,814,655", size):
         assert name in text
 
 
