@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import pytest
 from golden_vectors import Vectors
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# For torch, which is not loaded yet, here and in processes that tests start: its tensors are small here, and threads
+# that wait for each other cost the other workers of a parallel run their processors.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
