@@ -11,7 +11,6 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import campaign
 import mutate
 import seeds
 
@@ -44,19 +43,28 @@ def test_a_case_is_always_the_same(tmp_path: Path) -> None:
     assert first != mutate.damage_gguf(mutate.source(1, 6), document)
 
 
+HARNESS = """
+import os, campaign
+
+def case(index):
+    if index == 3:
+        os.abort()
+    if index == 5:
+        raise ValueError("escaped")
+    return "fine"
+
+tally = campaign.Tally()
+campaign.run(case, 0, 8, tally)
+print(*tally.findings, tally.verdicts["fine"], sep="\\n")
+"""
+
+
 def test_the_harness_sees_crashes_and_errors_that_escape() -> None:
-    def case(index: int) -> str:
-        if index == 3:
-            import os
-
-            os.abort()
-        if index == 5:
-            raise ValueError("escaped")
-        return "fine"
-
-    tally = campaign.Tally()
-    campaign.run(case, 0, 8, tally)
-    assert len(tally.findings) == 2
-    assert tally.verdicts["fine"] == 6
-    assert "-6" in tally.findings[0]
-    assert "escaped" in tally.findings[1]
+    """Likewise in a process of its own, whose size is not that of all tests before it."""
+    command = [sys.executable, "-c", HARNESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+    crash, escape, fine = done.stdout.splitlines()
+    assert "case 3" in crash
+    assert "-6" in crash
+    assert "escaped" in escape
+    assert fine == "6"
