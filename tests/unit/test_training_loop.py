@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +165,14 @@ def test_a_signal_saves_and_stops(manifest: Path, tmp_path: Path, number: signal
     subject = trainer(folder, 100_000, valid_clips=0)
     data, _ = make_datasets(manifest, manifest.parent / "cache", subject.recipe)
     before = signal.getsignal(number)
-    timer = threading.Timer(1.0, os.kill, (os.getpid(), number))
-    timer.start()
-    result = subject.run(data, None)
+
+    class Interrupting(SceneDataset):
+        def __getitem__(self, index: int) -> Batch:
+            if index == 6:
+                os.kill(os.getpid(), number)
+            return data[index]
+
+    result = subject.run(Interrupting(None, 0), None)  # type: ignore[arg-type]
     assert result.interrupted == number
     assert 0 < result.step < 100_000
     assert state(folder)["step"] == result.step
