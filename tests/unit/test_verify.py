@@ -49,7 +49,7 @@ Files = tuple[Path, Path, State]
 
 
 def _use_engine(monkeypatch: pytest.MonkeyPatch, engine: Any) -> None:
-    monkeypatch.setattr(verify, "_open_stream", lambda _: engine)
+    monkeypatch.setattr(verify, "_open_stream", lambda *_: engine)
 
 
 def _changed(state: State, name: str) -> State:
