@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from rich.console import Console
+from rich.table import Table
+
+from ..engine import devices as find_devices
 from .common import JsonOption, emit_json
 
 __all__ = ["devices"]
@@ -15,15 +19,10 @@ def devices(as_json: JsonOption = False) -> None:
     cpu is the engine's own kernels, the default and the fastest for live streams. Devices of ggml are there in builds
     that have its backends (LOCALVQE_BACKENDS); backend ggml numbers all of them.
     """
-    from ..engine import devices as find
-
-    found = find()
+    found = find_devices()
     if as_json:
         emit_json([asdict(device) for device in found])
         return
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(box=None, pad_edge=False)
     table.add_column("backend")
     table.add_column("device", justify="right")
