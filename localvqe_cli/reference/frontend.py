@@ -81,7 +81,8 @@ class DelaySearch:
         """
         near, far = _hann(near), _hann(far)
         level = ref.square().mean(dim=-1)
-        self._peak = torch.maximum(level, PEAK_MEMORY * self._peak)
+        # Bounded at full scale, so that one wild sample does not make all that follows look silent.
+        self._peak = torch.maximum(level.clamp(max=1.0), PEAK_MEMORY * self._peak)
         active = (level > ACTIVE_SHARE * self._peak) & (level > ACTIVE_FLOOR)
         memory = torch.where(self._heard > 0, WHITENING_MEMORY, 0.0).to(level.dtype)[:, None]
         self._heard = self._heard + active

@@ -224,7 +224,8 @@ void FrontendState::constrain(int partition) {
 void FrontendState::search(const Kernels & k, const float * near_re, const float * near_im, const float * far_re,
                            const float * far_im, float power) {
     alignas(64) float re[kSearched] = {}, im[kSearched] = {};
-    peak_ = std::max(power, kPeakMemory * peak_);
+    // Bounded at full scale, so that one wild sample does not make all that follows look silent.
+    peak_ = std::max(std::min(power, 1.0f), kPeakMemory * peak_);
     const bool active = power > kActiveShare * peak_ && power > kActiveFloor;
     // Silence changes nothing that is known, but its frames take their place in the past.
     const float memory = !active ? 1.0f : heard_ > 0 ? kWhiteningMemory : 0.0f;
