@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .recent import cut
 from .resample import MODEL_RATE, FloatArray
+from .statistics import typical_size
 
 __all__ = ["SEARCH_SECONDS", "DelayEstimate", "estimate_delay", "reference_shift"]
 
@@ -81,13 +83,12 @@ def estimate_delay(mic: FloatArray, ref: FloatArray) -> DelayEstimate | None:
     correlation = np.abs(np.fft.irfft(total * band, n_fft)[: 2 * lag + 1])
     peak = int(correlation.argmax())
     height = float(correlation[peak])
-    typical = float(np.median(correlation)) / 0.6745  # of a normal distribution's absolute value
     width = int(PEAK_SECONDS * MODEL_RATE)
     others = np.delete(correlation, slice(max(0, peak - width), peak + width + 1))
     tiny = np.finfo(np.float32).tiny
     return DelayEstimate(
         delay_ms=(peak - lag) * 1000.0 / MODEL_RATE,
-        prominence=height / max(typical, tiny),
+        prominence=height / max(typical_size(correlation), tiny),
         ratio=height / max(float(others.max()), tiny),
     )
 
@@ -109,12 +110,3 @@ def reference_shift(delay_ms: float, lags: int) -> int:
     if is_visible(delay_ms, lags):
         return 0
     return round((delay_ms - _TARGET_MS) * MODEL_RATE / 1000.0)
-
-
-def cut(signal: FloatArray, start: int, length: int) -> FloatArray:
-    """``length`` samples from ``start``, zeros where the signal has none."""
-    out = np.zeros(length, np.float32)
-    low, high = max(0, start), min(len(signal), start + length)
-    if high > low:
-        out[low - start : high - start] = signal[low:high]
-    return out

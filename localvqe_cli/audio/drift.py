@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .align import ACTIVE_SHARE, MAX_LAG_SECONDS, SEARCH_SECONDS, DelayEstimate, cut, estimate_delay
+from .align import ACTIVE_SHARE, MAX_LAG_SECONDS, SEARCH_SECONDS, DelayEstimate, estimate_delay
 from .lag_curve import LagPoint, Line, fit_line
 from .line_search import find_line, whitened
+from .recent import Recent
 from .resample import MODEL_RATE, FloatArray
+from .statistics import rms, typical_size
 
 __all__ = ["WIDE_SECONDS", "DriftTracker"]
 
@@ -52,7 +54,7 @@ class DriftTracker:
     def __init__(self) -> None:
         self.first: DelayEstimate | None = None
         self.points: list[LagPoint] = []
-        self._mic, self._ref = _Buffer(), _Buffer()
+        self._mic, self._ref = Recent(), Recent()
         self._next = 0  # mic time of the next segment or window
         self._line: Line | None = None  # where the echo is being followed
         self._last: Line | None = None  # where it was before it was lost
@@ -110,7 +112,7 @@ class DriftTracker:
         everywhere = self._failures < _OFTEN or self._failures % _OFTEN == 0
         if not self._begun:
             self.first = estimate_delay(mic, ref)
-        if len(mic) < _SEGMENT // 2 or _rms(mic) == 0.0 or _rms(ref) < _FAINT:
+        if len(mic) < _SEGMENT // 2 or rms(mic) == 0.0 or rms(ref) < _FAINT:
             return None
         self._failures += 1
         if self._last is not None:
@@ -205,7 +207,7 @@ class DriftTracker:
     def _is_active(self, start: int, line: Line) -> bool:
         """Whether somebody may hear this segment of the reference."""
         begin = int(start - line.at(start + _SEGMENT / 2))
-        power = _rms(self._ref.read(begin, begin + _SEGMENT)) ** 2
+        power = rms(self._ref.read(begin, begin + _SEGMENT)) ** 2
         self._power += (_FORGET if self._power else 1.0) * (power - self._power)
         return power >= max(ACTIVE_SHARE * self._power, _FAINT**2)
 
@@ -242,30 +244,4 @@ def _shift_between(own: Any, template: Any) -> tuple[float, float]:
     left, top, right = (float(value) for value in around[peak - 1 : peak + 2])
     bend = left - 2.0 * top + right
     fine = 0.5 * (left - right) / bend if bend < 0.0 else 0.0
-    typical = float(np.median(np.abs(around))) / 0.6745  # of a normal distribution's absolute value
-    return peak - _STEP_REACH - 1 + fine, top / max(typical, float(np.finfo(np.float32).tiny))
-
-
-def _rms(signal: FloatArray) -> float:
-    return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64)))) if len(signal) else 0.0
-
-
-class _Buffer:
-    """The newest part of a signal, read by positions from its start; zeros where there is none."""
-
-    def __init__(self) -> None:
-        self._held = np.zeros(0, np.float32)
-        self._start = 0
-        self.end = 0
-
-    def push(self, block: FloatArray) -> None:
-        self._held = np.concatenate([self._held, block])
-        self.end += len(block)
-
-    def read(self, start: int, end: int) -> FloatArray:
-        return cut(self._held, start - self._start, end - start)
-
-    def forget(self, before: int) -> None:
-        drop = min(max(0, before - self._start), len(self._held))
-        self._held = self._held[drop:]
-        self._start += drop
+    return peak - _STEP_REACH - 1 + fine, top / max(typical_size(np.abs(around)), float(np.finfo(np.float32).tiny))

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .align import ACTIVE_SHARE, MIN_RATIO, PEAK_SECONDS, cut
+from .align import ACTIVE_SHARE, MIN_RATIO, PEAK_SECONDS
 from .lag_curve import MAX_PPM, Line
+from .recent import cut
 from .resample import MODEL_RATE, FloatArray, Resampler
+from .statistics import typical_size
 
 __all__ = ["find_line", "whitened"]
 
@@ -67,7 +69,7 @@ def find_line(
     best = heights.max(axis=0)
     peak = int(best.argmax())
     row = int(heights[:, peak].argmax())
-    typical = float(np.median(heights[row])) / 0.6745
+    typical = typical_size(heights[row])
     if not certain:
         if best[peak] < _MIN_PROMINENCE * max(typical, float(np.finfo(np.float32).tiny)):
             return None

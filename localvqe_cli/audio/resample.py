@@ -11,12 +11,11 @@ import numpy.typing as npt
 import soxr
 
 from ..geometry import MODEL_RATE
+from .recent import Recent
 
 __all__ = ["MODEL_RATE", "FloatArray", "PositionReader", "Resampler"]
 
 FloatArray = npt.NDArray[np.float32]
-
-#: Every LocalVQE model works at this rate, in Hz (report, section 2).
 
 # Neighbours of a position that its value is made of, and the window over them: 80 dB down to 7/8 of the band.
 _TAPS = 48
@@ -63,8 +62,7 @@ class PositionReader:
         """``source`` gives the signal in blocks (n,); positions may go back by ``history`` samples."""
         self._source = iter(source)
         self._history = history
-        self._held = np.zeros(0, np.float32)
-        self._start = 0  # position of the first sample held
+        self._recent = Recent()
         self._ended = False
 
     def read(self, positions: npt.NDArray[np.float64]) -> FloatArray:
@@ -75,11 +73,8 @@ class PositionReader:
         first = int(below.min()) - _TAPS // 2 + 1
         last = int(below.max()) + _TAPS // 2 + 1
         self._pull(last)
-        span = np.zeros(last - first, np.float32)
-        low, high = max(first, self._start), min(last, self._start + len(self._held))
-        if high > low:
-            span[low - first : high - first] = self._held[low - self._start : high - self._start]
-        self._forget(first - self._history)
+        span = self._recent.read(first, last)
+        self._recent.forget(first - self._history)
         windows = np.lib.stride_tricks.sliding_window_view(span, _TAPS)
         values = np.empty(len(positions), np.float32)
         for start in range(0, len(positions), _SLICE):
@@ -92,25 +87,15 @@ class PositionReader:
     @property
     def length(self) -> int | None:
         """Samples in the whole signal, None before its end was met."""
-        return self._start + len(self._held) if self._ended else None
+        return self._recent.end if self._ended else None
 
     def _pull(self, end: int) -> None:
-        blocks = [self._held]
-        length = len(self._held)
-        while not self._ended and self._start + length < end:
+        while not self._ended and self._recent.end < end:
             block = next(self._source, None)
             if block is None:
                 self._ended = True
-                break
-            blocks.append(block)
-            length += len(block)
-        if len(blocks) > 1:
-            self._held = np.concatenate(blocks)
-
-    def _forget(self, before: int) -> None:
-        drop = min(max(0, before - self._start), len(self._held))
-        self._held = self._held[drop:]
-        self._start += drop
+            else:
+                self._recent.push(block)
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio import jobs_from_directories, jobs_from_manifest
+from ..audio.statistics import rms
 from ..errors import AudioError, UsageError
 from ..geometry import MODEL_RATE
 from ..signal_path import read_at_model_rate
@@ -89,7 +90,7 @@ def _read(name: str, mic_path: str, ref_path: str | None) -> CalibrationClip:
         raise AudioError(f"{mic_path}: {seconds:.2f} s, too short to calibrate with; it needs {MIN_SECONDS:g} s")
     if not np.isfinite(mic).all():
         raise AudioError(f"{mic_path}: holds samples that are not finite")
-    if float(np.sqrt(np.mean(np.square(mic, dtype=np.float64)))) < 10 ** (SILENCE_DBFS / 20):
+    if rms(mic) < 10 ** (SILENCE_DBFS / 20):
         raise AudioError(f"{mic_path}: is silent, so no error could be seen in it; leave it out")
     ref = np.zeros(0, np.float32) if ref_path is None else read_at_model_rate(ref_path, MAX_SECONDS)[: mic.size]
     if not np.isfinite(ref).all():

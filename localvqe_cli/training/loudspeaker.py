@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
+from ..audio.statistics import rms
 from ..geometry import MODEL_RATE
 from .dynamics import compressor
 
@@ -49,7 +50,7 @@ def rattle(x: Samples, rng: np.random.Generator) -> Samples:
     low = math.exp(rng.uniform(math.log(800.0), math.log(2500.0)))
     sos = signal.butter(1, (low, 2.0 * low), "bandpass", fs=MODEL_RATE, output="sos")
     noise = signal.sosfilt(sos, beyond * rng.standard_normal(len(x), dtype=np.float32))
-    gain = 10 ** (float(rng.uniform(-45.0, -20.0)) / 20) * _rms(x) / max(_rms(noise), 1e-12)
+    gain = 10 ** (float(rng.uniform(-45.0, -20.0)) / 20) * rms(x) / max(rms(noise), 1e-12)
     return np.asarray(x + np.float32(gain) * noise, dtype=np.float32)
 
 
@@ -102,8 +103,4 @@ def distort(x: Samples, rng: np.random.Generator, linear_share: float = 0.33) ->
         out = out * compressor(rng, out)
     if rng.random() < 0.12:
         out = rattle(out, rng)
-    return np.asarray(out * np.float32(peak * _rms(unit) / max(_rms(out), 1e-9)), dtype=np.float32)
-
-
-def _rms(x: Samples) -> float:
-    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+    return np.asarray(out * np.float32(peak * rms(unit) / max(rms(out), 1e-9)), dtype=np.float32)
