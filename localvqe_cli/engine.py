@@ -35,7 +35,6 @@ __all__ = [
     "Device",
     "Enhancer",
     "Stream",
-    "clip_hops",
     "dequantize_rows",
     "devices",
     "get_include",
@@ -51,8 +50,8 @@ Samples = NDArray[np.float32]
 _MAX_CHANNELS = 1 << 14
 #: What the library returns when processing had to stop.
 _STOPPED = -3
-#: Hops one graph run handles when a whole clip is at hand; results do not depend on it.
-CLIP_HOPS = 8
+#: Hops that one run takes where a whole clip is at hand.
+_CLIP_HOPS = 8
 #: The same where a GPU might do the work, for which many small runs are slow.
 _DEVICE_CLIP_HOPS = 64
 #: Where a network can run: ``auto`` is our choice, ``cpu`` the engine's own kernels, ``ggml`` any device of ggml.
@@ -191,11 +190,6 @@ def devices() -> list[Device]:
         )
         for i in range(lib.localvqe_device_count())
     ]
-
-
-def clip_hops(backend: str) -> int:
-    """Hops that one run of the net had best take where a whole clip is at hand; 1..64."""
-    return CLIP_HOPS if backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
 
 
 def _check_place(lib: ctypes.CDLL, backend: str, device: int) -> None:
@@ -389,6 +383,11 @@ class Enhancer:
     def __repr__(self) -> str:
         return f"Enhancer({self.name!r}, version={self.config.version}, threads={self.threads})"
 
+    @property
+    def clip_hops(self) -> int:
+        """The ``max_hops`` that suits whole clips, 1..64; results do not depend on it."""
+        return _CLIP_HOPS if self.backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
+
     def enhance(self, mic: ArrayLike, ref: ArrayLike | None = None) -> Samples:
         """Enhanced microphone signal, float32 (n,), sample-aligned with ``mic`` and as long.
 
@@ -433,7 +432,7 @@ class Enhancer:
     def _clip(self, mic: Samples, ref: Samples) -> Samples:
         if mic.size == 0:
             raise AudioError("mic has no samples")
-        with self.stream(max_hops=clip_hops(self.backend)) as stream:
+        with self.stream(max_hops=self.clip_hops) as stream:
             return np.concatenate([stream.process(mic, ref), stream.flush()])[HOP:]
 
     def _signals(self, mic: ArrayLike, ref: ArrayLike | None) -> tuple[Samples, Samples]:

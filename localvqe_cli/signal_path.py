@@ -20,8 +20,8 @@ from .audio.drift import WIDE_SECONDS, DriftTracker
 from .audio.lag_curve import LagCurve, fit_curve
 from .audio.queue import SampleQueue
 from .audio.resample import FloatArray, PositionReader
+from .audio.statistics import rms
 from .config import ModelConfig
-from .engine import CLIP_HOPS
 from .errors import LocalVQEError
 
 __all__ = [
@@ -67,6 +67,9 @@ class Model(Protocol):
 
     @property
     def config(self) -> ModelConfig: ...
+
+    @property
+    def clip_hops(self) -> int: ...
 
     def stream(self, *, max_hops: int = 1) -> ModelStream: ...
 
@@ -129,14 +132,14 @@ class SignalPath:
 
     def _enhanced(self, dry: SampleQueue) -> Iterator[FloatArray]:
         """The model's output at 16 kHz, aligned with the mic."""
-        stream = self._model.stream(max_hops=CLIP_HOPS)
+        stream = self._model.stream(max_hops=self._model.clip_hops)
         hop = self._model.config.hop_length
         skip = self._model.config.latency_samples
         loudest = _QUIET
         for mic, ref in self._pieces(_PIECE_HOPS * hop, dry):
             self.mic_length += len(mic)
             out = stream.process(mic, ref)
-            loudest = max(loudest, _rms(mic))
+            loudest = max(loudest, rms(mic))
             yield self._sane(out, loudest)[skip:]
             skip = max(0, skip - len(out))
         yield self._sane(stream.flush(), loudest)[skip:]
@@ -144,7 +147,7 @@ class SignalPath:
     def _sane(self, out: FloatArray, loudest: float) -> FloatArray:
         """``out``, unless the model has run away; ``loudest`` is the highest RMS of a piece of the mic so far."""
         finite = bool(np.isfinite(out).all())
-        if finite and (len(out) == 0 or np.abs(out).max() <= 1.0 or _rms(out) <= _RUNAWAY_GAIN * loudest):
+        if finite and (len(out) == 0 or np.abs(out).max() <= 1.0 or rms(out) <= _RUNAWAY_GAIN * loudest):
             return out
         what = f"is over {_RUNAWAY_GAIN:.0f} times as loud as the microphone" if finite else "is not finite"
         raise LocalVQEError(
@@ -294,8 +297,4 @@ def read_pair(mic: AudioInput, ref: AudioInput) -> tuple[Iterator[FloatArray], I
 def _is_active(signal: FloatArray) -> bool:
     """Some second of (n,) samples at 16 kHz is louder than the noise of an idle line."""
     starts = range(0, len(signal), MODEL_RATE)
-    return any(_rms(signal[start : start + MODEL_RATE]) > _IDLE for start in starts)
-
-
-def _rms(block: FloatArray) -> float:
-    return float(np.sqrt(np.mean(np.square(block, dtype=np.float64)))) if len(block) else 0.0
+    return any(rms(signal[start : start + MODEL_RATE]) > _IDLE for start in starts)

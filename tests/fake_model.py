@@ -52,6 +52,7 @@ class FakeModel:
     name = "fake"
     path = Path("fake.gguf")
     config = ModelConfig()
+    clip_hops = 8
 
     def __init__(self, rule: Callable[[np.ndarray, np.ndarray], np.ndarray] = keep_mic) -> None:
         self._rule = rule

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..complexity import macs_per_hop
-from ..engine import Enhancer, Stream, clip_hops, kernels, measure_peak
+from ..engine import Enhancer, Stream, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import read
@@ -149,7 +149,7 @@ def _run(
         ms = _by_hop(load(threads=threads).stream(), mic, ref, iters)
     else:
         enhancer = load(threads=threads)
-        ms = _by_clip(enhancer.stream(max_hops=clip_hops(enhancer.backend)), mic, ref, iters)
+        ms = _by_clip(enhancer.stream(max_hops=enhancer.clip_hops), mic, ref, iters)
     # The clock drifts with temperature and neighbours; the floor belongs to the time of the run.
     after, share_after = _peak()
     share = min(share_before, share_after)

@@ -18,7 +18,7 @@ import numpy as np
 from ..audio import MODEL_RATE, ReadStats
 from ..audio.queue import SampleQueue
 from ..audio.resample import FloatArray
-from ..engine import CLIP_HOPS, Enhancer
+from ..engine import Enhancer
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
@@ -160,7 +160,7 @@ def enhance_samples(
         raise AudioError(f"{1000.0 * min(mic.size, ref.size) / MODEL_RATE:.1f} ms is too short; hops last 16 ms")
     far = align_reference(mic, ref, model.config) if align else SampleQueue([ref]).take_padded(mic.size)
     started = clock()
-    stream = model.stream(max_hops=CLIP_HOPS)
+    stream = model.stream(max_hops=model.clip_hops)
     out = np.concatenate([stream.process(mic, far), stream.flush()])[model.config.latency_samples :]
     seconds = clock() - started
     if not np.isfinite(out).all():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import gguf_file
 from ..config import MIC_STAGES, ModelConfig
-from ..engine import CLIP_HOPS, Enhancer
+from ..engine import Enhancer
 from ..errors import AudioError
 from ..geometry import HOP, MODEL_RATE
 from ..gguf_file import PackedTensor
@@ -98,7 +98,8 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="localvqe-") as folder:
             path = Path(folder) / "model.gguf"
             gguf_file.write(path, self.config, self._tensors)
-            stream = Enhancer(path, threads=self._threads).stream(max_hops=CLIP_HOPS)
+            enhancer = Enhancer(path, threads=self._threads)
+            stream = enhancer.stream(max_hops=enhancer.clip_hops)
         stream.set_observing(True)
         for clip in self.clips:
             stream.reset()

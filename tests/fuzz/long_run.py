@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT)]
 
 import numpy as np  # noqa: E402
 
-from localvqe_cli.engine import CLIP_HOPS, Enhancer  # noqa: E402
+from localvqe_cli.engine import Enhancer  # noqa: E402
 
 RATE = 16000
 CHUNK = 60 * RATE // 256 * 256
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--model", help="default: the embedded one")
     args = parser.parse_args()
     enhancer = Enhancer(args.model)
-    stream = enhancer.stream(max_hops=CLIP_HOPS)
+    stream = enhancer.stream(max_hops=enhancer.clip_hops)
     rng = np.random.default_rng(1)
     probe = chunk("noise", rng)
     first = stream.process(*probe)
