@@ -2,6 +2,7 @@
 
 #include "cpu/packed_net.h"
 #include "error.h"
+#include "lower_case.h"
 
 #if defined(LOCALVQE_GGML)
 #include "ggml/devices.h"
@@ -12,13 +13,6 @@
 
 namespace localvqe {
 namespace {
-
-std::string lower_case(std::string text) {
-    for (char & c : text) {
-        c = c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
-    }
-    return text;
-}
 
 bool is_cpu(const std::string & name) { return name.empty() || name == "auto" || name == "cpu"; }
 

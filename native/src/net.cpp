@@ -2,6 +2,18 @@
 
 namespace localvqe {
 
+Past past_of(const Operation & op) {
+    switch (op.verb) {
+        case Verb::analysis: return {op.x, 1};
+        case Verb::conv: return {op.x, op.conv.kernel_h - 1};
+        case Verb::similarity: return {op.y, op.out.bins - 1};
+        case Verb::softmax_lags: return {op.x, kSmoothHops - 1};
+        case Verb::delayed_sum: return {op.x, op.y.bins - 1};
+        case Verb::mask: return {op.y, 2};
+        default: return {};
+    }
+}
+
 Value Net::add(Verb verb, const std::string & name, int channels, int bins, Value x, Value y, const ConvShape & conv) {
     const Value out{int(operations_.size()), channels, bins};
     operations_.push_back({verb, block_, name, out, x, y, conv});

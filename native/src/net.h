@@ -55,6 +55,13 @@ struct NetTap {
     bool bins_first; // read as (bins, channels), not (channels, bins)
 };
 
+// The hops before the present one that an operation reads, and whose they are; of none for most.
+struct Past {
+    Value of;
+    int hops = 0;
+};
+Past past_of(const Operation & op);
+
 class Net {
 public:
     explicit Net(const ModelConfig & model) : config(model) {}

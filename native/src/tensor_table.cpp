@@ -156,8 +156,8 @@ Shapes tensor_shapes(const ModelConfig & c) {
     add_conv(s, "align.conv.1", 1, c.align_hidden, 5, 3);
     const uint64_t hidden = uint64_t(c.bottleneck_hidden);
     const uint64_t features = uint64_t(c.bottleneck_features());
-    for (const char * part : {"a_real", "a_imag", "B_real", "B_imag", "C_real", "C_imag"}) {
-        s[std::string("bottleneck.") + part] = {hidden};
+    for (const char * part : kS4dParts) {
+        s[std::string("bottleneck") + part] = {hidden};
     }
     s["bottleneck.D"] = {features};
     s["bottleneck.input_proj.weight"] = {features, hidden};

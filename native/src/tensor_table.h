@@ -22,6 +22,9 @@ struct BlockShape {
 // All convolution blocks: mic_enc1-2, far_enc1-2, mic_enc3-5, dec5-1.
 std::vector<BlockShape> block_shapes(const ModelConfig & config);
 
+// What the tensors of the bottleneck's recurrence end with, a pair for each of A, B and C.
+constexpr const char * kS4dParts[] = {".a_real", ".a_imag", ".B_real", ".B_imag", ".C_real", ".C_imag"};
+
 // Name -> ne (contiguous axis first).
 std::map<std::string, std::vector<uint64_t>> tensor_shapes(const ModelConfig & config);
 

@@ -59,7 +59,7 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
                 const size_t n = size_t(width(op.x));
                 w.values = AlignedFloats(6 * n);
                 float * to = w.values.data();
-                for (const char * part : {".a_real", ".a_imag", ".B_real", ".B_imag", ".C_real", ".C_imag"}) {
+                for (const char * part : kS4dParts) {
                     const std::vector<float> values = loader.read(op.name + part);
                     std::memcpy(to, values.data(), values.size() * sizeof(float));
                     to += n;

@@ -34,20 +34,21 @@ void CpuSession::plan_layouts() {
         l.right = std::max(l.right, right);
     };
     for (const Operation & op : net_.operations()) {
-        switch (op.verb) {
-            case Verb::analysis: at_least(op.x, 1, 0, 0); break;
-            case Verb::conv:
-                if (!packed_.weights(op).conv->integer()) { // which makes a window of its own
-                    const int left = (op.conv.kernel_w - 1) / 2;
-                    at_least(op.x, op.conv.kernel_h - 1, left, op.conv.kernel_w - 1 - left);
-                }
-                break;
-            case Verb::similarity: at_least(op.y, op.out.bins - 1, 0, 0); break;
-            case Verb::softmax_lags: at_least(op.x, kSmoothHops - 1, 1, 1); break;
-            case Verb::delayed_sum: at_least(op.x, op.y.bins - 1, 0, 0); break;
-            case Verb::mask:
-            case Verb::synthesis: of(op.x).planar = true; break;
-            default: break;
+        const Past past = past_of(op);
+        // A mask and an integer convolution keep windows of their own.
+        const bool own = op.verb == Verb::mask || (op.verb == Verb::conv && packed_.weights(op).conv->integer());
+        if (past.of && !own) {
+            int left = 0, right = 0;
+            if (op.verb == Verb::conv) {
+                left = (op.conv.kernel_w - 1) / 2;
+                right = op.conv.kernel_w - 1 - left;
+            } else if (op.verb == Verb::softmax_lags) {
+                left = right = 1;
+            }
+            at_least(past.of, past.hops, left, right);
+        }
+        if (op.verb == Verb::mask || op.verb == Verb::synthesis) {
+            of(op.x).planar = true;
         }
     }
 }
@@ -159,9 +160,9 @@ void CpuSession::add_conv(const Operation & op, const ConvPlan & plan, const Fra
 }
 
 void CpuSession::lower_mask(const Operation & op) {
-    // The last three spectra, planar, with one zero bin on either side.
-    Frames & re = make(op.y.bins, 1, 2, 1, 1);
-    Frames & im = make(op.y.bins, 1, 2, 1, 1);
+    // The latest spectra, planar, with one zero bin on either side.
+    Frames & re = make(op.y.bins, 1, past_of(op).hops, 1, 1);
+    Frames & im = make(op.y.bins, 1, past_of(op).hops, 1, 1);
     add<PlanarOp>(op, {}, frames(op.y), re, im);
     add<MaskOp>(op, {}, kernels_, frames(op.x), re, im, make(op.out));
 }

@@ -1,13 +1,12 @@
 #include "devices.h"
 
+#include "../lower_case.h"
+
 namespace localvqe {
 namespace {
 
 std::string family_of(ggml_backend_dev_t device) {
-    std::string name = ggml_backend_reg_name(ggml_backend_dev_backend_reg(device));
-    for (char & c : name) {
-        c = c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
-    }
+    const std::string name = lower_case(ggml_backend_reg_name(ggml_backend_dev_backend_reg(device)));
     return name == "mtl" ? "metal" : name;
 }
 

@@ -13,16 +13,10 @@ constexpr size_t kNodesPerOperation = 48;
 
 std::vector<int> hops_back(const Net & net) {
     std::vector<int> back(net.operations().size(), 0);
-    const auto at_least = [&](Value v, int hops) { back[size_t(v.id)] = std::max(back[size_t(v.id)], hops); };
     for (const Operation & op : net.operations()) {
-        switch (op.verb) {
-            case Verb::analysis: at_least(op.x, 1); break;
-            case Verb::conv: at_least(op.x, op.conv.kernel_h - 1); break;
-            case Verb::similarity: at_least(op.y, op.out.bins - 1); break;
-            case Verb::softmax_lags: at_least(op.x, kSmoothHops - 1); break;
-            case Verb::delayed_sum: at_least(op.x, op.y.bins - 1); break;
-            case Verb::mask: at_least(op.y, 2); break;
-            default: break;
+        if (const Past past = past_of(op); past.of) {
+            int & most = back[size_t(past.of.id)];
+            most = std::max(most, past.hops);
         }
     }
     return back;
@@ -79,8 +73,10 @@ private:
         return both;
     }
 
-    // The hops of v and `back` ones before.
-    ggml_tensor * with_past(Value v, int64_t back) {
+    // What an operation reads hops of, those before the run's included.
+    ggml_tensor * with_past(const Operation & op) {
+        const Value v = past_of(op).of;
+        const int64_t back = past_of(op).hops;
         if (back == 0) {
             return value(v);
         }
@@ -142,7 +138,7 @@ private:
             case Verb::s4d: return s4d(op);
             case Verb::similarity: return similarity(op);
             case Verb::softmax_lags:
-                return ggml_soft_max(c_, convolve(w.matrix, w.second, with_past(op.x, kSmoothHops - 1), 1));
+                return ggml_soft_max(c_, convolve(w.matrix, w.second, with_past(op), 1));
             case Verb::delayed_sum: return delayed_sum(op);
             case Verb::mask: return mask(op, w);
         }
@@ -157,7 +153,7 @@ private:
     }
 
     ggml_tensor * analysis(const Operation & op, const GgmlProgram::Weights & w) {
-        ggml_tensor * samples = with_past(op.x, 1);
+        ggml_tensor * samples = with_past(op);
         ggml_tensor * frames = ggml_concat(c_, hops_of(samples, 0, hops_), hops_of(samples, 1, hops_), 0);
         return ggml_concat(c_, multiply(w.matrix, frames), multiply(w.second, frames), 2);
     }
@@ -191,7 +187,7 @@ private:
     }
 
     ggml_tensor * conv(const Operation & op, const GgmlProgram::Weights & w) {
-        ggml_tensor * x = convolve(w.matrix, w.second, with_past(op.x, op.conv.kernel_h - 1), op.conv.stride);
+        ggml_tensor * x = convolve(w.matrix, w.second, with_past(op), op.conv.stride);
         if (op.conv.shuffle) {
             x = ggml_concat(c_, channels_of(x, 0, op.out.channels), channels_of(x, op.out.channels, op.out.channels), 0);
         }
@@ -221,14 +217,14 @@ private:
     ggml_tensor * similarity(const Operation & op) {
         const int64_t lags = op.out.bins, width = lags - 1 + hops_;
         // Every hop against every key, of which a hop's own are a run that moves with it.
-        ggml_tensor * all = multiply(with_past(op.y, lags - 1), value(op.x)); // (width, hops, channels)
+        ggml_tensor * all = multiply(with_past(op), value(op.x)); // (width, hops, channels)
         ggml_tensor * own = ggml_view_3d(c_, all, lags, hops_, op.out.channels, size_t(width + 1) * sizeof(float), all->nb[2], 0);
         return ggml_scale(c_, ggml_cont(c_, own), 1.0f / std::sqrt(float(op.x.bins)));
     }
 
     ggml_tensor * delayed_sum(const Operation & op) {
         const int64_t lags = op.y.bins, width = lags - 1 + hops_;
-        ggml_tensor * x = with_past(op.x, lags - 1); // (bins, width, channels)
+        ggml_tensor * x = with_past(op); // (bins, width, channels)
         x = ggml_reshape_2d(c_, ggml_cont(c_, ggml_permute(c_, x, 1, 0, 2, 3)), width, op.x.bins * op.x.channels);
         // Rows of weights, each one place further to the right than the one before: what follows a row's weights are
         // `hops_` zeros, and a row that is one shorter begins one later.
@@ -255,7 +251,7 @@ private:
         const auto taps_first = [&](ggml_tensor * x) { return ggml_cont(c_, ggml_permute(c_, x, 1, 2, 0, 3)); };
         ggml_tensor * h_re = taps_first(ggml_sub(c_, m0, ggml_scale(c_, ggml_add(c_, m1, m2), 0.5f)));
         ggml_tensor * h_im = taps_first(ggml_scale(c_, ggml_sub(c_, m1, m2), float(std::sqrt(0.75))));
-        ggml_tensor * patches = ggml_im2col(c_, w.matrix, with_past(op.y, 2), 1, 1, 1, 0, 1, 1, true, GGML_TYPE_F32);
+        ggml_tensor * patches = ggml_im2col(c_, w.matrix, with_past(op), 1, 1, 1, 0, 1, 1, true, GGML_TYPE_F32);
         const auto part = [&](size_t i) {
             return ggml_cont(c_, ggml_view_3d(c_, patches, taps, patches->ne[1], hops_, patches->nb[1], patches->nb[2], i * taps * sizeof(float)));
         };

@@ -80,7 +80,7 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
         case Verb::scale: w.matrix = tensor({op.x.bins, 1, op.x.channels}, loader.read(op.name), uploads); break;
         case Verb::mask: w.matrix = tensor({3, 3, 2, 1}, std::vector<float>(18), uploads); break; // only its shape counts
         case Verb::s4d:
-            for (const char * part : {".a_real", ".a_imag", ".B_real", ".B_imag", ".C_real", ".C_imag"}) {
+            for (const char * part : kS4dParts) {
                 const std::vector<float> values = loader.read(op.name + part);
                 w.recurrence.insert(w.recurrence.end(), values.begin(), values.end());
             }
