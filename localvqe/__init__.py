@@ -12,6 +12,8 @@ from dataclasses import is_dataclass
 from importlib import import_module
 from typing import get_type_hints
 
+from localvqe_cli import errors as _errors
+
 #: Module of ``localvqe_cli`` -> what of it is public.
 _HOMES = {
     "block_stream": ("BlockStream",),
@@ -20,16 +22,7 @@ _HOMES = {
     "engine": ("Enhancer", "Stream", "get_include", "get_library_dir"),
     "enhance": ("enhance", "enhance_file", "enhance_files"),
     "enhance_files": ("FileResult",),
-    "errors": (
-        "AudioError",
-        "CheckpointError",
-        "EngineError",
-        "GGUFError",
-        "LocalVQEError",
-        "MissingExtraError",
-        "ModelError",
-        "UsageError",
-    ),
+    "errors": tuple(_errors.__all__),
     "evaluation.result": ("ClipOutcome", "ClipScores", "Evaluation", "Problem", "SystemInfo"),
     "evaluation.run": ("evaluate",),
     "evaluation.statistics": ("Summary",),
@@ -71,5 +64,4 @@ def _publish() -> None:
                 globals()[name] = found
 
 
-import_module("localvqe_cli.errors")
 _publish()

@@ -9,15 +9,14 @@ from ``errors.py``. A test runs the check.
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import typer
+from generated_page import main
 
 from localvqe_cli import errors
 from localvqe_cli.cli import EXIT_INTERRUPTED, EXIT_TERMINATED, app
@@ -263,16 +262,5 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if the page is not what the commands say")
-    options = parser.parse_args()
-    text = page()
-    if not options.check:
-        PAGE.write_text(text, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{PAGE.name} is not what the commands say; run: {COMMAND}")
-
-
 if __name__ == "__main__":
-    main()
+    main((__doc__ or "").splitlines()[0], PAGE, page(), COMMAND, "the commands")

@@ -6,14 +6,14 @@ python tools/python_reference.py --check    # exit code 1 if it is not what the 
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from generated_page import main
 
 import localvqe
 
@@ -148,16 +148,5 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="exit with 1 if the page is not what the docstrings say")
-    options = parser.parse_args()
-    text = page()
-    if not options.check:
-        PAGE.write_text(text, encoding="utf-8")
-    elif PAGE.read_text(encoding="utf-8") != text:
-        sys.exit(f"{PAGE.name} is not what the docstrings say; run: {COMMAND}")
-
-
 if __name__ == "__main__":
-    main()
+    main((__doc__ or "").splitlines()[0], PAGE, page(), COMMAND, "the docstrings")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from conftest import REPOSITORY
 from golden_vectors import ALL, CHECKPOINTS, DATA, FOREIGN, SHARED
+from scripts import load_script
 
 from localvqe_cli import gguf_file
 
@@ -25,12 +24,7 @@ OF_OTHERS = {"test_tools_nkf"}
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_golden", REPOSITORY / "tools" / "make_golden.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/make_golden.py")
 
 
 @pytest.fixture(scope="module")

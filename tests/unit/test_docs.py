@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 import localvqe
 
@@ -25,24 +25,15 @@ _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}.*\n|\n)+)")
 
 
-def _tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     """tools/cli_reference.py; importing it writes nothing."""
-    return _tool("cli_reference")
+    return load_script("tools/cli_reference.py")
 
 
 @pytest.mark.parametrize("name", ["cli_reference", "python_reference"])
 def test_pages_made_from_code_are_what_the_code_says(name: str) -> None:
-    maker = _tool(name)
+    maker = load_script(f"tools/{name}.py")
     same = maker.PAGE.read_text(encoding="utf-8") == maker.page()
     assert same, f"{maker.PAGE.relative_to(REPOSITORY)} is not what the code says; run: {maker.COMMAND}"
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
+from scripts import load_script
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 AUDIO = ("sample_mic.wav", "sample_ref.wav", "sample_target.flac")
@@ -19,16 +18,7 @@ AUDIO = ("sample_mic.wav", "sample_ref.wav", "sample_target.flac")
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """examples/make_sample_pair.py as a module; importing it makes nothing."""
-    spec = importlib.util.spec_from_file_location("make_sample_pair", EXAMPLES / "make_sample_pair.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up by name
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules[spec.name]
-    return module
+    return load_script("examples/make_sample_pair.py")
 
 
 @pytest.fixture(scope="module")

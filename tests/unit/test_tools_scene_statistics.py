@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 from localvqe_cli.training import echo_path
 
@@ -18,14 +16,7 @@ RATE = 16000
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     pytest.importorskip("speechmos")
-    path = Path(__file__).resolve().parents[2] / "tools" / "scene_statistics.py"
-    spec = importlib.util.spec_from_file_location("scene_statistics", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["scene_statistics"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/scene_statistics.py")
 
 
 def noise(seed: int, seconds: float) -> np.ndarray:
