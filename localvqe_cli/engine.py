@@ -88,6 +88,16 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "localvqe_model_free": (None, [_HANDLE]),
     "localvqe_stream_new": (_HANDLE, [_HANDLE, ctypes.c_int, ctypes.c_int]),
     "localvqe_free": (None, [_HANDLE]),
+    "localvqe_model_group_streams": (ctypes.c_int, [_HANDLE, ctypes.c_int]),
+    "localvqe_group_new": (_HANDLE, [_HANDLE, ctypes.c_int, ctypes.c_int, ctypes.c_int]),
+    "localvqe_group_free": (None, [_HANDLE]),
+    "localvqe_group_process_f32": (
+        ctypes.c_int,
+        [_HANDLE, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS, ctypes.POINTER(ctypes.c_int)],
+    ),
+    "localvqe_group_reset": (ctypes.c_int, [_HANDLE, ctypes.c_int]),
+    "localvqe_group_set_noise_gate": (ctypes.c_int, [_HANDLE, ctypes.c_int, ctypes.c_float]),
+    "localvqe_group_last_error": (ctypes.c_char_p, [_HANDLE]),
     "localvqe_reset": (None, [_HANDLE]),
     "localvqe_process_hops_f32": (ctypes.c_int, [_HANDLE, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS]),
     "localvqe_set_noise_gate": (ctypes.c_int, [_HANDLE, ctypes.c_int, ctypes.c_float]),
@@ -387,6 +397,13 @@ class Enhancer:
     def clip_hops(self) -> int:
         """The ``max_hops`` that suits whole clips, 1..64; results do not depend on it."""
         return _CLIP_HOPS if self.backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
+
+    @property
+    def group_streams(self) -> int:
+        """How many clips had better go through the engine together: 1 on the cpu backend and without a network."""
+        if self.backend in ("auto", "cpu"):
+            return 1
+        return max(1, int(_library().localvqe_model_group_streams(self._handle, self.clip_hops)))
 
     def enhance(self, mic: ArrayLike, ref: ArrayLike | None = None) -> Samples:
         """Enhanced microphone signal, float32 (n,), sample-aligned with ``mic`` and as long.

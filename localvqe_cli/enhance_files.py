@@ -14,11 +14,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
 from .audio import MODEL_RATE, STDIO, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
+from .clip_group import ClipGroup
+from .engine import Enhancer
 from .errors import AudioError, LocalVQEError, UsageError
 from .file_notes import align_notes, band_notes, clip_notes, input_notes, length_notes
 from .signal_path import Alignment, Model, SignalPath, find_alignment, read_pair
 
-__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_job", "enhance_jobs"]
+__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_job", "enhance_jobs", "jobs_at_once"]
 
 ALIGN_AUTO = "auto"
 ALIGN_OFF = "off"
@@ -131,15 +133,35 @@ def _is_shift(align: str | float) -> bool:
     return not isinstance(align, str) and math.isfinite(align) and abs(align) <= _MAX_SHIFT_MS
 
 
+def jobs_at_once(model: Model, jobs: int) -> int:
+    """How many of that many jobs :func:`enhance_jobs` runs together."""
+    return min(jobs, model.group_streams) if jobs > 1 and isinstance(model, Enhancer) else 1
+
+
 def enhance_jobs(
     model: Model, jobs: Iterable[Job], options: EnhanceOptions, progress: Progress | None = None
 ) -> Iterator[FileResult]:
-    """Enhance a batch; a job that fails yields a result with ``error``, and the others go on."""
-    for job in jobs:
+    """Enhance a batch; a job that fails yields a result with ``error``, and the others go on.
+
+    Where the model's backend takes many clips at once, jobs run together; results come in order all the same, and
+    ``progress`` is not called.
+    """
+
+    def run(using: Model, job: Job) -> FileResult:
         try:
-            yield enhance_job(model, job, options, progress)
+            return enhance_job(using, job, options, progress)
         except LocalVQEError as exc:
-            yield FileResult(job.id, job.mic, job.ref or None, None, error=str(exc))
+            return FileResult(job.id, job.mic, job.ref or None, None, error=str(exc))
+
+    jobs = list(jobs)
+    streams = jobs_at_once(model, len(jobs))
+    if streams == 1:
+        yield from (run(model, job) for job in jobs)
+        return
+    assert isinstance(model, Enhancer)
+    progress = None
+    with ClipGroup(model, streams) as group:
+        yield from group.map(run, jobs)
 
 
 def enhance_job(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> FileResult:

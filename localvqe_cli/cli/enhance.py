@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from enum import Enum
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from ..audio import ClipMode, Job, jobs_from_directories, jobs_from_manifest, prepare_outputs, single_job
 from ..config import QUANTIZATION_PREFIX
 from ..engine import Enhancer
-from ..enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs
+from ..enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs, jobs_at_once
 from ..errors import AudioError, UsageError
 from ..file_notes import BAND_NOTE
 from .common import (
@@ -135,13 +136,21 @@ def enhance(
     kind = enhancer.metadata.get(f"{QUANTIZATION_PREFIX}type")
     say(f"model: {enhancer.name}" + (f", {kind}" if kind else ""))
     said: set[str] = set()
-    results = [_run(enhancer, job, options, said, batch=batch) for job in jobs]
+    started = time.monotonic()
+    if batch and jobs_at_once(enhancer, len(jobs)) > 1:
+        results = _run_together(enhancer, jobs, options, said)
+    else:
+        results = [_run(enhancer, job, options, said, batch=batch) for job in jobs]
     if as_json:
         files = [result.to_dict() for result in results]
         emit_json({"model": {"name": enhancer.name, "path": str(enhancer.path)}, "files": files})
     failed = sum(result.error is not None for result in results)
     if batch:
-        say(f"{len(results) - failed} of {len(results)} files enhanced")
+        seconds, wall = sum(result.seconds for result in results), time.monotonic() - started
+        say(
+            f"{len(results) - failed} of {len(results)} files enhanced: {seconds:.2f} s in {wall:.2f} s"
+            f" ({_times(seconds / max(wall, 1e-9))}x real time)"
+        )
     if failed:
         raise typer.Exit(1)
 
@@ -223,10 +232,26 @@ def _run(enhancer: Any, job: Job, options: EnhanceOptions, said: set[str], *, ba
             result = next(enhance_jobs(enhancer, [job], options, progress))
         else:
             result = enhance_job(enhancer, job, options, progress)
+    _tell(result, said, batch=batch)
+    return result
+
+
+def _run_together(enhancer: Any, jobs: list[Job], options: EnhanceOptions, said: set[str]) -> list[FileResult]:
+    results = []
+    with ProgressBar("enhancing") as progress:
+        for result in enhance_jobs(enhancer, jobs, options):
+            results.append(result)
+            progress(len(results), len(jobs))
+            _tell(result, said, batch=True)
+    return results
+
+
+def _tell(result: FileResult, said: set[str], *, batch: bool) -> None:
+    """What is to be said about one file."""
     if result.error is not None:
         fail(result.error)
-        return result
-    prefix = f"{job.id}: " if batch else ""
+        return
+    prefix = f"{result.id}: " if batch else ""
     for text in result.warnings:
         warn(prefix + text)
     for text in result.notes:
@@ -238,9 +263,8 @@ def _run(enhancer: Any, job: Job, options: EnhanceOptions, said: set[str], *, ba
     for text in result.details:
         detail(prefix + text)
     speed = result.seconds / max(result.wall_seconds, 1e-9)
-    target = "stdout" if job.output == _STDIO else job.output
+    target = "stdout" if result.output == _STDIO else result.output
     say(f"{target}: {result.seconds:.2f} s in {result.wall_seconds:.2f} s ({_times(speed)}x real time)")
-    return result
 
 
 def _times(factor: float) -> str:

@@ -24,6 +24,8 @@ from ..report.json import to_document
 from ..report.markdown import to_markdown
 from ..report.terminal import print_report, problem_lines
 from .common import (
+    BackendOption,
+    DeviceOption,
     ForceOption,
     JsonOption,
     QuietOption,
@@ -127,6 +129,8 @@ def evaluate(
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep scores, and use those kept, found by content.")
     ] = True,
+    backend: BackendOption = "auto",
+    device: DeviceOption = 0,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -157,6 +161,8 @@ def evaluate(
         metrics=None if metrics is None else metrics.split(","),
         align=align,
         cache=cache,
+        backend=backend,
+        device=device,
     )
     clips, settings = setup.clips, setup.settings
     lists = [*(source or []), *([baseline] if baseline is not None else [])]

@@ -46,6 +46,8 @@ def prepare(
     metrics: Sequence[str] | None = None,
     align: bool = True,
     cache: bool = True,
+    backend: str = "auto",
+    device: int = 0,
 ) -> Setup:
     """Read lists and folders, load each model once, and choose the metrics; arguments as for :func:`evaluate`.
 
@@ -54,9 +56,10 @@ def prepare(
     """
     groups, notes = _groups(metrics)
     clips = _clips(sources, mic, ref, target, scenario)
-    clips, systems = _systems(clips, models, enhanced)
+    clips, systems = _systems(clips, models, enhanced, backend, device)
     runs = any(system.kind == "model" for system in systems)
-    settings = Settings(groups, align, engine_identity() if runs else "", default_folder() if cache else None)
+    engine = engine_identity(backend, device) if runs else ""
+    settings = Settings(groups, align, engine, default_folder() if cache else None, backend, device)
     return Setup(clips, systems, settings, notes)
 
 
@@ -92,7 +95,7 @@ def _clips(
 
 
 def _systems(
-    clips: list[Clip], models: Sequence[Named], enhanced: Sequence[Named]
+    clips: list[Clip], models: Sequence[Named], enhanced: Sequence[Named], backend: str, device: int
 ) -> tuple[list[Clip], list[SystemInfo]]:
     places: dict[str, str] = {}
     for given, folder in enhanced:
@@ -102,9 +105,9 @@ def _systems(
         places[name] = folder
     clips = attach_outputs(clips, places)
     outputs = output_systems(clips, places)
-    ran = [model_system(name, model) for name, model in models]
+    ran = [model_system(name, model, backend, device) for name, model in models]
     if not ran and not outputs:
-        ran = [model_system(None, None)]
+        ran = [model_system(None, None, backend, device)]
     systems = [SystemInfo(MIC, "unprocessed"), *ran, *outputs]
     names = [system.name for system in systems]
     for name in names:

@@ -18,6 +18,7 @@ from .result import ClipOutcome, Evaluation, Problem, SystemInfo
 from .scenario import sort_key
 from .scoring import Plan, Settings, finish, plan
 from .systems import Named
+from .together import enhance_together
 
 __all__ = ["evaluate", "score"]
 
@@ -43,6 +44,8 @@ def evaluate(
     align: bool = True,
     jobs: int = 1,
     cache: bool = True,
+    backend: str = "auto",
+    device: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score models and outputs on recordings, beside the unprocessed microphone.
@@ -61,10 +64,12 @@ def evaluate(
         align: let models have references shifted as :func:`enhance_file` does.
         jobs: processes. More than 1 needs a script that guards its start with ``if __name__ == "__main__"``.
         cache: keep scores, and use those kept, found by content.
+        backend, device: where the models run, as for :class:`Enhancer`.
         progress: called with the clips done and their number.
 
     Raises:
-        UsageError: a list or folder cannot be read or holds no clip, a name is unknown or stands twice.
+        UsageError: a list or folder cannot be read or holds no clip, a name is unknown or stands twice, or a backend or
+            device is not there.
         ModelError, EngineError: a model cannot be used.
         LocalVQEError: a worker process died.
     """
@@ -82,6 +87,8 @@ def evaluate(
         metrics=metrics,
         align=align,
         cache=cache,
+        backend=backend,
+        device=device,
     )
     return score(setup.clips, setup.systems, setup.settings, notes=setup.notes, jobs=jobs, progress=progress)
 
@@ -138,7 +145,7 @@ def _outcomes(
     clips: Sequence[Clip], systems: tuple[SystemInfo, ...], settings: Settings, jobs: int
 ) -> Iterator[ClipOutcome]:
     """Outcomes in any order."""
-    plans = (plan(clip, systems, settings) for clip in clips)
+    plans = enhance_together((plan(clip, systems, settings) for clip in clips), systems, settings)
     if jobs == 1 or len(clips) == 1:
         for made in plans:
             yield _finish(made, systems, settings)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from .inputs import Clip
 from .result import ClipOutcome, ClipScores, Problem, SystemInfo
 from .scenario import talk_type
 
-__all__ = ["Plan", "Settings", "enhance_samples", "finish", "plan", "signals_of"]
+__all__ = ["Output", "Plan", "Settings", "enhance_samples", "finish", "load_model", "plan", "signals_of"]
 
 # Bump when the way from files to signals changes: it is part of every record's name.
 _PATH_VERSION = 3
@@ -47,12 +47,24 @@ class Settings:
         align: shift and resample references as ``enhance --align auto`` does.
         engine: identity of the engine, where a model runs.
         cache: folder of known scores, or None.
+        backend, device: where models run, as for ``Enhancer``.
     """
 
     groups: tuple[str, ...]
     align: bool = True
     engine: str = ""
     cache: Path | None = None
+    backend: str = "auto"
+    device: int = 0
+
+    @property
+    def on_cpu(self) -> bool:
+        """Models run on the engine's own kernels."""
+        return self.backend in ("auto", "cpu")
+
+
+#: A system's output (n,) at 16 kHz, and the seconds that a second of it took; None where it was not computed here.
+Output: TypeAlias = tuple[FloatArray, float | None]
 
 
 @dataclass
@@ -62,6 +74,7 @@ class Plan:
     Attributes:
         keys, records: by system, of the cache.
         todo: by system, the entries still to be computed; empty once all is known.
+        outputs: by system, what was enhanced together with other clips, or why it could not be.
     """
 
     clip: Clip
@@ -69,6 +82,7 @@ class Plan:
     keys: dict[str, str] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     todo: dict[str, list[str]] = field(default_factory=dict)
+    outputs: dict[str, Output | LocalVQEError] = field(default_factory=dict)
 
 
 def plan(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) -> Plan:
@@ -113,7 +127,7 @@ def finish(made: Plan, systems: Iterable[SystemInfo], settings: Settings) -> Cli
     known = ScoreCache(settings.cache)
     clip, problems = made.clip, made.outcome.problems
     has_target = not any(problem.metric == "target" for problem in problems)
-    audio = _ClipAudio(clip, clip.target if has_target else None, settings.align)
+    audio = _ClipAudio(clip, clip.target if has_target else None, settings, made.outputs)
     for system in systems:
         todo = made.todo.get(system.name)
         if not todo:
@@ -170,7 +184,7 @@ def enhance_samples(
 
 def signals_of(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) -> dict[str, FloatArray]:
     """What can be heard of a clip, by name: mic, ref, target, every system's output; without what cannot be had."""
-    audio = _ClipAudio(clip, clip.target, settings.align)
+    audio = _ClipAudio(clip, clip.target, settings, {})
     found: dict[str, FloatArray] = {}
     with suppress(LocalVQEError):
         found = {"mic": audio.mic, "ref": audio.ref}
@@ -186,10 +200,13 @@ def signals_of(clip: Clip, systems: Iterable[SystemInfo], settings: Settings) ->
 class _ClipAudio:
     """A clip's signals at 16 kHz, each read once and only if something needs it."""
 
-    def __init__(self, clip: Clip, target: str | None, align: bool) -> None:
+    def __init__(
+        self, clip: Clip, target: str | None, settings: Settings, outputs: dict[str, Output | LocalVQEError]
+    ) -> None:
         self._clip = clip
         self._target = target
-        self._align = align
+        self._settings = settings
+        self._outputs = outputs
 
     @cached_property
     def mic(self) -> FloatArray:
@@ -204,20 +221,31 @@ class _ClipAudio:
     def target(self) -> FloatArray | None:
         return None if self._target is None else read_at_model_rate(self._target)
 
-    def output_of(self, system: SystemInfo, stats: ReadStats) -> tuple[FloatArray, float | None]:
-        """The system's output, and how long it took per second of audio where it was computed here."""
+    def output_of(self, system: SystemInfo, stats: ReadStats) -> Output:
+        """The system's output. Raises LocalVQEError where there is none."""
         if system.kind == "unprocessed":
             return self.mic, None
         if system.kind == "files":
             return read_at_model_rate(self._clip.outputs[system.name], stats=stats), None
+        known = self._outputs.get(system.name)
+        if isinstance(known, LocalVQEError):
+            raise known
+        if known is not None:
+            return known
         assert system.source is not None
-        out, seconds = enhance_samples(_model(system.source), self.mic, self.ref, align=self._align)
+        model = load_model(system.source, self._settings)
+        out, seconds = enhance_samples(model, self.mic, self.ref, align=self._settings.align)
         return out, seconds * MODEL_RATE / self.mic.size
 
 
+def load_model(path: str, settings: Settings) -> Enhancer:
+    """The model where it is to run, loaded once in a process."""
+    return _load(path, settings.backend, settings.device)
+
+
 @cache
-def _model(path: str) -> Any:
-    return Enhancer(path)
+def _load(path: str, backend: str, device: int) -> Enhancer:
+    return Enhancer(path, backend=backend, device=device)
 
 
 def _identity(clip: Clip, system: SystemInfo, settings: Settings) -> list[Any]:

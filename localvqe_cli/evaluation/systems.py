@@ -35,15 +35,18 @@ def taken_apart(text: str) -> Named:
     return name, path
 
 
-def model_system(name: str | None, model: str | None) -> SystemInfo:
+def model_system(name: str | None, model: str | None, backend: str = "auto", device: int = 0) -> SystemInfo:
     """The system that runs ``model``, None for the embedded one; loads it, so that a bad one fails at once.
+
+    ``backend`` and ``device`` are those of ``Enhancer``.
 
     Raises:
         ModelError: no such model, or it cannot be used.
         EngineError: the engine cannot be loaded.
+        UsageError: there is no such backend or device.
     """
     path = resolve(model)
-    enhancer = Enhancer(path)
+    enhancer = Enhancer(path, backend=backend, device=device)
     if name is None:
         # A file is called by its stem, a registry name by itself, so that reports of two releases can be compared.
         name = _DEFAULT if model is None else Path(model).name.removesuffix(".gguf")
@@ -57,6 +60,7 @@ def output_systems(clips: Sequence[Clip], folders: dict[str, str]) -> list[Syste
 
 
 @lru_cache(maxsize=1)
-def engine_identity() -> str:
+def engine_identity(backend: str = "auto", device: int = 0) -> str:
     """Changes whenever the engine may compute something else: part of the name of every score of a model."""
-    return f"{kernels()} {file_sha256(str(library_path()))}"
+    place = "" if backend in ("auto", "cpu") else f" {backend}:{device}"
+    return f"{kernels()} {file_sha256(str(library_path()))}{place}"

@@ -79,6 +79,11 @@ foreach(option NATIVE CPU LLAMAFILE OPENMP CPU_REPACK ACCELERATE BLAS METAL CUDA
                SSE42 AVX AVX2 FMA F16C BMI2)
   set(GGML_${option} OFF CACHE BOOL "" FORCE)
 endforeach()
+if("ggml-cpu" IN_LIST LOCALVQE_BACKENDS AND NOT CMAKE_CROSSCOMPILING)
+  # Its kernels have no choice at run time, and the baseline's are ten times slower: whoever asks for them builds for the
+  # processor at hand.
+  set(GGML_NATIVE ON CACHE BOOL "" FORCE)
+endif()
 foreach(backend IN LISTS LOCALVQE_BACKENDS)
   string(REPLACE "ggml-" "" backend "${backend}")
   string(TOUPPER "${backend}" backend)

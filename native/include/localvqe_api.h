@@ -122,6 +122,20 @@ LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max
 /* Any number of whole hops of a stream, continuing where it stands; the same samples in larger steps. */
 LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out);
 
+/* Streams of one model that move together, for clips on a GPU, which many hops at once suit. localvqe_model_group_streams is
+ * how many one group should have: as many as pay and as the device has room for, 1 where every stream had better be on its
+ * own (backend cpu, models without a network). mic, ref and out hold (streams, n_hops * 256) samples. status (streams) is -3
+ * for a stream whose model ran away: it gets silence from there on and starts anew; else 0. A clip of its own begins with
+ * localvqe_group_reset(group, stream). localvqe_group_new returns 0 on failure, as localvqe_stream_new. */
+LOCALVQE_API int localvqe_model_group_streams(uintptr_t model, int max_hops);
+LOCALVQE_API uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams, int max_hops); /* at most 256 streams */
+LOCALVQE_API void localvqe_group_free(uintptr_t group);
+LOCALVQE_API int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops, float * out,
+                                            int * status);
+LOCALVQE_API int localvqe_group_reset(uintptr_t group, int stream);
+LOCALVQE_API int localvqe_group_set_noise_gate(uintptr_t group, int enabled, float threshold_dbfs);
+LOCALVQE_API const char * localvqe_group_last_error(uintptr_t group);
+
 /* Frames of 16 ms by which the far end currently seems to lag, and the weight of that, 0..1 (may be null):
  *   network alone: the peak of the AlignBlock's distribution, 0..d_max-1, and its weight;
  *   front-end alone: the delay at which its filter begins, 0..lags-1, and 1; the echo's peak is 0 to 2 frames later;

@@ -6,6 +6,7 @@
 #include "context.h"
 #include "cpu/kernels/kernels.h"
 #include "error.h"
+#include "group.h"
 #include "quantized.h"
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 using localvqe::BlockFormat;
 using localvqe::Context;
 using localvqe::Error;
+using localvqe::Group;
 using localvqe::Model;
 using localvqe::Tap;
 
@@ -30,6 +32,7 @@ constexpr int kFailed = -3;
 constexpr int kMaxSamples = 1 << 28;
 constexpr int kMaxThreads = 32;
 constexpr int kMaxHops = 64;
+constexpr int kMaxStreams = 256;
 constexpr uint64_t kMaxMatrix = uint64_t(1) << 28; // elements
 
 struct Options {
@@ -68,7 +71,8 @@ template <class Body> uintptr_t create(Body && body) {
     return 0;
 }
 
-template <class Body> int guarded(Context & ctx, Body && body) {
+// Runs `body` and turns every failure into a code and a text of the context's or group's.
+template <class Handle, class Body> int guarded(Handle & ctx, Body && body) {
     try {
         body();
         ctx.error.clear();
@@ -83,7 +87,7 @@ template <class Body> int guarded(Context & ctx, Body && body) {
     return kFailed;
 }
 
-int refuse(Context & ctx, const std::string & why) {
+template <class Handle> int refuse(Handle & ctx, const std::string & why) {
     ctx.error = why;
     return kBadValue;
 }
@@ -116,6 +120,22 @@ int check_hop(Context & ctx, int hop_samples) {
     return hop_samples == localvqe::kHop ? 0
                                          : refuse(ctx, "a hop has " + std::to_string(localvqe::kHop) + " samples, got " +
                                                            std::to_string(hop_samples));
+}
+
+template <class Handle> int set_gate(Handle & h, int enabled, float threshold_dbfs) {
+    if (!std::isfinite(threshold_dbfs)) {
+        return refuse(h, "the noise gate's threshold is not a number");
+    }
+    h.gate.enabled = enabled != 0;
+    h.gate.threshold_dbfs = threshold_dbfs;
+    return 0;
+}
+
+void check_range(const char * what, int value, int least, int most) {
+    if (value < least || value > most) {
+        throw Error(std::string(what) + " is " + std::to_string(value) + ", expected " + std::to_string(least) + ".." +
+                    std::to_string(most));
+    }
 }
 
 bool has_device(int i) { return i >= 0 && i < localvqe_device_count(); }
@@ -281,16 +301,7 @@ void localvqe_reset(uintptr_t ctx) {
 }
 
 int localvqe_set_noise_gate(uintptr_t ctx, int enabled, float threshold_dbfs) {
-    if (ctx == 0) {
-        return kNull;
-    }
-    Context & c = *handle<Context>(ctx);
-    if (!std::isfinite(threshold_dbfs)) {
-        return refuse(c, "the noise gate's threshold is not a number");
-    }
-    c.gate.enabled = enabled != 0;
-    c.gate.threshold_dbfs = threshold_dbfs;
-    return 0;
+    return ctx == 0 ? kNull : set_gate(*handle<Context>(ctx), enabled, threshold_dbfs);
 }
 
 int localvqe_get_noise_gate(uintptr_t ctx, int * enabled, float * threshold_dbfs) {
@@ -396,15 +407,75 @@ uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops) {
         if (model == 0) {
             throw Error("no model given");
         }
-        if (threads < 0 || threads > kMaxThreads) {
-            throw Error("threads is " + std::to_string(threads) + ", expected 0.." + std::to_string(kMaxThreads));
-        }
-        if (max_hops < 1 || max_hops > kMaxHops) {
-            throw Error("max_hops is " + std::to_string(max_hops) + ", expected 1.." + std::to_string(kMaxHops));
-        }
+        check_range("threads", threads, 0, kMaxThreads);
+        check_range("max_hops", max_hops, 1, kMaxHops);
         return new Context(handle<ModelHandle>(model)->model, threads, max_hops);
     });
 }
+
+int localvqe_model_group_streams(uintptr_t model, int max_hops) {
+    if (model == 0) {
+        return kNull;
+    }
+    if (max_hops < 1 || max_hops > kMaxHops) {
+        return kBadValue;
+    }
+    try {
+        const localvqe::Program * program = handle<ModelHandle>(model)->model->program();
+        return program == nullptr ? 1 : program->most_streams(max_hops);
+    } catch (...) {
+        return 1; // no room for more, if for one
+    }
+}
+
+uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams, int max_hops) {
+    return create([&] {
+        if (model == 0) {
+            throw Error("no model given");
+        }
+        check_range("threads", threads, 0, kMaxThreads);
+        check_range("streams", streams, 1, kMaxStreams);
+        check_range("max_hops", max_hops, 1, kMaxHops);
+        return new Group(handle<ModelHandle>(model)->model, threads == 0 ? localvqe::auto_threads() : threads, streams, max_hops);
+    });
+}
+
+void localvqe_group_free(uintptr_t group) { delete handle<Group>(group); }
+
+int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops, float * out, int * status) {
+    if (group == 0 || mic == nullptr || ref == nullptr || out == nullptr || status == nullptr) {
+        return kNull;
+    }
+    Group & g = *handle<Group>(group);
+    const int most = kMaxSamples / localvqe::kHop / g.streams();
+    if (n_hops < 0 || n_hops > most) {
+        return refuse(g, "n_hops is " + std::to_string(n_hops) + ", expected 0.." + std::to_string(most));
+    }
+    return guarded(g, [&] {
+        std::vector<char> ran_away;
+        g.process(mic, ref, size_t(n_hops), out, ran_away);
+        for (size_t i = 0; i < ran_away.size(); ++i) {
+            status[i] = ran_away[i] ? kFailed : 0;
+        }
+    });
+}
+
+int localvqe_group_reset(uintptr_t group, int stream) {
+    if (group == 0) {
+        return kNull;
+    }
+    Group & g = *handle<Group>(group);
+    if (stream < 0 || stream >= g.streams()) {
+        return refuse(g, "stream is " + std::to_string(stream) + ", expected 0.." + std::to_string(g.streams() - 1));
+    }
+    return guarded(g, [&] { g.reset(stream); });
+}
+
+int localvqe_group_set_noise_gate(uintptr_t group, int enabled, float threshold_dbfs) {
+    return group == 0 ? kNull : set_gate(*handle<Group>(group), enabled, threshold_dbfs);
+}
+
+const char * localvqe_group_last_error(uintptr_t group) { return group == 0 ? "null handle" : handle<Group>(group)->error.c_str(); }
 
 int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out) {
     if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {

@@ -9,22 +9,22 @@
 
 namespace localvqe {
 
-// The net of one stream: all state between its hops, and room to compute.
+// The net of some streams, one as a rule: all state between their hops, and room to compute.
 class Session {
 public:
     virtual ~Session() = default;
 
     // Where input `index` (in the order of the description) of hop `hop` of the next run is to be written, (channels *
     // bins) floats; valid until the run.
-    virtual float * input(size_t index, int hop) = 0;
-    // 1..batch hops.
+    virtual float * input(size_t index, int hop, int stream) = 0;
+    // 1..batch hops of every stream.
     virtual void run(int hops) = 0;
     // The result of a hop of the latest run, (256).
-    virtual const float * output(int hop) const = 0;
-    // Forgets everything heard so far.
-    virtual void reset() = 0;
+    virtual const float * output(int hop, int stream) const = 0;
+    // Forgets everything that a stream has heard so far.
+    virtual void reset(int stream) = 0;
 
-    // Tap `index` (in the order of the description) of the latest hop, along its axes as they are to be read.
+    // Tap `index` (in the order of the description) of the first stream's latest hop, along its axes as they are to be read.
     virtual void read_tap(size_t index, float * out) const = 0;
 
     // Convolutions that run as integer products.
@@ -40,8 +40,11 @@ class Program {
 public:
     virtual ~Program() = default;
 
-    // threads: workers, where the backend has use for them. batch: most hops of one run; results do not depend on it.
-    virtual std::unique_ptr<Session> open(int threads, int batch, Profile & profile) const = 0;
+    // threads: workers, where the backend has use for them. batch: most hops of one run; results do not depend on it, nor
+    // on how many streams there are. Throws Error when there is no room.
+    virtual std::unique_ptr<Session> open(int threads, int batch, int streams, Profile & profile) const = 0;
+    // How many streams there is room for in one session, and use; 1 where sessions of their own are as fast.
+    virtual int most_streams(int batch) const = 0;
 };
 
 } // namespace localvqe

@@ -1,7 +1,6 @@
 #include "context.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -14,21 +13,7 @@ constexpr int kMaxAutoThreads = 8;
 
 } // namespace
 
-void NoiseGate::apply(float * out, size_t hops) const {
-    if (!enabled) {
-        return;
-    }
-    const double limit = std::pow(10.0, double(threshold_dbfs) / 10.0);
-    for (size_t h = 0; h < hops; ++h, out += kHop) {
-        double power = 0.0;
-        for (int i = 0; i < kHop; ++i) {
-            power += double(out[i]) * double(out[i]);
-        }
-        if (power / kHop <= limit) {
-            std::memset(out, 0, kHop * sizeof(float));
-        }
-    }
-}
+int auto_threads() { return std::max(1, std::min(int(std::thread::hardware_concurrency()), kMaxAutoThreads)); }
 
 Context::Context(std::shared_ptr<const Model> model, int threads, int max_hops)
     : model_(std::move(model)), threads_(threads), stream_(new Stream(model_, threads == 0 ? 1 : threads, max_hops)) {}
@@ -40,8 +25,7 @@ void Context::process_hops(const float * mic, const float * ref, size_t hops, fl
 
 void Context::process_clip(const float * mic, const float * ref, size_t n, float * out) {
     if (!clip_) {
-        const int processors = int(std::thread::hardware_concurrency());
-        clip_.reset(new Stream(model_, threads_ > 0 ? threads_ : std::max(1, std::min(processors, kMaxAutoThreads)), kClipBatch));
+        clip_.reset(new Stream(model_, threads_ > 0 ? threads_ : auto_threads(), kClipBatch));
     }
     reset();
     const size_t hops = n / kHop;

@@ -1,6 +1,7 @@
 // What a C handle points to.
 #pragma once
 
+#include "noise_gate.h"
 #include "stream.h"
 
 #include <memory>
@@ -8,13 +9,8 @@
 
 namespace localvqe {
 
-struct NoiseGate {
-    bool enabled = false;
-    float threshold_dbfs = -60.0f;
-
-    // Zeroes hops of `out` whose RMS is at or below the threshold.
-    void apply(float * out, size_t hops) const;
-};
+// What 0 threads means where there is work for several.
+int auto_threads();
 
 // A live stream, and for whole clips a second one that works in larger steps and starts on first use.
 class Context {

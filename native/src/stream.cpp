@@ -1,22 +1,12 @@
 #include "stream.h"
 
 #include "error.h"
+#include "runaway.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace localvqe {
-namespace {
-
-bool all_finite(const float * x) {
-    float sum = 0.0f; // NaN once a product with zero is NaN, which it is for NaN and infinities only
-    for (int i = 0; i < kHop; ++i) {
-        sum += x[i] * 0.0f;
-    }
-    return sum == 0.0f;
-}
-
-} // namespace
 
 Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
     : model_(std::move(model)), batch_(batch),
@@ -25,7 +15,7 @@ Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
         taps_.push_back({output.name, output.dim0, output.dim1});
     }
     if (const Program * program = model_->program()) {
-        session_ = program->open(threads, batch, profile_);
+        session_ = program->open(threads, batch, 1, profile_);
         for (const NetTap & tap : model_->net()->taps()) {
             const int channels = tap.value.channels, bins = tap.value.bins;
             taps_.push_back({tap.name, tap.bins_first ? bins : channels, tap.bins_first ? channels : bins});
@@ -36,13 +26,7 @@ Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
 void Stream::step(int hops, const float * mic, const float * ref) {
     front_.run(mic, ref, hops);
     if (session_) {
-        for (int t = 0; t < hops; ++t) {
-            std::memcpy(session_->input(0, t), front_.near(t), kHop * sizeof(float));
-            std::memcpy(session_->input(1, t), front_.far(t), kHop * sizeof(float));
-            if (model_->config().has_residual) {
-                std::memcpy(session_->input(2, t), front_.gain(t), kBins * sizeof(float));
-            }
-        }
+        front_.feed(*session_, 0, hops);
         session_->run(hops);
     }
     profile_.count(hops);
@@ -53,12 +37,11 @@ void Stream::process(const float * mic, const float * ref, float * out, size_t h
         const int n = int(std::min<size_t>(hops, size_t(batch_)));
         step(n, mic, ref);
         for (int t = 0; t < n; ++t) {
-            const float * result = session_ ? session_->output(t) : front_.samples(t);
+            const float * result = session_ ? session_->output(t, 0) : front_.samples(t);
             if (!all_finite(result)) {
                 std::fill(out + size_t(t) * kHop, out + hops * kHop, 0.0f);
                 reset();
-                throw Error("the output is not finite: the model's weights make it run away; silence was returned and "
-                            "the stream reset");
+                throw Error(kRanAway);
             }
             std::memcpy(out + size_t(t) * kHop, result, kHop * sizeof(float));
         }
@@ -72,7 +55,7 @@ void Stream::process(const float * mic, const float * ref, float * out, size_t h
 void Stream::reset() {
     front_.reset();
     if (session_) {
-        session_->reset();
+        session_->reset(0);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "packed_net.h"
 
+#include "../error.h"
 #include "../quantized.h"
 #include "../weights.h"
 #include "session.h"
@@ -83,7 +84,10 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
     }
 }
 
-std::unique_ptr<Session> PackedNet::open(int threads, int batch, Profile & profile) const {
+std::unique_ptr<Session> PackedNet::open(int threads, int batch, int streams, Profile & profile) const {
+    if (streams != 1) {
+        throw Error("the cpu backend runs every stream on its own");
+    }
     return std::unique_ptr<Session>(new CpuSession(*this, threads, batch, profile));
 }
 

@@ -17,7 +17,8 @@ class PackedNet : public Program {
 public:
     PackedNet(const Net & net, const Loader & loader, const Kernels & kernels);
 
-    std::unique_ptr<Session> open(int threads, int batch, Profile & profile) const override;
+    std::unique_ptr<Session> open(int threads, int batch, int streams, Profile & profile) const override;
+    int most_streams(int) const override { return 1; }
 
     // The weights of one operation: a packed matrix, or plain numbers in the order its Op takes them.
     struct Weights {

@@ -188,7 +188,7 @@ void CpuSession::run(int hops) {
     clock_ += uint64_t(hops);
 }
 
-void CpuSession::reset() {
+void CpuSession::reset(int) {
     for (Frames & frames : storage_) {
         frames.clear();
     }

@@ -20,10 +20,10 @@ class CpuSession : public Session {
 public:
     CpuSession(const PackedNet & packed, int threads, int batch, Profile & profile);
 
-    float * input(size_t index, int hop) override { return inputs_[index]->row(hop); }
+    float * input(size_t index, int hop, int) override { return inputs_[index]->row(hop); }
     void run(int hops) override;
-    const float * output(int hop) const override { return output_->row(hop); }
-    void reset() override;
+    const float * output(int hop, int) const override { return output_->row(hop); }
+    void reset(int stream) override;
     void read_tap(size_t index, float * out) const override;
     int integer_layers() const override { return int(integers_.size()); }
     void set_observing(bool on) override;

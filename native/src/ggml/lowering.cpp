@@ -3,6 +3,7 @@
 #include "../error.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <complex>
 
@@ -25,7 +26,7 @@ std::vector<int> hops_back(const Net & net) {
 class Lowering {
 public:
     Lowering(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory, const std::vector<ggml_tensor *> & s4d, int hops)
-        : c_(context), program_(program), memory_(memory), s4d_(s4d), hops_(hops), values_(program.net().operations().size()),
+        : c_(context), program_(program), memory_(memory), s4d_(s4d), hops_(hops), streams_(memory.streams), values_(program.net().operations().size()),
           whole_(values_.size()) {}
 
     GgmlGraph run() {
@@ -58,12 +59,18 @@ private:
 
     ggml_tensor * value(Value v) const { return values_[size_t(v.id)]; }
 
-    // Hops [first, first + count) of (bins, hops, channels), where they lie.
+    // Hops [first, first + count) of (bins, hops, streams, channels), where they lie; likewise bins and channels.
     ggml_tensor * hops_of(ggml_tensor * x, int64_t first, int64_t count) {
-        return ggml_view_3d(c_, x, x->ne[0], count, x->ne[2], x->nb[1], x->nb[2], size_t(first) * x->nb[1]);
+        return part(x, {x->ne[0], count, x->ne[2], x->ne[3]}, size_t(first) * x->nb[1]);
     }
     ggml_tensor * channels_of(ggml_tensor * x, int64_t first, int64_t count) {
-        return ggml_view_3d(c_, x, x->ne[0], x->ne[1], count, x->nb[1], x->nb[2], size_t(first) * x->nb[2]);
+        return part(x, {x->ne[0], x->ne[1], x->ne[2], count}, size_t(first) * x->nb[3]);
+    }
+    ggml_tensor * bins_of(ggml_tensor * x, int64_t first, int64_t count) {
+        return part(x, {count, x->ne[1], x->ne[2], x->ne[3]}, size_t(first) * x->nb[0]);
+    }
+    ggml_tensor * part(ggml_tensor * x, const std::array<int64_t, 4> & shape, size_t offset) {
+        return ggml_view_4d(c_, x, shape[0], shape[1], shape[2], shape[3], x->nb[1], x->nb[2], x->nb[3], offset);
     }
 
     // `past` in front of x; afterwards past holds the latest hops of both.
@@ -89,12 +96,20 @@ private:
         return beyond == 0 ? whole : ggml_cont(c_, hops_of(whole, beyond, hops_ + back));
     }
 
-    // (bins, hops, channels) -> (bins, channels, hops) and back: whole hops behind each other.
-    ggml_tensor * swap(ggml_tensor * x) {
-        if (x->ne[1] == 1 || x->ne[2] == 1) { // the same bytes
-            return ggml_reshape_3d(c_, x, x->ne[0], x->ne[2], x->ne[1]);
+    // (bins, hops, streams, channels) -> (bins * channels, hops * streams): each hop of each stream in one piece.
+    ggml_tensor * whole_hops(ggml_tensor * x) {
+        const int64_t bins = x->ne[0], channels = x->ne[3];
+        if (channels != 1 && hops_ * streams_ != 1) { // otherwise the same bytes
+            x = ggml_cont(c_, ggml_permute(c_, x, 0, 2, 3, 1));
         }
-        return ggml_cont(c_, ggml_permute(c_, x, 0, 2, 1, 3));
+        return ggml_reshape_2d(c_, x, bins * channels, hops_ * streams_);
+    }
+    // And back.
+    ggml_tensor * by_channel(ggml_tensor * x, Value shape) {
+        if (shape.channels == 1 || hops_ * streams_ == 1) {
+            return ggml_reshape_4d(c_, x, shape.bins, hops_, streams_, shape.channels);
+        }
+        return ggml_cont(c_, ggml_permute(c_, ggml_reshape_4d(c_, x, shape.bins, shape.channels, hops_, streams_), 0, 3, 1, 2));
     }
 
     ggml_tensor * multiply(ggml_tensor * a, ggml_tensor * b) {
@@ -112,14 +127,24 @@ private:
         }
     }
 
+    // What a kernel (kw, kh, inputs, any) of odd width sees, in hops with kh - 1 more in front: (kw * kh * inputs, bins, hops,
+    // streams).
+    ggml_tensor * windows(ggml_tensor * kernel, ggml_tensor * x, int stride) {
+        x = ggml_permute(c_, x, 0, 1, 3, 2);
+        if (streams_ > 1) { // some devices take windows of whole tensors only
+            x = ggml_cont(c_, x);
+        }
+        return ggml_im2col(c_, kernel, x, stride, 1, int(kernel->ne[0] / 2), 0, 1, 1, true, GGML_TYPE_F32);
+    }
+
     // A kernel (kw, kh, inputs, outputs) of odd width over hops with kh - 1 more in front, plus bias.
     ggml_tensor * convolve(ggml_tensor * kernel, ggml_tensor * bias, ggml_tensor * x, int stride) {
-        const int64_t kw = kernel->ne[0], outputs = kernel->ne[3];
-        ggml_tensor * windows = ggml_im2col(c_, kernel, x, stride, 1, int(kw / 2), 0, 1, 1, true, GGML_TYPE_F32);
-        const int64_t bins = windows->ne[1];
-        ggml_tensor * flat = ggml_reshape_2d(c_, windows, windows->ne[0], bins * hops_);
-        ggml_tensor * taps = ggml_reshape_2d(c_, kernel, windows->ne[0], outputs);
-        return ggml_add(c_, ggml_reshape_3d(c_, multiply(flat, taps), bins, hops_, outputs), bias);
+        const int64_t outputs = kernel->ne[3];
+        ggml_tensor * seen = windows(kernel, x, stride);
+        const int64_t taps = seen->ne[0], bins = seen->ne[1];
+        ggml_tensor * flat = ggml_reshape_2d(c_, seen, taps, bins * hops_ * streams_);
+        ggml_tensor * sums = multiply(flat, ggml_reshape_2d(c_, kernel, taps, outputs));
+        return ggml_add(c_, ggml_reshape_4d(c_, sums, bins, hops_, streams_, outputs), bias);
     }
 
     ggml_tensor * lower(const Operation & op) {
@@ -130,7 +155,7 @@ private:
             case Verb::synthesis: return synthesis(op, w);
             case Verb::power_law: return power_law(op);
             case Verb::gain: return ggml_mul(c_, value(op.x), value(op.y));
-            case Verb::join: return ggml_concat(c_, value(op.x), value(op.y), 2);
+            case Verb::join: return ggml_concat(c_, value(op.x), value(op.y), 3);
             case Verb::norm: return norm(op, w);
             case Verb::conv: return conv(op, w);
             case Verb::linear: return linear(op, w);
@@ -146,7 +171,7 @@ private:
     }
 
     ggml_tensor * input(const Operation & op) {
-        ggml_tensor * x = ggml_new_tensor_3d(c_, GGML_TYPE_F32, op.out.bins, hops_, op.out.channels);
+        ggml_tensor * x = ggml_new_tensor_4d(c_, GGML_TYPE_F32, op.out.bins, hops_, streams_, op.out.channels);
         ggml_set_input(x);
         out_.inputs.push_back(x);
         return x;
@@ -155,15 +180,13 @@ private:
     ggml_tensor * analysis(const Operation & op, const GgmlProgram::Weights & w) {
         ggml_tensor * samples = with_past(op);
         ggml_tensor * frames = ggml_concat(c_, hops_of(samples, 0, hops_), hops_of(samples, 1, hops_), 0);
-        return ggml_concat(c_, multiply(w.matrix, frames), multiply(w.second, frames), 2);
+        return ggml_concat(c_, multiply(w.matrix, frames), multiply(w.second, frames), 3);
     }
 
     ggml_tensor * synthesis(const Operation & op, const GgmlProgram::Weights & w) {
         ggml_tensor * x = value(op.x);
         ggml_tensor * frames = ggml_add(c_, multiply(w.matrix, channels_of(x, 0, 1)), multiply(w.second, channels_of(x, 1, 1)));
-        const auto half = [&](size_t i) {
-            return ggml_cont(c_, ggml_view_3d(c_, frames, kHop, hops_, 1, frames->nb[1], frames->nb[2], i * kHop * sizeof(float)));
-        };
+        const auto half = [&](int64_t i) { return ggml_cont(c_, bins_of(frames, i * kHop, kHop)); };
         ggml_tensor * late = behind(memory_.own[size_t(op.out.id)], half(1));
         ggml_tensor * sum = ggml_add(c_, half(0), ggml_cont(c_, hops_of(late, 0, hops_)));
         return program_.net().config.version == 1 ? ggml_scale(c_, sum, 0.5f) : sum;
@@ -180,10 +203,9 @@ private:
     }
 
     ggml_tensor * norm(const Operation & op, const GgmlProgram::Weights & w) {
-        ggml_tensor * x = swap(value(op.x));
-        ggml_tensor * rows = ggml_norm(c_, ggml_reshape_2d(c_, x, x->ne[0] * x->ne[1], hops_), 1e-5f);
-        x = ggml_reshape_3d(c_, rows, op.x.bins, op.x.channels, hops_);
-        return swap(ggml_add(c_, ggml_mul(c_, x, w.matrix), w.second));
+        ggml_tensor * x = ggml_norm(c_, whole_hops(value(op.x)), 1e-5f);
+        x = ggml_reshape_3d(c_, x, op.x.bins, op.x.channels, hops_ * streams_);
+        return by_channel(ggml_add(c_, ggml_mul(c_, x, w.matrix), w.second), op.out);
     }
 
     ggml_tensor * conv(const Operation & op, const GgmlProgram::Weights & w) {
@@ -196,49 +218,45 @@ private:
     }
 
     ggml_tensor * linear(const Operation & op, const GgmlProgram::Weights & w) {
-        ggml_tensor * x = swap(value(op.x));
-        x = multiply(w.matrix, ggml_reshape_2d(c_, x, x->ne[0] * x->ne[1], hops_));
-        x = ggml_add(c_, x, w.second);
-        x = swap(ggml_reshape_3d(c_, x, op.out.bins, op.out.channels, hops_));
+        ggml_tensor * x = ggml_add(c_, multiply(w.matrix, whole_hops(value(op.x))), w.second);
+        x = by_channel(x, op.out);
         return op.y ? ggml_add(c_, x, value(op.y)) : x;
     }
 
     ggml_tensor * s4d(const Operation & op) {
-        ggml_tensor * state = memory_.own[size_t(op.out.id)];
-        ggml_tensor * x = ggml_reshape_3d(c_, value(op.x), hops_, 1, op.x.channels); // one bin: hops are innermost
+        ggml_tensor * state = ggml_reshape_3d(c_, memory_.own[size_t(op.out.id)], 2, streams_, op.x.channels);
+        ggml_tensor * x = ggml_reshape_3d(c_, value(op.x), hops_, streams_, op.x.channels); // one bin: hops are innermost
         ggml_tensor * y = multiply(s4d_[size_t(op.out.id)], ggml_concat(c_, x, state, 0));
-        const auto part = [&](int64_t first, int64_t count) {
-            return ggml_view_3d(c_, y, count, 1, y->ne[2], y->nb[1], y->nb[2], size_t(first) * sizeof(float));
-        };
-        keeps_.push_back(ggml_cpy(c_, part(hops_, 2), state));
-        return ggml_reshape_3d(c_, ggml_cont(c_, part(0, hops_)), 1, hops_, op.x.channels);
+        keeps_.push_back(ggml_cpy(c_, bins_of(y, hops_, 2), state));
+        return ggml_reshape_4d(c_, ggml_cont(c_, bins_of(y, 0, hops_)), 1, hops_, streams_, op.x.channels);
     }
 
     ggml_tensor * similarity(const Operation & op) {
         const int64_t lags = op.out.bins, width = lags - 1 + hops_;
         // Every hop against every key, of which a hop's own are a run that moves with it.
-        ggml_tensor * all = multiply(with_past(op), value(op.x)); // (width, hops, channels)
-        ggml_tensor * own = ggml_view_3d(c_, all, lags, hops_, op.out.channels, size_t(width + 1) * sizeof(float), all->nb[2], 0);
+        ggml_tensor * all = multiply(with_past(op), value(op.x)); // (width, hops, streams, channels)
+        const size_t step = size_t(width + 1) * sizeof(float);
+        ggml_tensor * own = ggml_view_4d(c_, all, lags, hops_, streams_, op.out.channels, step, all->nb[2], all->nb[3], 0);
         return ggml_scale(c_, ggml_cont(c_, own), 1.0f / std::sqrt(float(op.x.bins)));
     }
 
     ggml_tensor * delayed_sum(const Operation & op) {
         const int64_t lags = op.y.bins, width = lags - 1 + hops_;
-        ggml_tensor * x = with_past(op); // (bins, width, channels)
-        x = ggml_reshape_2d(c_, ggml_cont(c_, ggml_permute(c_, x, 1, 0, 2, 3)), width, op.x.bins * op.x.channels);
+        ggml_tensor * x = ggml_cont(c_, ggml_permute(c_, with_past(op), 1, 0, 3, 2)); // (width, bins, channels, streams)
+        x = ggml_reshape_3d(c_, x, width, op.x.bins * op.x.channels, streams_);
         // Rows of weights, each one place further to the right than the one before: what follows a row's weights are
         // `hops_` zeros, and a row that is one shorter begins one later.
-        ggml_tensor * w = ggml_reshape_2d(c_, value(op.y), lags, hops_);
+        ggml_tensor * w = ggml_reshape_3d(c_, value(op.y), lags, hops_, streams_);
         if (hops_ > 1) {
             ggml_tensor * padded = ggml_pad(c_, w, int(hops_), 0, 0, 0);
-            w = ggml_cont(c_, ggml_view_2d(c_, padded, width, hops_, size_t(width) * sizeof(float), 0));
+            w = ggml_cont(c_, ggml_view_3d(c_, padded, width, hops_, streams_, size_t(width) * sizeof(float), padded->nb[2], 0));
         }
-        ggml_tensor * sum = multiply(w, x); // (hops, bins * channels)
-        if (hops_ > 1) {
-            sum = ggml_reshape_3d(c_, sum, hops_, op.x.bins, op.x.channels);
-            return ggml_cont(c_, ggml_permute(c_, sum, 1, 0, 2, 3));
+        ggml_tensor * sum = multiply(w, x); // (hops, bins * channels, streams)
+        if (hops_ * streams_ > 1) {
+            sum = ggml_reshape_4d(c_, sum, hops_, op.x.bins, op.x.channels, streams_);
+            return ggml_cont(c_, ggml_permute(c_, sum, 1, 0, 3, 2));
         }
-        return ggml_reshape_3d(c_, sum, op.x.bins, 1, op.x.channels);
+        return ggml_reshape_4d(c_, sum, op.x.bins, 1, 1, op.x.channels);
     }
 
     ggml_tensor * mask(const Operation & op, const GgmlProgram::Weights & w) {
@@ -247,27 +265,26 @@ private:
         ggml_tensor * m0 = channels_of(m, 0, taps);
         ggml_tensor * m1 = channels_of(m, taps, taps);
         ggml_tensor * m2 = channels_of(m, 2 * taps, taps);
-        // (bins, hops, taps) -> (taps, bins, hops)
-        const auto taps_first = [&](ggml_tensor * x) { return ggml_cont(c_, ggml_permute(c_, x, 1, 2, 0, 3)); };
+        // (bins, hops, streams, taps) -> (taps, bins, hops, streams)
+        const auto taps_first = [&](ggml_tensor * x) { return ggml_cont(c_, ggml_permute(c_, x, 1, 2, 3, 0)); };
         ggml_tensor * h_re = taps_first(ggml_sub(c_, m0, ggml_scale(c_, ggml_add(c_, m1, m2), 0.5f)));
         ggml_tensor * h_im = taps_first(ggml_scale(c_, ggml_sub(c_, m1, m2), float(std::sqrt(0.75))));
-        ggml_tensor * patches = ggml_im2col(c_, w.matrix, with_past(op), 1, 1, 1, 0, 1, 1, true, GGML_TYPE_F32);
-        const auto part = [&](size_t i) {
-            return ggml_cont(c_, ggml_view_3d(c_, patches, taps, patches->ne[1], hops_, patches->nb[1], patches->nb[2], i * taps * sizeof(float)));
+        ggml_tensor * patches = windows(w.matrix, with_past(op), 1);
+        ggml_tensor * x_re = ggml_cont(c_, bins_of(patches, 0, taps));
+        ggml_tensor * x_im = ggml_cont(c_, bins_of(patches, taps, taps));
+        const auto over_taps = [&](ggml_tensor * x) {
+            return ggml_reshape_4d(c_, ggml_sum_rows(c_, x), op.out.bins, hops_, streams_, 1);
         };
-        ggml_tensor * x_re = part(0);
-        ggml_tensor * x_im = part(1);
-        const auto over_taps = [&](ggml_tensor * x) { return ggml_reshape_3d(c_, ggml_sum_rows(c_, x), op.out.bins, hops_, 1); };
         ggml_tensor * re = over_taps(ggml_sub(c_, ggml_mul(c_, h_re, x_re), ggml_mul(c_, h_im, x_im)));
         ggml_tensor * im = over_taps(ggml_add(c_, ggml_mul(c_, h_re, x_im), ggml_mul(c_, h_im, x_re)));
-        return ggml_concat(c_, re, im, 2);
+        return ggml_concat(c_, re, im, 3);
     }
 
     ggml_context * c_;
     const GgmlProgram & program_;
     const GgmlMemory & memory_;
     const std::vector<ggml_tensor *> & s4d_;
-    const int64_t hops_;
+    const int64_t hops_, streams_;
     std::vector<ggml_tensor *> values_;
     std::vector<ggml_tensor *> whole_; // values with all the past that anybody reads
     std::vector<ggml_tensor *> keeps_; // what writes the memory
@@ -276,18 +293,19 @@ private:
 
 } // namespace
 
-GgmlMemory make_memory(ggml_context * context, const Net & net) {
-    GgmlMemory memory{std::vector<ggml_tensor *>(net.operations().size()), std::vector<ggml_tensor *>(net.operations().size())};
+GgmlMemory make_memory(ggml_context * context, const Net & net, int streams) {
+    const size_t operations = net.operations().size();
+    GgmlMemory memory{streams, std::vector<ggml_tensor *>(operations), std::vector<ggml_tensor *>(operations)};
     const std::vector<int> back = hops_back(net);
     for (const Operation & op : net.operations()) {
         const size_t id = size_t(op.out.id);
         if (back[id] > 0) {
-            memory.past[id] = ggml_new_tensor_3d(context, GGML_TYPE_F32, op.out.bins, back[id], op.out.channels);
+            memory.past[id] = ggml_new_tensor_4d(context, GGML_TYPE_F32, op.out.bins, back[id], streams, op.out.channels);
         }
         if (op.verb == Verb::s4d) {
-            memory.own[id] = ggml_new_tensor_3d(context, GGML_TYPE_F32, 2, 1, op.out.channels);
+            memory.own[id] = ggml_new_tensor_4d(context, GGML_TYPE_F32, 2, 1, streams, op.out.channels);
         } else if (op.verb == Verb::synthesis) {
-            memory.own[id] = ggml_new_tensor_3d(context, GGML_TYPE_F32, kHop, 1, 1);
+            memory.own[id] = ggml_new_tensor_3d(context, GGML_TYPE_F32, kHop, 1, streams);
         }
     }
     return memory;

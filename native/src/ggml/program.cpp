@@ -5,10 +5,14 @@
 #include "../weights.h"
 #include "session.h"
 
+#include <algorithm>
 #include <string>
 
 namespace localvqe {
 namespace {
+
+// A device that more does not fill is hardly faster with it, and there is a thread for each, reading files.
+constexpr size_t kMostStreams = 32;
 
 // (outputs, inputs, kh, kw) with zero taps in front, so that the window has as many bins below as above: backends pad
 // both sides alike.
@@ -43,8 +47,17 @@ GgmlProgram::GgmlProgram(const Net & net, const Loader & loader, ggml_backend_de
     }
 }
 
-std::unique_ptr<Session> GgmlProgram::open(int threads, int batch, Profile & profile) const {
-    return std::unique_ptr<Session>(new GgmlSession(*this, threads, batch, profile));
+std::unique_ptr<Session> GgmlProgram::open(int threads, int batch, int streams, Profile & profile) const {
+    return std::unique_ptr<Session>(new GgmlSession(*this, threads, batch, streams, profile));
+}
+
+int GgmlProgram::most_streams(int batch) const {
+    Profile profile;
+    const GgmlSession::Size one = GgmlSession(*this, 1, batch, 1, profile).size();
+    size_t free = 0, total = 0;
+    ggml_backend_dev_memory(device_, &free, &total);
+    const size_t room = std::min(free / 2, ggml_backend_buft_get_max_size(ggml_backend_dev_buffer_type(device_)) / 2);
+    return int(std::clamp<size_t>(std::min(free / 2 / one.bytes, room / one.largest), 1, kMostStreams));
 }
 
 ggml_tensor * GgmlProgram::tensor(std::vector<int64_t> shape, std::vector<float> values, std::vector<Upload> & uploads) {
@@ -62,7 +75,7 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
         case Verb::conv: {
             const int kw = op.conv.kernel_w, zeros = (kw - 1) % 2, outputs = conv_outputs(op);
             w.matrix = tensor({kw + zeros, op.conv.kernel_h, op.x.channels, outputs}, centred(loader.conv_weight(op), kw, zeros), uploads);
-            w.second = tensor({1, 1, outputs}, loader.conv_bias(op), uploads);
+            w.second = tensor({1, 1, 1, outputs}, loader.conv_bias(op), uploads);
             break;
         }
         case Verb::softmax_lags:
@@ -77,7 +90,7 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
             w.matrix = tensor({1, op.x.channels}, loader.read(op.name + ".weight"), uploads);
             w.second = tensor({1, op.x.channels}, loader.read(op.name + ".bias"), uploads);
             break;
-        case Verb::scale: w.matrix = tensor({op.x.bins, 1, op.x.channels}, loader.read(op.name), uploads); break;
+        case Verb::scale: w.matrix = tensor({op.x.bins, 1, 1, op.x.channels}, loader.read(op.name), uploads); break;
         case Verb::mask: w.matrix = tensor({3, 3, 2, 1}, std::vector<float>(18), uploads); break; // only its shape counts
         case Verb::s4d:
             for (const char * part : kS4dParts) {

@@ -19,7 +19,8 @@ public:
     // Throws Error when the device has no room for the weights.
     GgmlProgram(const Net & net, const Loader & loader, ggml_backend_dev_t device);
 
-    std::unique_ptr<Session> open(int threads, int batch, Profile & profile) const override;
+    std::unique_ptr<Session> open(int threads, int batch, int streams, Profile & profile) const override;
+    int most_streams(int batch) const override;
 
     // The weights of one operation, F32; what they are is up to the verb, see lowering.cpp.
     struct Weights {

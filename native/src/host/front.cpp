@@ -79,6 +79,16 @@ void Front::run(const float * mic, const float * ref, int hops) {
     latest_ = hops - 1;
 }
 
+void Front::feed(Session & session, int stream, int hops) const {
+    for (int t = 0; t < hops; ++t) {
+        std::memcpy(session.input(0, t, stream), near(t), kHop * sizeof(float));
+        std::memcpy(session.input(1, t, stream), far(t), kHop * sizeof(float));
+        if (residual_) {
+            std::memcpy(session.input(2, t, stream), gain(t), kBins * sizeof(float));
+        }
+    }
+}
+
 void Front::run_gain(int hops) {
     alignas(64) float re[kGains], im[kGains];
     for (int t = 0; t < hops; ++t) {

@@ -2,6 +2,7 @@
 // filter, the gain behind it. A model without a network is this alone.
 #pragma once
 
+#include "../backend.h"
 #include "../profile.h"
 #include "frontend.h"
 #include "residual_echo.h"
@@ -30,6 +31,8 @@ public:
     const float * far(int t) const { return filter_ ? echo_.at(t) : ref_.at(t); }
     // and the factors of the near end's bins 1..256, where there is a gain stage.
     const float * gain(int t) const { return gains(t) + 1; }
+    // All of these of that run, as the net's inputs of one of its streams.
+    void feed(Session & session, int stream, int hops) const;
     // Without a network: the samples that the hop completes, (256), one hop late.
     const float * samples(int t) const { return samples_.at(t); }
 
