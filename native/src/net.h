@@ -120,7 +120,4 @@ private:
     Value output_;
 };
 
-constexpr int kSmoothHops = 5; // the kernel of softmax_lags
-constexpr int kSmoothLags = 3;
-
 } // namespace localvqe
