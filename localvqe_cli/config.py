@@ -55,7 +55,8 @@ SHAPE_PREFIX = "localvqe.shape."
 #: Before what is known about how a file was quantized.
 QUANTIZATION_PREFIX = "localvqe.quantization."
 
-#: By architecture version, which are consecutive. dmax is visible in no tensor shape; this is what each was published with.
+#: By architecture version; these are consecutive. dmax is visible in no tensor shape; this is what each was published
+#: with.
 DEFAULT_DMAX = {1: 32, 2: 32, 3: 64}
 
 #: Channels of the complex convolving mask: 3 basis indices times a 3x3 kernel (report, 2.6).
@@ -94,7 +95,7 @@ def block_name(side: str, stage: int) -> str:
     return f"{side}{stage}"
 
 
-#: Front-ends that this build knows by ``localvqe.frontend.version``, which are consecutive.
+#: Front-ends that this build knows by ``localvqe.frontend.version``; versions are consecutive.
 FRONTEND_VERSIONS = {1: "Kalman filter", 2: "Kalman filter with a learned gain"}
 #: Of ``localvqe.residual.version``.
 RESIDUAL_VERSION = 2

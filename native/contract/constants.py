@@ -6,9 +6,11 @@ Values only, so that code compiled for one instruction set can include it.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 from cpp import camel, constant, header_text, literal
+
 from localvqe_cli import config, geometry, tensors
 
 __all__ = ["RANGES", "STAGE_FILES", "header", "stage_constants"]
@@ -17,12 +19,20 @@ _REFERENCE = Path(config.__file__).parent / "reference"
 #: Stages that the engine has on the host. Their modules import torch, so their constants are read without running them.
 STAGE_FILES = [_REFERENCE / f"{name}.py" for name in ("frontend", "kalman", "frontend_gain", "residual_echo")]
 
+
+def _ends(versions: Iterable[int]) -> tuple[int, int]:
+    known = sorted(versions)
+    if known != list(range(known[0], known[-1] + 1)):
+        raise SystemExit(f"versions {known} are no range")
+    return known[0], known[-1]
+
+
 #: By name in ``localvqe::limits``.
 RANGES: dict[str, tuple[float, float]] = {
-    "version": (min(config.DEFAULT_DMAX), max(config.DEFAULT_DMAX)),
+    "version": _ends(config.DEFAULT_DMAX),
     "width": config.WIDTH_RANGE,
     **config.NETWORK_RANGES,
-    "frontend_version": (min(config.FRONTEND_VERSIONS), max(config.FRONTEND_VERSIONS)),
+    "frontend_version": _ends(config.FRONTEND_VERSIONS),
     **{f"frontend_{name}": ends for name, ends in config.FRONTEND_RANGES.items()},
     **{f"residual_{name}": ends for name, ends in config.RESIDUAL_RANGES.items()},
 }

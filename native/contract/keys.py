@@ -7,6 +7,7 @@ from typing import Any
 
 from constants import RANGES
 from cpp import header_text, literal, text
+
 from localvqe_cli import config
 
 __all__ = ["header"]

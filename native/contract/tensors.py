@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from cpp import header_text, text
+
 from localvqe_cli import config
 from localvqe_cli.tensors import gguf_shapes, quantizable_shapes
 
