@@ -1,7 +1,8 @@
 """The hyperparameters of a LocalVQE model, each defined once, and the GGUF keys that carry them.
 
 Report, Table 1 and section 5.1. A re-implementer reads these out of the file; nothing else in the
-package hard-codes a width, a lag count or a key name.
+package hard-codes a width, a lag count or a key name. The engine has them from here as well: its build
+writes C++ of this module (``native/contract``), so it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -54,11 +55,14 @@ SHAPE_PREFIX = "localvqe.shape."
 #: Before what is known about how a file was quantized.
 QUANTIZATION_PREFIX = "localvqe.quantization."
 
-#: By architecture version. dmax is visible in no tensor shape; this is what each was published with.
+#: By architecture version; these are consecutive. dmax is visible in no tensor shape; this is what each was published
+#: with.
 DEFAULT_DMAX = {1: 32, 2: 32, 3: 64}
 
 #: Channels of the complex convolving mask: 3 basis indices times a 3x3 kernel (report, 2.6).
 MASK_CHANNELS = 27
+#: Kernel of the AlignBlock's smoothing: hops and lags.
+SMOOTH_KERNEL = (5, 3)
 MIC_STAGES = 5
 FAR_STAGES = 2
 #: Numbers per bin that the front-end's controller sees.
@@ -66,17 +70,23 @@ GAIN_FEATURES = 11
 
 # The range of each number a file may state. The upper ends are far above any published model and
 # low enough that a hostile file cannot make the loader reserve more than a few hundred MB.
-MAX_CHANNELS = 512
-MAX_HIDDEN = 4096
-MAX_ALIGN_HIDDEN = 512
+WIDTH_RANGE = (1, 512)
+#: Real and imaginary part.
+INPUT_WIDTH = 2
 DMAX_RANGE = (2, 512)
-KERNEL_RANGE = (1, 8)
+NETWORK_RANGES: dict[str, tuple[int, int]] = {
+    "dmax": DMAX_RANGE,
+    "align_hidden": (1, 512),
+    "kernel_size_h": (1, 8),
+    "kernel_size_w": (1, 8),
+    "bottleneck_hidden": (1, 4096),
+}
 
 #: Threads that the engine takes for one model.
 MAX_THREADS = 32
 
-_CODEC_KEYS = ("n_fft", "hop_length", "n_freq_bins", "sample_rate")
-_SCALAR_KEYS_BEFORE_C = (*_CODEC_KEYS, "dmax")
+CODEC_KEYS = ("n_fft", "hop_length", "n_freq_bins", "sample_rate")
+_SCALAR_KEYS_BEFORE_C = (*CODEC_KEYS, "dmax")
 _SCALAR_KEYS_AFTER_BN = ("kernel_size_h", "kernel_size_w", "bottleneck_hidden")
 
 
@@ -85,13 +95,15 @@ def block_name(side: str, stage: int) -> str:
     return f"{side}{stage}"
 
 
-#: Front-ends that this build knows by ``localvqe.frontend.version``.
+#: Front-ends that this build knows by ``localvqe.frontend.version``; versions are consecutive.
 FRONTEND_VERSIONS = {1: "Kalman filter", 2: "Kalman filter with a learned gain"}
+#: Of ``localvqe.residual.version``.
+RESIDUAL_VERSION = 2
 
 
-def _since(version: int, default: Any) -> Any:
-    """A field that files of earlier front-end versions do not have."""
-    return field(default=default, metadata={"since": version})
+def _since(version: int, default: Any, *, before: Any) -> Any:
+    """A field that files of earlier front-end versions do not have: they mean the value ``before``."""
+    return field(default=default, metadata={"since": version, "before": before})
 
 
 @dataclass(frozen=True)
@@ -123,24 +135,25 @@ class FrontendConfig:
     initial_variance: float = 0.05
     process_floor: float = 0.005
     decay: float = 0.6
-    noise_weight: float = _since(2, 0.5)
-    gain_hidden: int = _since(2, 0)
+    noise_weight: float = _since(2, 0.5, before=1.0)
+    gain_hidden: int = _since(2, 0, before=0)
 
     def __post_init__(self) -> None:
         if self.version not in FRONTEND_VERSIONS:
             raise ModelError(f"unknown front-end version {self.version}; this build knows 1 and 2")
-        _check_ranges("frontend", self, _FRONTEND_RANGES)
+        _check_ranges("frontend", self, FRONTEND_RANGES)
 
     def to_mapping(self) -> dict[str, object]:
         """Plain values, for a checkpoint's ``model_config``."""
-        return {f.name: getattr(self, f.name) for f in self._fields(self.version)}
+        return {f.name: getattr(self, f.name) for f in self.file_fields(self.version)}
 
     def gguf_fields(self) -> list[KeyField]:
         """(key, type, value) of every key, in file order."""
-        return _gguf_fields(FRONTEND_PREFIX, self, self._fields(self.version))
+        return _gguf_fields(FRONTEND_PREFIX, self, self.file_fields(self.version))
 
     @classmethod
-    def _fields(cls, version: int) -> list[Field[Any]]:
+    def file_fields(cls, version: int) -> list[Field[Any]]:
+        """What files of a version state, in file order."""
         return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
 
     @classmethod
@@ -150,10 +163,10 @@ class FrontendConfig:
         Raises:
             ModelError: a value of the wrong kind or out of range.
         """
-        values = {**values}
-        if values.get("version", cls.version) == 1:
-            values |= {"noise_weight": 1.0, "gain_hidden": 0}
-        return _from_values("front-end", cls, values)
+        stated = values.get("version")
+        known = next((version for version in FRONTEND_VERSIONS if version == stated), cls.version)
+        later = [f for f in fields(cls) if f not in cls.file_fields(known)]
+        return _from_values("front-end", cls, {**values, **{f.name: f.metadata["before"] for f in later}})
 
 
 @dataclass(frozen=True)
@@ -161,14 +174,14 @@ class ResidualConfig:
     """The gain per bin behind the adaptive filter (``reference/residual_echo.py``). Not in the report.
 
     Attributes:
-        version: 2.
+        version: 2, the only one.
         overestimate: how many times the power that leaks is taken to be left in the error, 0..1e4.
         leak_least, leak_most: bounds of the least leak that is believed, a share of the estimated echo, 1e-6..1.
         leak_background: the least leak times the error's power over the background's, between those bounds, 0..1e4.
         noise_fill: share of the smallest recent power below which no bin is lowered, 0..16.
     """
 
-    version: int = 2
+    version: int = RESIDUAL_VERSION
     overestimate: float = 60.0
     leak_least: float = 0.005
     leak_most: float = 0.1
@@ -176,9 +189,9 @@ class ResidualConfig:
     noise_fill: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.version != 2:
-            raise ModelError(f"unknown residual echo version {self.version}; this build knows 2")
-        _check_ranges("residual", self, _RESIDUAL_RANGES)
+        if self.version != RESIDUAL_VERSION:
+            raise ModelError(f"unknown residual echo version {self.version}; this build knows {RESIDUAL_VERSION}")
+        _check_ranges("residual", self, RESIDUAL_RANGES)
         if self.leak_least > self.leak_most:
             raise ModelError(
                 f"residual.leak_least is {self.leak_least}, more than residual.leak_most, {self.leak_most}"
@@ -226,7 +239,7 @@ def _check_ranges(
             raise ModelError(f"{prefix}.{name} is {value}, expected {low}..{high}")
 
 
-_FRONTEND_RANGES: dict[str, tuple[float, float]] = {
+FRONTEND_RANGES: dict[str, tuple[float, float]] = {
     "partitions": (1, 64),
     "lags": (2, 128),
     "iterations": (1, 4),
@@ -238,7 +251,7 @@ _FRONTEND_RANGES: dict[str, tuple[float, float]] = {
     "noise_weight": (0.01, 100.0),
     "gain_hidden": (0, 64),
 }
-_RESIDUAL_RANGES: dict[str, tuple[float, float]] = {
+RESIDUAL_RANGES: dict[str, tuple[float, float]] = {
     "overestimate": (0.0, 1e4),
     "leak_least": (1e-6, 1.0),
     "leak_most": (1e-6, 1.0),
@@ -293,17 +306,14 @@ class ModelConfig:
     def _validate(self) -> None:
         if self.version not in DEFAULT_DMAX:
             raise ModelError(f"unknown architecture version {self.version}; this build knows 1, 2 and 3")
-        for name in _CODEC_KEYS:
+        for name in CODEC_KEYS:
             value, expected = getattr(self, name), getattr(type(self), name)
             if value != expected:
                 raise ModelError(f"{name} is {value}, but the LocalVQE codec is defined for {expected} only")
         _check_widths("mic_channels", self.mic_channels, MIC_STAGES + 1)
         _check_widths("far_channels", self.far_channels, FAR_STAGES + 1)
-        _check_range("dmax", self.dmax, *DMAX_RANGE)
-        _check_range("align_hidden", self.align_hidden, 1, MAX_ALIGN_HIDDEN)
-        _check_range("bottleneck_hidden", self.bottleneck_hidden, 1, MAX_HIDDEN)
-        _check_range("kernel_size_h", self.kernel_size_h, *KERNEL_RANGE)
-        _check_range("kernel_size_w", self.kernel_size_w, *KERNEL_RANGE)
+        for name, (low, high) in NETWORK_RANGES.items():
+            _check_range(name, getattr(self, name), low, high)
         if not (math.isfinite(self.power_law_c) and 0.0 < self.power_law_c <= 1.0):
             raise ModelError(f"power_law_c is {self.power_law_c}, expected a number in (0, 1]")
         if self.frontend is None and not self.network:
@@ -393,7 +403,7 @@ class ModelConfig:
     def gguf_fields(self) -> list[KeyField]:
         """(key, type, value) of every contract key, in file order; type is u32, f32 or bool."""
         rows: list[KeyField] = [(f"{KEY_PREFIX}version", "u32", self.version)]
-        codec = _SCALAR_KEYS_BEFORE_C if self.network else _CODEC_KEYS
+        codec = _SCALAR_KEYS_BEFORE_C if self.network else CODEC_KEYS
         rows += [(KEY_PREFIX + name, "u32", getattr(self, name)) for name in codec]
         rows += self._network_fields() if self.network else [(NETWORK_KEY, "bool", False)]
         for part in (self.frontend, self.residual):
@@ -441,7 +451,7 @@ class ModelConfig:
             return tuple(int(values[f"{KEY_PREFIX}{name}.{i}"]) for i in range(expected))
 
         network = values.get(NETWORK_KEY) is not False
-        scalars: tuple[str, ...] = ("version", *_CODEC_KEYS)
+        scalars: tuple[str, ...] = ("version", *CODEC_KEYS)
         if network:
             scalars = ("version", "align_hidden", *_SCALAR_KEYS_BEFORE_C, *_SCALAR_KEYS_AFTER_BN)
         kwargs: dict[str, Any] = {name: int(values[KEY_PREFIX + name]) for name in scalars}
@@ -478,10 +488,10 @@ def _coerce(name: str, value: Any) -> Any:
 def _check_widths(name: str, widths: Sequence[int], count: int) -> None:
     if len(widths) != count:
         raise ModelError(f"{name} has {len(widths)} entries, expected {count}")
-    if widths[0] != 2:
-        raise ModelError(f"{name}[0] is {widths[0]}, expected 2 (real and imaginary part)")
+    if widths[0] != INPUT_WIDTH:
+        raise ModelError(f"{name}[0] is {widths[0]}, expected {INPUT_WIDTH} (real and imaginary part)")
     for i, width in enumerate(widths):
-        _check_range(f"{name}[{i}]", width, 1, MAX_CHANNELS)
+        _check_range(f"{name}[{i}]", width, *WIDTH_RANGE)
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:

@@ -1,8 +1,9 @@
 """The table of tensor names and shapes, per architecture version, derived from a ModelConfig.
 
 Two listings exist: what a checkpoint's state dict holds (PyTorch shapes) and what a GGUF file holds
-after folding. Both are ordered the way files are written. The C++ twin of this module is
-``native/src/tensor_table.cpp``.
+after folding. Both are ordered the way files are written. The engine's table is written from the second
+when it is built (``native/contract``), with symbols for the widths: so what decides which tensors there
+are is the version, never a width.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .config import GAIN_FEATURES, MASK_CHANNELS, MIC_STAGES, ModelConfig
+from .config import GAIN_FEATURES, MASK_CHANNELS, MIC_STAGES, SMOOTH_KERNEL, ModelConfig
 
 __all__ = [
     "ConvBlock",
@@ -29,6 +30,9 @@ DECODER_BASIS = "decoder.linear.weight"
 FRONTEND_GAIN = "frontend.gain"
 TEMPERATURE = "align.temperature"
 ALIGN_SMOOTH = "align.conv.1"
+#: Of the bottleneck's recurrence, real and imaginary, each (H,): its poles in a file, its input and output gains.
+S4D_POLES = ("a_real", "a_imag")
+S4D_GAINS = ("B_real", "B_imag", "C_real", "C_imag")
 
 _BATCH_NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 
@@ -126,14 +130,14 @@ def _align(config: ModelConfig) -> dict[str, Shape]:
     return {
         **_conv("align.pconv_mic", hidden, config.mic_channels[2], (1, 1)),
         **_conv("align.pconv_ref", hidden, config.far_channels[2], (1, 1)),
-        **_conv(ALIGN_SMOOTH, 1, hidden, (5, 3)),
+        **_conv(ALIGN_SMOOTH, 1, hidden, SMOOTH_KERNEL),
     }
 
 
 def _bottleneck(config: ModelConfig) -> dict[str, Shape]:
     hidden, features = config.bottleneck_hidden, config.bottleneck_features
     return {
-        **{f"bottleneck.{part}": (hidden,) for part in ("B_real", "B_imag", "C_real", "C_imag")},
+        **{f"bottleneck.{part}": (hidden,) for part in S4D_GAINS},
         "bottleneck.D": (features,),
         "bottleneck.input_proj.weight": (hidden, features),
         "bottleneck.input_proj.bias": (hidden,),
@@ -194,7 +198,7 @@ def gguf_shapes(config: ModelConfig) -> dict[str, Shape]:
     for name, channels in decoder_output_norms(config):
         shapes |= {f"{name}.scale": (channels,), f"{name}.bias": (channels,)}
     hidden = config.bottleneck_hidden
-    shapes |= {"bottleneck.a_real": (hidden,), "bottleneck.a_imag": (hidden,)}
+    shapes |= {f"bottleneck.{part}": (hidden,) for part in S4D_POLES}
     return shapes | _basis(config) | _body(config, folded=True)
 
 

@@ -14,13 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import ModelConfig
+from ..config import SMOOTH_KERNEL, ModelConfig
 from .history import History, causal_pad
 from .precision import at_least_float32, full_precision
 
 __all__ = ["AlignBlock", "band_mix", "band_similarity"]
-
-SMOOTH_KERNEL = (5, 3)
 
 
 def _windows(padded: Tensor, chunk: int, lags: int) -> Tensor:

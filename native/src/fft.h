@@ -1,6 +1,8 @@
 // Real Fourier transform of 512 samples, split format, through one complex transform of 256 points.
 #pragma once
 
+#include "contract/constants.h"
+
 #include <array>
 
 namespace localvqe {
@@ -9,6 +11,7 @@ class RealFft512 {
 public:
     static constexpr int kSize = 512;
     static constexpr int kBins = kSize / 2 + 1;
+    static_assert(kSize == kFft, "the transform of a frame");
 
     RealFft512();
 

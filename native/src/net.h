@@ -95,7 +95,7 @@ public:
     Value s4d(const std::string & name, Value x);
     // (channels, lags): products of q and of k some hops ago, summed over bins, by sqrt(bins). Oldest lag first.
     Value similarity(Value q, Value k, int lags);
-    // (1, lags): a kernel of 5 hops and 3 lags over all channels plus bias, then the softmax over lags.
+    // (1, lags): a kernel of kSmoothHops and kSmoothLags over all channels plus bias, then the softmax over lags.
     Value softmax_lags(const std::string & name, Value v);
     // The hops of x that the weights (1, lags) belong to, oldest first, weighted and summed.
     Value delayed_sum(Value x, Value weights);
@@ -119,8 +119,5 @@ private:
     std::vector<NetTap> taps_;
     Value output_;
 };
-
-constexpr int kSmoothHops = 5; // the kernel of softmax_lags
-constexpr int kSmoothLags = 3;
 
 } // namespace localvqe

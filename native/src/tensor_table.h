@@ -1,4 +1,4 @@
-// Names and shapes of every tensor of a model file, twin of localvqe_cli/tensors.py.
+// Names and shapes of every tensor of a model file. The table itself is written from localvqe_cli/tensors.py.
 #pragma once
 
 #include "config.h"
@@ -12,19 +12,6 @@ namespace localvqe {
 
 class GgufFile;
 
-struct BlockShape {
-    std::string name;  // mic_enc1, far_enc2, dec3 ...
-    int in_channels;
-    int out_channels;  // after the pixel shuffle for a decoder
-    bool decoder;
-};
-
-// All convolution blocks: mic_enc1-2, far_enc1-2, mic_enc3-5, dec5-1.
-std::vector<BlockShape> block_shapes(const ModelConfig & config);
-
-// What the tensors of the bottleneck's recurrence end with, a pair for each of A, B and C.
-constexpr const char * kS4dParts[] = {".a_real", ".a_imag", ".B_real", ".B_imag", ".C_real", ".C_imag"};
-
 // Name -> ne (contiguous axis first).
 std::map<std::string, std::vector<uint64_t>> tensor_shapes(const ModelConfig & config);
 
@@ -35,8 +22,6 @@ struct MatrixShape {
     size_t columns; // without padding
 };
 
-// May this tensor be quantized? Convolutions and linear layers, but neither the codec's bases nor the smoothing.
-bool quantizable(const std::string & name, const std::vector<uint64_t> & ne);
 MatrixShape matrix_shape(const std::vector<uint64_t> & ne);
 // Are the codec's bases not in the file, since they are the standard ones of its version? Throws Error if the key that says
 // so says something else.

@@ -5,7 +5,7 @@ namespace localvqe {
 Value norm_before(Net & n, const std::string & name, Value x) { return n.config.has_norm() ? n.norm(name, x) : x; }
 
 ConvShape kernel(const Net & n, int channels) {
-    ConvShape shape{channels, n.config.kernel_h, n.config.kernel_w};
+    ConvShape shape{channels, n.config.kernel_size_h, n.config.kernel_size_w};
     shape.activation = n.config.version == 1 ? Activation::elu : n.config.version == 2 ? Activation::relu6 : Activation::silu;
     return shape;
 }

@@ -20,8 +20,8 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
     if (leaves_out_bases(loader.file)) {
         transform_ = standard_transform(net_.config.version);
     } else {
-        encoder = loader.read("encoder.conv.weight");
-        decoder = loader.read("decoder.linear.weight");
+        encoder = loader.read(kEncoderBasis);
+        decoder = loader.read(kDecoderBasis);
         transform_ = find_transform(encoder, decoder);
     }
     const bool integers = prefers_integers(kernels);

@@ -6,31 +6,14 @@
 namespace localvqe {
 namespace {
 
-// The same constants as in reference/frontend.py.
-constexpr int kSearchLow = 4;
-constexpr int kSearchHigh = 200;
-constexpr float kWhiteningMemory = 0.98f;
-constexpr float kSearchMemory = 0.9835f;
-constexpr float kWhiteningFloor = 1e-8f;
-constexpr float kProminence = 3.0f;
-constexpr float kDominance = 1.2f;
-constexpr int kPatience = 4;
-constexpr int kHeardEnough = 15;
-constexpr float kActiveShare = 1e-4f;
-constexpr float kActiveFloor = 1e-6f;
-constexpr float kPeakMemory = 0.9995f;
-constexpr int kMargin = 1;
-constexpr int kInPlace = 3;
-constexpr float kRenewed = 0.3f;
-constexpr float kNoiseFloor = 1e-10f;
-constexpr float kRestraint = 0.3f;
-constexpr float kGainLimit = 1e3f;
-constexpr double kDiverged = 4.0;
-constexpr double kInaudible = 1e-7 * kHop;
+using namespace frontend; // the constants of localvqe_cli/reference/frontend.py and kalman.py
+using namespace kalman;
+
+constexpr int kLongestIdle = limits::frontend_lags.high + limits::frontend_partitions.high; // more than any filter hears
 
 constexpr int kSpectrum = RealFft512::kBins;
 constexpr int kStride = (kSpectrum + 15) / 16 * 16;             // 257 bins, padded
-constexpr int kSearched = (kSearchHigh - kSearchLow + 15) / 16 * 16; // 196 bins, padded
+constexpr int kSearched = (kSearchHigh - kSearchLow + 15) / 16 * 16; // padded
 constexpr int kSearchedBins = kSearchHigh - kSearchLow;
 
 // The searched bins of what a Hann window would have given.
@@ -81,7 +64,7 @@ void FrontendState::reset() {
     offset_ = candidate_ = patience_ = 0;
     peak_ = 0.0f;
     adapted_ = false;
-    idle_ = kMaxLags + kMaxPartitions;
+    idle_ = kLongestIdle;
     heard_ = 0;
     forget();
 }
@@ -230,7 +213,7 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
     // Silence changes nothing that is known, but its frames take their place in the past.
     const float memory = !active ? 1.0f : heard_ > 0 ? kWhiteningMemory : 0.0f;
     const float share = 1.0f - memory;
-    idle_ = active ? 0 : std::min(idle_ + 1, kMaxLags + kMaxPartitions);
+    idle_ = active ? 0 : std::min(idle_ + 1, kLongestIdle);
     heard_ += active && heard_ < kHeardEnough ? 1 : 0;
     const uint64_t lags = uint64_t(config_.lags);
     float * white = white_.data() + size_t(frames_ % lags) * 2 * kSearched;
@@ -244,7 +227,8 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
         return;
     }
 
-    float score[kMaxLags], sorted[kMaxLags];
+    float score[limits::frontend_lags.high], sorted[limits::frontend_lags.high];
+    static_assert(sizeof score + sizeof sorted <= kMostStack, "the range of frontend.lags asks too much of a thread's stack");
     int best = 0;
     for (int lag = 0; lag < config_.lags; ++lag) {
         const float * then = white_.data() + size_t((frames_ + lags - uint64_t(lag)) % lags) * 2 * kSearched;

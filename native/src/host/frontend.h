@@ -1,5 +1,5 @@
 // The adaptive linear filter before the network: a partitioned-block frequency-domain Kalman filter with a delay
-// search. Twin of localvqe_cli/reference/frontend.py, where the method and its sources are described. Only models with
+// search. As in localvqe_cli/reference/frontend.py, where the method and its sources are described. Only models with
 // localvqe.frontend.* keys have one.
 #pragma once
 
@@ -42,9 +42,11 @@ private:
     // error = mic - echo of the present filter; returns the error's energy.
     double subtract(const Kernels & k, const float * mic, float * error, float * echo);
 
+    static constexpr int kMostPartitions = limits::frontend_partitions.high;
+
     FrontendConfig config_;
-    float initial_[kMaxPartitions]; // variance per partition
-    float floor_[kMaxPartitions];   // of the process noise
+    float initial_[kMostPartitions]; // variance per partition
+    float floor_[kMostPartitions];   // of the process noise
     RealFft512 fft_;
     uint64_t frames_ = 0;
     int offset_ = 0;
@@ -65,8 +67,8 @@ private:
     AlignedFloats agreement_; // (lags, re and im, searched bins)
     AlignedFloats flat_;      // scratch: the whitened microphone
     AlignedFloats moved_;     // scratch: one of w_re_, w_im_, variance_
-    const float * far_re_[kMaxPartitions];
-    const float * far_im_[kMaxPartitions];
+    const float * far_re_[kMostPartitions];
+    const float * far_im_[kMostPartitions];
 };
 
 } // namespace localvqe

@@ -8,22 +8,14 @@
 namespace localvqe {
 namespace {
 
-// The same constants as in reference/residual_echo.py.
-constexpr int kPowerFrames = 5;
-constexpr float kPowerFloor = 1e-12f;
-constexpr float kNoiseMemory = 0.9f;
-constexpr int kBlocks = 16;
-constexpr int kBlockFrames = 50;
-constexpr int kLeakBlocks = 8;
-constexpr int kLeakBlockFrames = 16;
-constexpr int kLeakBins = 9;
+using namespace residual_echo; // the constants of localvqe_cli/reference/residual_echo.py
 
 constexpr int kGains = ResidualEchoState::kGains;
 
 } // namespace
 
 ResidualEchoState::ResidualEchoState(const ResidualConfig & config)
-    : config_(config), error_(kPowerFrames * kGains), echo_(kPowerFrames * kGains), smooth_(kGains), minima_(kBlocks * kGains),
+    : config_(config), error_(kFrames * kGains), echo_(kFrames * kGains), smooth_(kGains), minima_(kBlocks * kGains),
       leaks_(kLeakBlocks * kGains), tail_(kHop) {
     for (int i = 0; i < kFft; ++i) {
         window_[i] = float(std::sin(3.14159265358979323846 * (i + 0.5) / kFft));
@@ -74,19 +66,19 @@ void ResidualEchoState::analyse(const float * before, const float * now, float *
 }
 
 void ResidualEchoState::average(AlignedFloats & rows, const float * re, const float * im, float * mean) const {
-    float * newest = rows.data() + size_t(frames_ % kPowerFrames) * kGains;
+    float * newest = rows.data() + size_t(frames_ % kFrames) * kGains;
     for (int f = 0; f < kGains; ++f) {
         newest[f] = re[f] * re[f] + im[f] * im[f];
     }
     std::copy_n(rows.data(), kGains, mean);
-    for (int row = 1; row < kPowerFrames; ++row) {
+    for (int row = 1; row < kFrames; ++row) {
         const float * power = rows.data() + size_t(row) * kGains;
         for (int f = 0; f < kGains; ++f) {
             mean[f] += power[f];
         }
     }
     for (int f = 0; f < kGains; ++f) {
-        mean[f] *= 1.0f / kPowerFrames;
+        mean[f] *= 1.0f / kFrames;
     }
 }
 

@@ -1,4 +1,4 @@
-// Passes of the adaptive front-end (blocks/frontend.cpp) over spectra in split format. Lengths are multiples of 16;
+// Passes of the adaptive front-end (host/frontend.cpp) over spectra in split format. Lengths are multiples of 16;
 // what lies beyond the last bin is zero and stays harmless.
 
 // An accumulator that decays in silence must not linger among the denormals.

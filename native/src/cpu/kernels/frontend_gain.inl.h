@@ -1,17 +1,10 @@
-// The learned controller of the adaptive front-end (blocks/frontend_gain.cpp): bins are lanes. The same constants as in
-// reference/frontend_gain.py.
+// The learned controller of the adaptive front-end (host/frontend_gain.cpp): bins are lanes.
 
-static constexpr float kGainSlow = 0.98f;
-static constexpr float kGainFast = 0.9f;
-static constexpr float kGainLevelFloor = 1e-9f;
-static constexpr float kGainCoherenceFloor = 1e-14f;
-static constexpr float kGainLogLimit = 12.0f;
-static constexpr float kGainLogScale = 0.3f;
-static constexpr float kGainLargest = 4.0f;
+using namespace frontend_gain; // the constants of localvqe_cli/reference/frontend_gain.py
 
 LVQE_INLINE vfloat log_ratio(vfloat a, vfloat b) {
-    const vfloat limit = splat(kGainLogLimit);
-    return max_of(min_of(log_of((a + kGainLevelFloor) / (b + kGainLevelFloor)), limit), -limit) * kGainLogScale;
+    const vfloat limit = splat(kLogLimit);
+    return max_of(min_of(log_of((a + kLevelFloor) / (b + kLevelFloor)), limit), -limit) * kLogScale;
 }
 
 LVQE_INLINE vfloat tanh_of(vfloat x) { return sigmoid_of(x * 2.0f) * 2.0f - 1.0f; }
@@ -21,23 +14,24 @@ LVQE_INLINE vfloat tanh_of(vfloat x) { return sigmoid_of(x * 2.0f) * 2.0f - 1.0f
 static void gain_features(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n) {
     vfloat mic_sum = splat(0.0f), error_sum = splat(0.0f), echo_sum = splat(0.0f), surprise_sum = splat(0.0f),
            coherence_sum = splat(0.0f);
+    static_assert(kGainFeatures == 11, "the rows below");
     const auto row = [&](int feature, int i) { return features + size_t(feature) * size_t(n) + i; };
     for (int i = 0; i < n; i += LVQE_LANES) {
         const vfloat er = load(in.error_re + i), ei = load(in.error_im + i);
         const vfloat yr = load(in.echo_re + i), yi = load(in.echo_im + i);
         const vfloat error = er * er + ei * ei, echo = yr * yr + yi * yi;
         const vfloat mic = load(in.mic_power + i), far_now = load(in.far_power + i), unsure = load(in.unsure + i);
-        const vfloat far = flushed(first ? far_now : load(levels.far + i) * kGainSlow + far_now * (1.0f - kGainSlow));
-        const vfloat slow_error = flushed(load(levels.error + i) * kGainFast + error * (1.0f - kGainFast));
-        const vfloat slow_echo = flushed(load(levels.echo + i) * kGainFast + echo * (1.0f - kGainFast));
-        const vfloat cross_re = flushed(load(levels.cross_re + i) * kGainFast + (er * yr + ei * yi) * (1.0f - kGainFast));
-        const vfloat cross_im = flushed(load(levels.cross_im + i) * kGainFast + (ei * yr - er * yi) * (1.0f - kGainFast));
+        const vfloat far = flushed(first ? far_now : load(levels.far + i) * kSlow + far_now * (1.0f - kSlow));
+        const vfloat slow_error = flushed(load(levels.error + i) * kFast + error * (1.0f - kFast));
+        const vfloat slow_echo = flushed(load(levels.echo + i) * kFast + echo * (1.0f - kFast));
+        const vfloat cross_re = flushed(load(levels.cross_re + i) * kFast + (er * yr + ei * yi) * (1.0f - kFast));
+        const vfloat cross_im = flushed(load(levels.cross_im + i) * kFast + (ei * yr - er * yi) * (1.0f - kFast));
         store(levels.far + i, far);
         store(levels.error + i, slow_error);
         store(levels.echo + i, slow_echo);
         store(levels.cross_re + i, cross_re);
         store(levels.cross_im + i, cross_im);
-        const vfloat coherence = (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kGainCoherenceFloor);
+        const vfloat coherence = (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kCoherenceFloor);
         const vfloat surprise = log_ratio(unsure, error);
         store(row(0, i), log_ratio(error, load(in.noise + i)));
         store(row(1, i), log_ratio(echo, error));
@@ -71,7 +65,7 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
 // scratch: as much.
 static void gain_step(const GainWeights & w, const float * features, float * hidden, float * scratch, float * noise_factor,
                       float * process_factor, int n) {
-    constexpr int inputs = 11;
+    constexpr int inputs = kGainFeatures;
     const int h = w.hidden;
     for (int i = 0; i < n; i += LVQE_LANES) {
         vfloat x[inputs];
@@ -107,7 +101,7 @@ static void gain_step(const GainWeights & w, const float * features, float * hid
         for (int unit = 0; unit < h; ++unit) {
             store(hidden + size_t(unit) * size_t(n) + i, load(scratch + size_t(unit) * size_t(n) + i));
         }
-        store(noise_factor + i, exp_of(tanh_of(noise) * kGainLargest));
-        store(process_factor + i, exp_of(tanh_of(process) * kGainLargest));
+        store(noise_factor + i, exp_of(tanh_of(noise) * kLargest));
+        store(process_factor + i, exp_of(tanh_of(process) * kLargest));
     }
 }

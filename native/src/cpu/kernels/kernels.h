@@ -4,6 +4,7 @@
 #pragma once
 
 #include "../../activation.h"
+#include "contract/constants.h"
 #include "prefetch.h"
 
 #include <cstddef>

@@ -38,13 +38,14 @@ void SoftmaxLagsOp::run(int frames, int thread, int n_threads) {
 
 DelayedSumOp::DelayedSumOp(const Kernels & kernels, const Frames & far, const Frames & delay, Frames & out)
     : kernels_(kernels), far_(far), delay_(delay), out_(out) {
-    if (delay.bins() > kMaxDelay) { // rows of run()
-        throw Error("attention over " + std::to_string(delay.bins()) + " hops, at most " + std::to_string(kMaxDelay));
+    if (delay.bins() > limits::dmax.high) { // rows of run()
+        throw Error("attention over " + std::to_string(delay.bins()) + " hops, at most " + std::to_string(limits::dmax.high));
     }
 }
 
 void DelayedSumOp::run(int frames, int thread, int n_threads) {
-    const float * rows[kMaxDelay];
+    const float * rows[limits::dmax.high];
+    static_assert(sizeof rows <= kMostStack, "the range of dmax asks too much of a thread's stack");
     const int dmax = delay_.bins();
     const int width = out_.bins() * out_.channels();
     for (int t = 0; t < frames; ++t) {
