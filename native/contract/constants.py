@@ -75,6 +75,7 @@ def _counts() -> dict[str, int]:
         "mask_channels": config.MASK_CHANNELS,
         "input_width": config.INPUT_WIDTH,
         "gain_features": config.GAIN_FEATURES,
+        "max_threads": config.MAX_THREADS,
         "smooth_hops": hops,
         "smooth_lags": lags,
     }

@@ -30,7 +30,6 @@ constexpr int kNull = -1;
 constexpr int kBadValue = -2;
 constexpr int kFailed = -3;
 constexpr int kMaxSamples = 1 << 28;
-constexpr int kMaxThreads = 32;
 constexpr int kMaxHops = 64;
 constexpr int kMaxStreams = 256;
 constexpr uint64_t kMaxMatrix = uint64_t(1) << 28; // elements
@@ -212,7 +211,7 @@ int localvqe_options_set_threads(uintptr_t options, int threads) {
     if (options == 0) {
         return kNull;
     }
-    if (threads < 0 || threads > kMaxThreads) {
+    if (threads < 0 || threads > localvqe::kMaxThreads) {
         return kBadValue;
     }
     handle<Options>(options)->threads = threads;
@@ -407,7 +406,7 @@ uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops) {
         if (model == 0) {
             throw Error("no model given");
         }
-        check_range("threads", threads, 0, kMaxThreads);
+        check_range("threads", threads, 0, localvqe::kMaxThreads);
         check_range("max_hops", max_hops, 1, kMaxHops);
         return new Context(handle<ModelHandle>(model)->model, threads, max_hops);
     });
@@ -433,7 +432,7 @@ uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams, int max_
         if (model == 0) {
             throw Error("no model given");
         }
-        check_range("threads", threads, 0, kMaxThreads);
+        check_range("threads", threads, 0, localvqe::kMaxThreads);
         check_range("streams", streams, 1, kMaxStreams);
         check_range("max_hops", max_hops, 1, kMaxHops);
         return new Group(handle<ModelHandle>(model)->model, threads == 0 ? localvqe::auto_threads() : threads, streams, max_hops);

@@ -133,7 +133,7 @@ void GgmlProgram::load_basis(const Operation & op, const Loader & loader, std::v
             }
         }
     } else {
-        basis = loader.read(op.verb == Verb::analysis ? "encoder.conv.weight" : "decoder.linear.weight");
+        basis = loader.read(op.verb == Verb::analysis ? kEncoderBasis : kDecoderBasis);
     }
     std::vector<float> parts[2];
     for (size_t part = 0; part < 2; ++part) {
