@@ -1,0 +1,3 @@
+module localvqe.example/enhance
+
+go 1.18
