@@ -18,7 +18,7 @@ __all__ = ["Golden", "best_kernels", "missing", "run"]
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "native" / "tests"))
 
-import golden_vectors  # noqa: E402
+import golden_floats  # noqa: E402
 
 AVX512 = {"avx512f", "avx512vl", "avx512dq", "avx512bw", "fma"}
 
@@ -75,7 +75,7 @@ def run(target: Target, library: Path, folder: Path, zig: list[str]) -> Golden:
             [*zig, "c++", *options, str(tests / f"{program}.cpp"), str(linked), "-o", str(folder / (program + suffix))]
         )
     arguments: list[str] = []
-    pairs = golden_vectors.write(folder)
+    pairs = golden_floats.write(folder)
     for model, vectors in pairs:
         shutil.copy(model, folder)
         arguments += [model.name, vectors.name]

@@ -14,7 +14,7 @@ class Target:
     Attributes:
         name: what tools/wheels.py takes.
         zig: what zig compiles for.
-        tags: platform tags of the wheel, the oldest name last.
+        tags: platform tags of the wheel.
         processor: x86_64 or aarch64.
         runner: what runs a program of the target, [] for this machine itself, or None where nothing can.
         files: what the runner needs besides, and the Debian package that has it.
@@ -43,7 +43,7 @@ class Target:
     @property
     def platform(self) -> str:
         """The last part of the wheel's file name."""
-        return ".".join(self.tags)
+        return ".".join(sorted(self.tags))
 
     @property
     def library(self) -> str:

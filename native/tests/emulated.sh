@@ -15,7 +15,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/models" "$work/vectors"
 python3 native/tests/random_models.py "$work/models"
-golden="$(python3 native/tests/golden_vectors.py "$work/vectors" | paste -sd';')"
+golden="$(python3 native/tests/golden_floats.py "$work/vectors" | paste -sd';')"
 for machine in "$@"; do
   case "$machine" in
     aarch64)

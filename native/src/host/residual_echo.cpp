@@ -18,8 +18,6 @@ constexpr int kLeakBlocks = 8;
 constexpr int kLeakBlockFrames = 16;
 constexpr int kLeakBins = 9;
 
-constexpr int kGains = ResidualEchoState::kGains;
-
 } // namespace
 
 ResidualEchoState::ResidualEchoState(const ResidualConfig & config)

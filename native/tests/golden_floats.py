@@ -1,10 +1,11 @@
 """The golden vectors of tests/golden/data in the form that test_golden.cpp reads; needs numpy alone.
 
-python native/tests/golden_vectors.py FOLDER     # writes them, and prints the program's arguments, one a line
+python native/tests/golden_floats.py FOLDER     # writes them, and prints the program's arguments, one a line
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import wave
 from pathlib import Path
@@ -28,9 +29,12 @@ def _samples(path: Path) -> np.ndarray:
 def write(folder: Path) -> list[tuple[Path, Path]]:
     """Writes a file of floats per model, mic, ref and output one after another; returns (model, that file)."""
     mic, ref = (_samples(ROOT / "examples" / f"sample_{side}.wav")[EXCERPT] for side in ("mic", "ref"))
+    digest = hashlib.sha256(mic.tobytes() + ref.tobytes()).hexdigest()
     pairs = []
     for model in sorted(DATA.glob("*.gguf")):
         with np.load(model.with_suffix(".npz")) as content:
+            if str(content["input"]) != digest:
+                raise ValueError(f"{model.name} was not made of this part of the sample pair")
             want = content["stream"][: mic.size].astype("<f4")
         path = folder / f"{model.stem}.f32"
         np.concatenate([mic, ref, want]).astype("<f4").tofile(path)
