@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -14,10 +13,7 @@ public:
     AlignedFloats() = default;
     explicit AlignedFloats(size_t n) : size_(n) {
         const size_t bytes = (n * sizeof(float) + 63) / 64 * 64;
-        data_ = static_cast<float *>(std::aligned_alloc(64, bytes == 0 ? 64 : bytes));
-        if (data_ == nullptr) {
-            throw std::bad_alloc();
-        }
+        data_ = static_cast<float *>(::operator new(bytes, kAlignment)); // Windows has no std::aligned_alloc
         std::memset(data_, 0, bytes);
     }
     AlignedFloats(AlignedFloats && other) noexcept { swap(other); }
@@ -27,7 +23,7 @@ public:
     }
     AlignedFloats(const AlignedFloats &) = delete;
     AlignedFloats & operator=(const AlignedFloats &) = delete;
-    ~AlignedFloats() { std::free(data_); }
+    ~AlignedFloats() { ::operator delete(data_, kAlignment); }
 
     float * data() { return data_; }
     const float * data() const { return data_; }
@@ -41,6 +37,8 @@ public:
     }
 
 private:
+    static constexpr std::align_val_t kAlignment{64};
+
     void swap(AlignedFloats & other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);

@@ -1,12 +1,12 @@
 #include "gguf_reader.h"
 
 #include "error.h"
+#include "open_file.h"
 
 #include "ggml.h"
 
 #include <cmath>
 #include <cstring>
-#include <sys/stat.h>
 
 namespace localvqe {
 namespace {
@@ -100,23 +100,13 @@ private:
 };
 
 GgufFile::GgufFile(const std::string & path) {
-    struct stat info;
-    if (stat(path.c_str(), &info) != 0) {
-        throw Error("no such file");
-    }
-    if (!S_ISREG(info.st_mode)) {
-        throw Error("not a regular file");
-    }
-    const uint64_t size = uint64_t(info.st_size);
+    uint64_t size = 0;
+    file_.reset(open_regular_file(path, size));
     if (size == 0) {
         throw Error("the file is empty");
     }
     if (size > kMaxFile) {
         throw Error("the file is larger than 1 GiB");
-    }
-    file_.reset(std::fopen(path.c_str(), "rb"));
-    if (!file_) {
-        throw Error("cannot be opened for reading");
     }
     Cursor in(file_.get(), size);
     char magic[4] = {};

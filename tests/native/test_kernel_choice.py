@@ -13,22 +13,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripts import load_script
 
 CPUINFO = Path("/proc/cpuinfo")
-AVX512 = {"avx512f", "avx512vl", "avx512dq", "avx512bw", "fma"}
 
 
 def _best_of_this_machine() -> str:
-    if platform.machine() in ("aarch64", "arm64"):
-        return "neon"
-    if platform.machine() not in ("x86_64", "AMD64"):
-        return "portable"
-    if not CPUINFO.exists():
-        pytest.skip("the system does not list the processor's instructions")
-    flags = next(set(line.split()) for line in CPUINFO.read_text().splitlines() if line.startswith("flags"))
-    if flags >= AVX512:
-        return "avx512vnni" if "avx512_vnni" in flags else "avx512"
-    return "avx2" if {"avx2", "fma"} <= flags else "portable"
+    processor = {"arm64": "aarch64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine())
+    flags: set[str] = set()
+    if processor == "x86_64":
+        if not CPUINFO.exists():
+            pytest.skip("the system does not list the processor's instructions")
+        flags = next(set(line.split()) for line in CPUINFO.read_text().splitlines() if line.startswith("flags"))
+    return str(load_script("tools/wheel_run.py").best_kernels(processor, flags))
 
 
 def test_the_best_kernels_of_this_machine_are_chosen() -> None:

@@ -1,7 +1,8 @@
 #include "read_ahead.h"
 
+#include "cache_size.h"
+
 #include <algorithm>
-#include <unistd.h>
 
 namespace localvqe {
 
@@ -52,11 +53,8 @@ std::vector<std::vector<MemorySpan>> plan_read_ahead(const std::vector<ReadDeman
 }
 
 size_t default_reach() {
-    long bytes = 0;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    return size_t(bytes > 0 ? bytes : 512 * 1024) / 2;
+    const size_t bytes = second_level_cache();
+    return (bytes > 0 ? bytes : 512 * 1024) / 2;
 }
 
 } // namespace localvqe

@@ -2,6 +2,10 @@
 
 #include <chrono>
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
+
 namespace localvqe {
 namespace {
 
@@ -11,7 +15,11 @@ constexpr auto kAwake = std::chrono::microseconds(200); // the gap between two c
 uint32_t epoch_of(uint64_t state) { return uint32_t(state >> 32); }
 
 inline void relax() {
-#if defined(__x86_64__)
+#if defined(_MSC_VER) && !defined(__clang__) && defined(_M_X64)
+    _mm_pause();
+#elif defined(_MSC_VER) && !defined(__clang__) && defined(_M_ARM64)
+    __yield();
+#elif defined(__x86_64__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("yield");

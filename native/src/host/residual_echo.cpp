@@ -10,8 +10,6 @@ namespace {
 
 using namespace residual_echo; // the constants of localvqe_cli/reference/residual_echo.py
 
-constexpr int kGains = ResidualEchoState::kGains;
-
 } // namespace
 
 ResidualEchoState::ResidualEchoState(const ResidualConfig & config)

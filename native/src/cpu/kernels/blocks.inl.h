@@ -36,7 +36,7 @@ static void norm_stats(const float * a, size_t na, const float * b, size_t nb, f
     const double n = double(na + nb);
     const float mu = float((sum_of<1>(a, na, 0.0f) + sum_of<1>(b, nb, 0.0f)) / n);
     *mean = mu;
-    *scale = float(1.0 / __builtin_sqrt((sum_of<2>(a, na, mu) + sum_of<2>(b, nb, mu)) / n + 1e-5));
+    *scale = float(1.0 / LVQE_SQRT((sum_of<2>(a, na, mu) + sum_of<2>(b, nb, mu)) / n + 1e-5));
 }
 
 static void norm_apply(const float * x, int bins, int channels, float mean, float scale, const float * gamma, const float * beta,
@@ -175,12 +175,8 @@ static void s4d_step(const float * coefficients, float * state, const float * v,
         const vfloat h_re = load(state + i);
         const vfloat h_im = load(state + n + i);
         const vfloat u = load(v + i);
-        vfloat next_re = load(a_re + i) * h_re - load(a_im + i) * h_im + load(b_re + i) * u;
-        vfloat next_im = load(a_re + i) * h_im + load(a_im + i) * h_re + load(b_im + i) * u;
-        // A decaying state must not linger among the denormals, where each operation costs a hundred.
-        const vfloat tiny = splat(1e-30f);
-        next_re = (next_re < tiny) & (next_re > -tiny) ? splat(0.0f) : next_re;
-        next_im = (next_im < tiny) & (next_im > -tiny) ? splat(0.0f) : next_im;
+        const vfloat next_re = flushed(load(a_re + i) * h_re - load(a_im + i) * h_im + load(b_re + i) * u);
+        const vfloat next_im = flushed(load(a_re + i) * h_im + load(a_im + i) * h_re + load(b_im + i) * u);
         store(state + i, next_re);
         store(state + n + i, next_im);
         store(y + i, load(c_re + i) * next_re - load(c_im + i) * next_im);
@@ -229,7 +225,7 @@ static float peak(long rounds, long * per_round) {
     vfloat factor = splat(0.999f), offset = splat(0.001f);
     for (long r = 0; r < rounds; ++r) {
         // The compiler must not know the operands, or it would solve the recurrence itself.
-        __asm__ volatile("" : "+m"(factor), "+m"(offset));
+        LVQE_FORGET(factor, offset);
         const vfloat f = factor, o = offset;
 #pragma GCC unroll 16
         for (int u = 0; u < unrolled; ++u) {

@@ -113,7 +113,7 @@ LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, co
 #endif
     for (int k = 0; k < taps; ++k) {
         if (Ahead) {
-            __builtin_prefetch(ahead, 0, 2);
+            LVQE_FETCH(ahead);
             ahead += kCacheLine;
         }
         vfloat weight[V];

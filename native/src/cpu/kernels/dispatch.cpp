@@ -1,3 +1,4 @@
+#include "compiler.h"
 #include "error.h"
 #include "kernels.h"
 
@@ -5,7 +6,8 @@
 #include <cstring>
 #include <string>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(LVQE_PLAIN_VECTORS)
+#define LVQE_X86_SETS
 #include <cpuid.h>
 #endif
 
@@ -13,13 +15,13 @@ namespace localvqe {
 
 extern const Kernels kPortableKernels;
 extern const Kernels kWideKernels;
-#if defined(__x86_64__)
+#if defined(LVQE_X86_SETS)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
 extern const Kernels kAvx512VnniKernels;
 #endif
 
-#if defined(__x86_64__)
+#if defined(LVQE_X86_SETS)
 namespace {
 
 struct Instructions {
@@ -54,7 +56,7 @@ Instructions instructions() {
 int available_kernels(const Kernels ** out, int capacity) {
     const Kernels * sets[kMaxKernelSets] = {};
     int n = 0;
-#if defined(__x86_64__)
+#if defined(LVQE_X86_SETS)
     const Instructions cpu = instructions();
     if (cpu.avx512 && cpu.vnni) {
         sets[n++] = &kAvx512VnniKernels;

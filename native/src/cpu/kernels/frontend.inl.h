@@ -1,12 +1,6 @@
 // Passes of the adaptive front-end (host/frontend.cpp) over spectra in split format. Lengths are multiples of 16;
 // what lies beyond the last bin is zero and stays harmless.
 
-// An accumulator that decays in silence must not linger among the denormals.
-LVQE_INLINE vfloat flushed(vfloat x) {
-    const vfloat tiny = splat(1e-30f);
-    return (x < tiny) & (x > -tiny) ? splat(0.0f) : x;
-}
-
 // power = memory * power + share * |x|^2, then white = x / sqrt(max(power, |x|^2) + floor).
 static void whiten(const float * re, const float * im, float memory, float share, float floor, float * power, float * white_re,
                    float * white_im, int n) {
@@ -14,7 +8,7 @@ static void whiten(const float * re, const float * im, float memory, float share
         const float now = re[i] * re[i] + im[i] * im[i];
         power[i] = power[i] * memory + share * now;
         power[i] = power[i] < 1e-30f ? 0.0f : power[i];
-        const float rate = 1.0f / __builtin_sqrtf((power[i] > now ? power[i] : now) + floor);
+        const float rate = 1.0f / LVQE_SQRTF((power[i] > now ? power[i] : now) + floor);
         white_re[i] = re[i] * rate;
         white_im[i] = im[i] * rate;
     }

@@ -10,9 +10,9 @@ LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
     return sum + (vint) _mm512_madd_epi16((__m512i) weights, (__m512i) values);
 #elif LVQE_LANES == 8 && defined(__AVX2__)
     return sum + (vint) _mm256_madd_epi16((__m256i) weights, (__m256i) values);
-#elif LVQE_LANES == 4 && defined(__SSE2__)
+#elif LVQE_LANES == 4 && defined(__SSE2__) && !defined(LVQE_PLAIN_VECTORS)
     return sum + (vint) _mm_madd_epi16((__m128i) weights, (__m128i) values);
-#elif LVQE_LANES == 4 && defined(__aarch64__)
+#elif LVQE_LANES == 4 && defined(__aarch64__) && !defined(LVQE_PLAIN_VECTORS)
     const int16x8_t w = (int16x8_t) weights, x = (int16x8_t) values;
     const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x));
     return sum + (vint) vpaddq_s32(low, vmull_high_s16(w, x)); // neighbouring products belong together
@@ -25,7 +25,7 @@ LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
 // Two neighbouring activations in every lane.
 LVQE_INLINE vint splat_pair(const int16_t * x) {
     int pair;
-    __builtin_memcpy(&pair, x, sizeof pair);
+    LVQE_COPY(&pair, x, sizeof pair);
     return pair - vint{};
 }
 
@@ -48,7 +48,7 @@ LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step
     }
     for (int k = 0; k < pairs; ++k) {
         if (Ahead) {
-            __builtin_prefetch(ahead, 0, 2);
+            LVQE_FETCH(ahead);
             ahead += kCacheLine;
         }
         vint weight[V];
@@ -92,7 +92,7 @@ template <int P, int V> static void int_conv_tile(const ConvCall & c, const Pane
             const vfloat scale = load(scales + v * LVQE_LANES) * frame;
 #pragma GCC unroll 16
             for (int p = 0; p < P; ++p) {
-                acc[p][v] += __builtin_convertvector(sum[p][v], vfloat) * scale;
+                acc[p][v] += to_float(sum[p][v]) * scale;
             }
         }
         scales += V * LVQE_LANES;

@@ -1,6 +1,6 @@
 // Baseline instructions: SSE2 on x86-64; NEON (with its 32 registers and fused multiply-add) on 64-bit Arm.
 #define LVQE_SET kPortableKernels
-#if defined(__aarch64__)
+#if defined(__aarch64__) && !defined(LVQE_PLAIN_VECTORS)
 #define LVQE_SET_NAME "neon"
 #define LVQE_ACCUMULATORS 24
 #else

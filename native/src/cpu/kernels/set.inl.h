@@ -1,9 +1,12 @@
 // Body of one kernel set. The including file defines LVQE_SET (its name), LVQE_LANES, LVQE_ACCUMULATORS and LVQE_INTEGER_IS_FASTER, and is
 // compiled with the flags of its instruction set.
 
+#include "compiler.h"
 #include "kernels.h"
 
-#if defined(__SSE2__)
+#if defined(LVQE_PLAIN_VECTORS)
+// The vectors are arrays.
+#elif defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>

@@ -1,56 +1,20 @@
-// Vectors by the compiler's vector extension: LVQE_LANES floats wide, the same source for every instruction set.
-// Included inside an anonymous namespace of each kernel file; nothing here may have external linkage, or the linker
-// could pick a copy compiled for a CPU that is not there.
+// Vectors LVQE_LANES floats wide, the same source for every instruction set. Included inside an anonymous namespace of
+// each kernel file; nothing here may have external linkage, or the linker could pick a copy compiled for a CPU that is
+// not there. That is why square roots and copies are the compiler's own: those of the standard library are functions.
 
-typedef float vfloat __attribute__((vector_size(LVQE_LANES * 4)));
-typedef int vint __attribute__((vector_size(LVQE_LANES * 4)));
-typedef float vfloat_u __attribute__((vector_size(LVQE_LANES * 4), aligned(4), may_alias));
-
-typedef int vint_u __attribute__((vector_size(LVQE_LANES * 4), aligned(2), may_alias));
-typedef short vshort __attribute__((vector_size(LVQE_LANES * 2)));
-typedef short vshort_u __attribute__((vector_size(LVQE_LANES * 2), aligned(2), may_alias));
-
-#define LVQE_INLINE static inline __attribute__((always_inline))
-
-LVQE_INLINE vfloat load(const float * p) { return *reinterpret_cast<const vfloat_u *>(p); }
-LVQE_INLINE void store(float * p, vfloat v) { *reinterpret_cast<vfloat_u *>(p) = v; }
-LVQE_INLINE vint load_int(const int16_t * p) { return *reinterpret_cast<const vint_u *>(p); } // pairs of 16-bit integers
-LVQE_INLINE void store_short(int16_t * p, vshort v) { *reinterpret_cast<vshort_u *>(p) = v; }
-LVQE_INLINE vshort to_short(vfloat v) { return __builtin_convertvector(__builtin_convertvector(v, vint), vshort); }
-LVQE_INLINE vfloat splat(float x) { return x - vfloat{}; } // x + 0 would cost an addition, since -0 + 0 is not -0
-// A vector cast keeps the bits.
-LVQE_INLINE vfloat as_float(vint v) { return (vfloat) v; }
-LVQE_INLINE vint as_int(vfloat v) { return (vint) v; }
-LVQE_INLINE vfloat min_of(vfloat a, vfloat b) { return a < b ? a : b; }
-LVQE_INLINE vfloat max_of(vfloat a, vfloat b) { return a > b ? a : b; }
-
-// Lanes [first, last) of a vector whose lane 0 is at p; memory under the others is neither read nor written. Lanes that
-// are not read are zero.
-#if defined(__AVX512F__) && LVQE_LANES == 16
-LVQE_INLINE __mmask16 lane_mask(int first, int last) { return __mmask16((0xffffu << first) & (0xffffu >> (16 - last))); }
-LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) { _mm512_mask_storeu_ps(p, lane_mask(first, last), (__m512) v); }
-LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) { return (vfloat) _mm512_maskz_loadu_ps(lane_mask(first, last), p); }
-#elif defined(__AVX2__) && LVQE_LANES == 8
-LVQE_INLINE __m256i lane_mask(int first, int last) {
-    const vint lane = {0, 1, 2, 3, 4, 5, 6, 7};
-    return (__m256i) ((lane >= first) & (lane < last));
-}
-LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) { _mm256_maskstore_ps(p, lane_mask(first, last), (__m256) v); }
-LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) { return (vfloat) _mm256_maskload_ps(p, lane_mask(first, last)); }
+#if defined(LVQE_PLAIN_VECTORS)
+#include "vector_plain.inl.h"
 #else
-LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) {
-    for (int i = first; i < last; ++i) {
-        p[i] = v[i];
-    }
-}
-LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) {
-    vfloat v = {};
-    for (int i = first; i < last; ++i) {
-        v[i] = p[i];
-    }
-    return v;
-}
+#include "vector_gnu.inl.h"
 #endif
+
+LVQE_INLINE vfloat min_of(vfloat a, vfloat b) { return choose(a < b, a, b); }
+LVQE_INLINE vfloat max_of(vfloat a, vfloat b) { return choose(a > b, a, b); }
+// Zero instead of the denormals, where each operation costs a hundred: what decays must not linger there.
+LVQE_INLINE vfloat flushed(vfloat x) {
+    const vfloat tiny = splat(1e-30f);
+    return choose((x < tiny) & (x > -tiny), splat(0.0f), x);
+}
 
 // By halves, so that the additions do not wait for each other. Sums are compared across instruction sets by tolerance,
 // across threads and batch sizes by bits.
@@ -87,7 +51,7 @@ LVQE_INLINE vfloat exp_of(vfloat x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    const vint exponent = (__builtin_convertvector(n, vint) + 127) << 23;
+    const vint exponent = (to_int(n) + 127) << 23;
     return p * as_float(exponent);
 }
 
@@ -106,7 +70,7 @@ LVQE_INLINE vfloat log_of(vfloat x) {
     p = p * z + 1.0f / 5.0f;
     p = p * z + 1.0f / 3.0f;
     p = p * z + 1.0f;
-    const vfloat n = __builtin_convertvector(exponent, vfloat);
+    const vfloat n = to_float(exponent);
     return n * 0.693147180559945f + s * p * 2.0f;
 }
 
@@ -121,7 +85,7 @@ LVQE_INLINE vfloat expm1_of(vfloat x) {
     p = p * x + 0.5f;
     p = (p * x) * x + x;
     const vfloat far = exp_of(x) - 1.0f;
-    return x > -0.25f ? p : far;
+    return choose(x > splat(-0.25f), p, far);
 }
 
 template <Activation kind> LVQE_INLINE vfloat activate_vector(vfloat x) {
@@ -132,7 +96,7 @@ template <Activation kind> LVQE_INLINE vfloat activate_vector(vfloat x) {
         return x * sigmoid_of(x);
     }
     if (kind == Activation::elu) {
-        return x > 0.0f ? x : expm1_of(min_of(x, splat(0.0f)));
+        return choose(x > splat(0.0f), x, expm1_of(min_of(x, splat(0.0f))));
     }
     return x;
 }

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Compiles the native tests for another kind of machine with zig, and runs all of them under an emulator, with every
+# kernel set that the machine has. A few minutes each.
+# usage: native/tests/emulated.sh aarch64|riscv64|windows ... (needs the Python package, and ziglang, for making the models)
+#   aarch64  NEON                           qemu-user libc6-arm64-cross
+#   riscv64  portable, without vectors      qemu-user libc6-riscv64-cross
+#   windows  every set of this processor    wine wine64
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+[ $# -gt 0 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+needs() { # FILE PACKAGE
+  [ -e "$1" ] || { echo "$1 is missing: apt-get install $2" >&2; exit 2; }
+}
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/models" "$work/vectors"
+python3 native/tests/random_models.py "$work/models"
+golden="$(python3 native/tests/golden_floats.py "$work/vectors" | paste -sd';')"
+for machine in "$@"; do
+  case "$machine" in
+    aarch64)
+      target=aarch64-linux-gnu.2.17 emulator='qemu-aarch64;-L;/usr/aarch64-linux-gnu' sets='neon wide'
+      needs /usr/bin/qemu-aarch64 qemu-user
+      needs /usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 libc6-arm64-cross ;;
+    riscv64)
+      target=riscv64-linux-gnu.2.27 emulator='qemu-riscv64;-L;/usr/riscv64-linux-gnu' sets='portable wide'
+      needs /usr/bin/qemu-riscv64 qemu-user
+      needs /usr/riscv64-linux-gnu/lib/ld-linux-riscv64-lp64d.so.1 libc6-riscv64-cross ;;
+    windows)
+      target=x86_64-windows-gnu emulator=wine sets='portable wide'
+      for set in avx2 avx512f avx512_vnni; do
+        if grep -qw "$set" /proc/cpuinfo; then
+          case "$set" in avx512f) sets+=' avx512' ;; avx512_vnni) sets+=' avx512vnni' ;; *) sets+=" $set" ;; esac
+        fi
+      done
+      needs /usr/bin/wine wine
+      needs /usr/lib/wine/wine64 wine64 ;;
+    *) echo "$machine is not known; choose aarch64, riscv64 or windows" >&2; exit 2 ;;
+  esac
+  build="${BUILD_DIR:-build/emulated}-$machine"
+  cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=Release -DLOCALVQE_TESTS=ON \
+    -DCMAKE_TOOLCHAIN_FILE="$PWD/native/cmake/zig/toolchain.cmake" -DLOCALVQE_ZIG_TARGET="$target" \
+    -DCMAKE_CROSSCOMPILING_EMULATOR="$emulator" -DLOCALVQE_TEST_GOLDEN="$golden" \
+    -DLOCALVQE_TEST_MODELS="$(ls "$work"/models/*.gguf | paste -sd';')" ${CMAKE_ARGS:-} >/dev/null
+  cmake --build "$build" -j"$(nproc)"
+  for set in $sets; do
+    echo "== $machine, $set"
+    # Threads that only emulation slows down need no second try; a hang is an error.
+    LOCALVQE_KERNELS="$set" WINEDEBUG=-all ctest --test-dir "$build" --output-on-failure --timeout 1200 \
+      $([ "$set" = "${sets%% *}" ] || echo -E kernels) # that test goes through the sets by itself
+  done
+done
