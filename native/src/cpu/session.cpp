@@ -55,6 +55,7 @@ void CpuSession::plan_layouts() {
 
 void CpuSession::plan_fetching() {
     std::vector<ReadDemand> demands;
+    demands.reserve(readings_.size());
     for (const Reading & reading : readings_) {
         demands.push_back(reading.demand);
     }
