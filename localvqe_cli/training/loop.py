@@ -129,6 +129,8 @@ class Trainer:
                 raise CheckpointError(f"{self.folder / TRAINER}: lacks {exc}") from exc
         if limits.processes > 1 and (recipe.batch % limits.processes or _device(limits.device).type != "cpu"):
             raise UsageError(f"{limits.processes} processes need a CPU and a batch they can share, not {recipe.batch}")
+        if limits.processes > 1 and not hasattr(os, "fork"):
+            raise UsageError("several processes need a system that copies them, and Windows does not; use --threads")
         if limits.threads > 0:
             torch.set_num_threads(limits.threads)
         keep_freed_memory()

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Compiles the native tests for another kind of machine with zig, and runs all of them under an emulator, with every
 # kernel set that the machine has. A few minutes each.
-# usage: native/tests/emulated.sh aarch64|riscv64|windows ... (needs the Python package, and ziglang, for making the models)
+# usage: native/tests/emulated.sh aarch64|riscv64|ppc64le|windows ... (needs the Python package with its extra dev)
 #   aarch64  NEON                           qemu-user libc6-arm64-cross
 #   riscv64  portable, without vectors      qemu-user libc6-riscv64-cross
+#   ppc64le  portable                       qemu-user libc6-ppc64el-cross
 #   windows  every set of this processor    wine wine64
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || { sed -n '2,7s/^# //p' "$0" >&2; exit 2; }
+[ $# -gt 0 ] || { sed -n '2,8s/^# //p' "$0" >&2; exit 2; }
 needs() { # FILE PACKAGE
   [ -e "$1" ] || { echo "$1 is missing: apt-get install $2" >&2; exit 2; }
 }
@@ -26,6 +27,10 @@ for machine in "$@"; do
       target=riscv64-linux-gnu.2.27 emulator='qemu-riscv64;-L;/usr/riscv64-linux-gnu' sets='portable wide'
       needs /usr/bin/qemu-riscv64 qemu-user
       needs /usr/riscv64-linux-gnu/lib/ld-linux-riscv64-lp64d.so.1 libc6-riscv64-cross ;;
+    ppc64le)
+      target=powerpc64le-linux-gnu.2.19 emulator='qemu-ppc64le;-L;/usr/powerpc64le-linux-gnu' sets='portable wide'
+      needs /usr/bin/qemu-ppc64le qemu-user
+      needs /usr/powerpc64le-linux-gnu/lib/ld64.so.2 libc6-ppc64el-cross ;;
     windows)
       target=x86_64-windows-gnu emulator=wine sets='portable wide'
       for set in avx2 avx512f avx512_vnni; do
@@ -35,7 +40,7 @@ for machine in "$@"; do
       done
       needs /usr/bin/wine wine
       needs /usr/lib/wine/wine64 wine64 ;;
-    *) echo "$machine is not known; choose aarch64, riscv64 or windows" >&2; exit 2 ;;
+    *) echo "$machine is not known; choose aarch64, riscv64, ppc64le or windows" >&2; exit 2 ;;
   esac
   build="${BUILD_DIR:-build/emulated}-$machine"
   cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=Release -DLOCALVQE_TESTS=ON \
