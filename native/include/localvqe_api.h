@@ -53,9 +53,12 @@ LOCALVQE_API uintptr_t localvqe_new(const char * model_path);
 LOCALVQE_API uintptr_t localvqe_options_new(void);
 LOCALVQE_API void localvqe_options_free(uintptr_t options);
 LOCALVQE_API int localvqe_options_set_model_path(uintptr_t options, const char * model_path);
-LOCALVQE_API int localvqe_options_set_backend(uintptr_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
-LOCALVQE_API int localvqe_options_set_device(uintptr_t options, int index);          /* among those of the backend, set before; from 0 */
-LOCALVQE_API int localvqe_options_set_threads(uintptr_t options, int threads);       /* 0 = auto, at most 32; more than there are processors are not started */
+LOCALVQE_API int localvqe_options_set_backend(
+    uintptr_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
+LOCALVQE_API int localvqe_options_set_device(uintptr_t options,
+                                             int index); /* among those of the backend, set before; from 0 */
+LOCALVQE_API int localvqe_options_set_threads(
+    uintptr_t options, int threads); /* 0 = auto, at most 32; more than there are processors are not started */
 LOCALVQE_API uintptr_t localvqe_new_with_options(uintptr_t options);
 
 LOCALVQE_API void localvqe_free(uintptr_t ctx);
@@ -68,11 +71,14 @@ LOCALVQE_API void localvqe_list_devices(void);
 /* A whole clip: resets, then processes n_samples into out (also n_samples, lagging by one hop). A last partial hop is
  * processed as if followed by zeros. -2 when there is less than one hop or more than 2^28 samples (4.6 hours). */
 LOCALVQE_API int localvqe_process_f32(uintptr_t ctx, const float * mic, const float * ref, int n_samples, float * out);
-LOCALVQE_API int localvqe_process_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int n_samples, int16_t * out);
+LOCALVQE_API int localvqe_process_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int n_samples,
+                                      int16_t * out);
 
 /* One hop of a live stream; -2 when hop_samples is not localvqe_hop_length(). */
-LOCALVQE_API int localvqe_process_frame_f32(uintptr_t ctx, const float * mic, const float * ref, int hop_samples, float * out);
-LOCALVQE_API int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples, int16_t * out);
+LOCALVQE_API int localvqe_process_frame_f32(uintptr_t ctx, const float * mic, const float * ref, int hop_samples,
+                                            float * out);
+LOCALVQE_API int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples,
+                                            int16_t * out);
 
 /* Forgets everything heard so far; options and noise gate stay. */
 LOCALVQE_API void localvqe_reset(uintptr_t ctx);
@@ -120,7 +126,8 @@ LOCALVQE_API void localvqe_model_free(uintptr_t model);
 LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops);
 
 /* Any number of whole hops of a stream, continuing where it stands; the same samples in larger steps. */
-LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out);
+LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops,
+                                           float * out);
 
 /* Streams of one model that move together, for clips on a GPU, which many hops at once suit. localvqe_model_group_streams is
  * how many one group should have: as many as pay and as the device has room for, 1 where every stream had better be on its
@@ -128,10 +135,11 @@ LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, con
  * for a stream whose model ran away: it gets silence from there on and starts anew; else 0. A clip of its own begins with
  * localvqe_group_reset(group, stream). localvqe_group_new returns 0 on failure, as localvqe_stream_new. */
 LOCALVQE_API int localvqe_model_group_streams(uintptr_t model, int max_hops);
-LOCALVQE_API uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams, int max_hops); /* at most 256 streams */
+LOCALVQE_API uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams,
+                                          int max_hops); /* at most 256 streams */
 LOCALVQE_API void localvqe_group_free(uintptr_t group);
-LOCALVQE_API int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops, float * out,
-                                            int * status);
+LOCALVQE_API int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops,
+                                            float * out, int * status);
 LOCALVQE_API int localvqe_group_reset(uintptr_t group, int stream);
 LOCALVQE_API int localvqe_group_set_noise_gate(uintptr_t group, int enabled, float threshold_dbfs);
 LOCALVQE_API const char * localvqe_group_last_error(uintptr_t group);
@@ -182,8 +190,8 @@ LOCALVQE_API int localvqe_input_power(uintptr_t ctx, const char * tensor, float 
  * be, capacity (bytes, floats) too small included. importance (columns numbers, none negative, or null) says how much an
  * error in each column matters. */
 LOCALVQE_API uint64_t localvqe_quantized_size(int type, uint64_t rows, uint64_t columns);
-LOCALVQE_API int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t columns, const float * importance,
-                                        void * out, uint64_t capacity);
+LOCALVQE_API int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t columns,
+                                        const float * importance, void * out, uint64_t capacity);
 LOCALVQE_API int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t columns, float * out,
                                           uint64_t capacity);
 

@@ -110,15 +110,16 @@ int check_clip(Context & ctx, int n_samples) {
                                std::to_string(n_samples));
     }
     if (n_samples > kMaxSamples) {
-        return refuse(ctx, "a clip may have at most " + std::to_string(kMaxSamples) + " samples; feed longer audio hop by hop");
+        return refuse(ctx, "a clip may have at most " + std::to_string(kMaxSamples) +
+                               " samples; feed longer audio hop by hop");
     }
     return 0;
 }
 
 int check_hop(Context & ctx, int hop_samples) {
     return hop_samples == localvqe::kHop ? 0
-                                         : refuse(ctx, "a hop has " + std::to_string(localvqe::kHop) + " samples, got " +
-                                                           std::to_string(hop_samples));
+                                         : refuse(ctx, "a hop has " + std::to_string(localvqe::kHop) +
+                                                           " samples, got " + std::to_string(hop_samples));
 }
 
 template <class Handle> int set_gate(Handle & h, int enabled, float threshold_dbfs) {
@@ -232,7 +233,8 @@ void localvqe_free(uintptr_t ctx) { delete handle<Context>(ctx); }
 
 void localvqe_list_devices(void) {
     for (int i = 0; i < localvqe_device_count(); ++i) {
-        std::fprintf(stderr, "%s %d: %s\n", localvqe_device_backend(i), localvqe_device_index(i), localvqe_device_description(i));
+        std::fprintf(stderr, "%s %d: %s\n", localvqe_device_backend(i), localvqe_device_index(i),
+                     localvqe_device_description(i));
     }
 }
 
@@ -276,7 +278,8 @@ int localvqe_process_frame_f32(uintptr_t ctx, const float * mic, const float * r
     return guarded(c, [&] { c.process_hops(mic, ref, 1, out); });
 }
 
-int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples, int16_t * out) {
+int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples,
+                               int16_t * out) {
     if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
         return kNull;
     }
@@ -317,7 +320,9 @@ int localvqe_get_noise_gate(uintptr_t ctx, int * enabled, float * threshold_dbfs
     return 0;
 }
 
-const char * localvqe_last_error(uintptr_t ctx) { return ctx == 0 ? "null handle" : handle<Context>(ctx)->error.c_str(); }
+const char * localvqe_last_error(uintptr_t ctx) {
+    return ctx == 0 ? "null handle" : handle<Context>(ctx)->error.c_str();
+}
 
 int localvqe_sample_rate(uintptr_t ctx) { return ctx == 0 ? 0 : localvqe::kSampleRate; }
 
@@ -343,7 +348,8 @@ void localvqe_print_profile(uintptr_t ctx) {
         std::printf("%-12s %8.1f us/hop %5.1f %%\n", b.block.c_str(), double(b.nanoseconds) / 1e3 / double(hops),
                     total > 0.0 ? 100.0 * double(b.nanoseconds) / total : 0.0);
     }
-    std::printf("%-12s %8.1f us/hop over %llu hops\n", "total", total / 1e3 / double(hops), static_cast<unsigned long long>(hops));
+    std::printf("%-12s %8.1f us/hop over %llu hops\n", "total", total / 1e3 / double(hops),
+                static_cast<unsigned long long>(hops));
     std::fflush(stdout);
 }
 
@@ -365,11 +371,15 @@ int localvqe_device_count(void) {
     }
 }
 
-const char * localvqe_device_backend(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].place.backend.c_str() : ""; }
+const char * localvqe_device_backend(int i) {
+    return has_device(i) ? localvqe::devices()[size_t(i)].place.backend.c_str() : "";
+}
 
 int localvqe_device_index(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].place.device : kBadValue; }
 
-const char * localvqe_device_description(int i) { return has_device(i) ? localvqe::devices()[size_t(i)].description.c_str() : ""; }
+const char * localvqe_device_description(int i) {
+    return has_device(i) ? localvqe::devices()[size_t(i)].description.c_str() : "";
+}
 
 int localvqe_has_backend(const char * name) {
     try {
@@ -435,13 +445,15 @@ uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams, int max_
         check_range("threads", threads, 0, localvqe::kMaxThreads);
         check_range("streams", streams, 1, kMaxStreams);
         check_range("max_hops", max_hops, 1, kMaxHops);
-        return new Group(handle<ModelHandle>(model)->model, threads == 0 ? localvqe::auto_threads() : threads, streams, max_hops);
+        return new Group(handle<ModelHandle>(model)->model, threads == 0 ? localvqe::auto_threads() : threads, streams,
+                         max_hops);
     });
 }
 
 void localvqe_group_free(uintptr_t group) { delete handle<Group>(group); }
 
-int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops, float * out, int * status) {
+int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops, float * out,
+                               int * status) {
     if (group == 0 || mic == nullptr || ref == nullptr || out == nullptr || status == nullptr) {
         return kNull;
     }
@@ -474,7 +486,9 @@ int localvqe_group_set_noise_gate(uintptr_t group, int enabled, float threshold_
     return group == 0 ? kNull : set_gate(*handle<Group>(group), enabled, threshold_dbfs);
 }
 
-const char * localvqe_group_last_error(uintptr_t group) { return group == 0 ? "null handle" : handle<Group>(group)->error.c_str(); }
+const char * localvqe_group_last_error(uintptr_t group) {
+    return group == 0 ? "null handle" : handle<Group>(group)->error.c_str();
+}
 
 int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops, float * out) {
     if (ctx == 0 || mic == nullptr || ref == nullptr || out == nullptr) {
@@ -482,7 +496,8 @@ int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * re
     }
     Context & c = *handle<Context>(ctx);
     if (n_hops < 0 || n_hops > kMaxSamples / localvqe::kHop) {
-        return refuse(c, "n_hops is " + std::to_string(n_hops) + ", expected 0.." + std::to_string(kMaxSamples / localvqe::kHop));
+        return refuse(c, "n_hops is " + std::to_string(n_hops) + ", expected 0.." +
+                             std::to_string(kMaxSamples / localvqe::kHop));
     }
     return guarded(c, [&] { c.process_hops(mic, ref, size_t(n_hops), out); });
 }
@@ -586,7 +601,8 @@ double localvqe_measure_peak(double seconds) {
         const localvqe::Kernels & kernels = localvqe::select_kernels();
         volatile float sink = 0.0f;
         double best = 0.0;
-        const clock::time_point end = clock::now() + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
+        const clock::time_point end =
+            clock::now() + std::chrono::duration_cast<clock::duration>(std::chrono::duration<double>(seconds));
         // Short bursts, and the fastest of them: what the core can do when nothing else wants it.
         for (long rounds = 20000; clock::now() < end;) {
             long per_round = 0;
@@ -633,15 +649,15 @@ int localvqe_input_power(uintptr_t ctx, const char * tensor, float * out, int ca
 
 uint64_t localvqe_quantized_size(int type, uint64_t rows, uint64_t columns) {
     const BlockFormat * format = localvqe::find_format(uint32_t(type));
-    if (format == nullptr || rows == 0 || columns == 0 || rows > kMaxMatrix || columns > kMaxMatrix || rows * columns > kMaxMatrix ||
-        columns % uint64_t(format->block) != 0) {
+    if (format == nullptr || rows == 0 || columns == 0 || rows > kMaxMatrix || columns > kMaxMatrix ||
+        rows * columns > kMaxMatrix || columns % uint64_t(format->block) != 0) {
         return 0;
     }
     return rows * (columns / uint64_t(format->block)) * uint64_t(format->bytes);
 }
 
-int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t columns, const float * importance, void * out,
-                           uint64_t capacity) {
+int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t columns, const float * importance,
+                           void * out, uint64_t capacity) {
     if (in == nullptr || out == nullptr) {
         return kNull;
     }
@@ -658,7 +674,8 @@ int localvqe_quantize_rows(int type, const float * in, uint64_t rows, uint64_t c
     }
 }
 
-int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t columns, float * out, uint64_t capacity) {
+int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t columns, float * out,
+                             uint64_t capacity) {
     if (in == nullptr || out == nullptr) {
         return kNull;
     }
@@ -666,8 +683,8 @@ int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t 
         return kBadValue;
     }
     try {
-        localvqe::dequantize_rows(*localvqe::find_format(uint32_t(type)), static_cast<const uint8_t *>(in), size_t(rows),
-                                  size_t(columns), out);
+        localvqe::dequantize_rows(*localvqe::find_format(uint32_t(type)), static_cast<const uint8_t *>(in),
+                                  size_t(rows), size_t(columns), out);
         return 0;
     } catch (...) {
         return kBadValue;

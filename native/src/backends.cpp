@@ -76,7 +76,8 @@ int device_count(const std::string & backend) {
     return count;
 }
 
-std::unique_ptr<const Program> make_program(const Net & net, const Loader & loader, const Kernels & kernels, const Place & place) {
+std::unique_ptr<const Program> make_program(const Net & net, const Loader & loader, const Kernels & kernels,
+                                            const Place & place) {
     const std::string backend = lower_case(place.backend);
     if (is_cpu(backend)) {
         if (place.device != 0) {

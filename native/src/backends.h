@@ -35,6 +35,7 @@ const std::vector<Device> & devices();
 int device_count(const std::string & backend);
 
 // Throws Error when there is no such place, or no room there.
-std::unique_ptr<const Program> make_program(const Net & net, const Loader & loader, const Kernels & kernels, const Place & place);
+std::unique_ptr<const Program> make_program(const Net & net, const Loader & loader, const Kernels & kernels,
+                                            const Place & place);
 
 } // namespace localvqe

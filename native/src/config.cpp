@@ -30,7 +30,8 @@ struct KeyReader {
     }
 
 private:
-    [[noreturn]] static void refuse(const char * key, const std::string & value, const std::string & low, const std::string & high) {
+    [[noreturn]] static void refuse(const char * key, const std::string & value, const std::string & low,
+                                    const std::string & high) {
         throw Error(key + (" is " + value) + ", expected " + (low == high ? low : low + ".." + high));
     }
 };

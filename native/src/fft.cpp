@@ -80,7 +80,8 @@ void RealFft512::forward(const float * x, float * re, float * im) const {
     re[kHalf] = zr[0] - zi[0];
     im[kHalf] = 0.0f;
     for (int k = 1; k < kHalf; ++k) {
-        const float er = 0.5f * (zr[k] + zr[kHalf - k]), ei = 0.5f * (zi[k] - zi[kHalf - k]); // spectrum of the even samples
+        const float er = 0.5f * (zr[k] + zr[kHalf - k]),
+                    ei = 0.5f * (zi[k] - zi[kHalf - k]); // spectrum of the even samples
         const float or_ = 0.5f * (zi[k] + zi[kHalf - k]), oi = 0.5f * (zr[kHalf - k] - zr[k]); // of the odd ones
         const float c = cosine_[size_t(k)], d = -sine_[size_t(k)];
         re[k] = er + or_ * c - oi * d;

@@ -19,21 +19,29 @@ constexpr uint64_t kMaxKeys = 4096;
 constexpr uint64_t kMaxTensors = 4096;
 constexpr uint64_t kMaxKeyLength = 256;
 constexpr uint64_t kMaxKeptText = 4096; // longer texts are legal but not needed by the engine
-constexpr uint64_t kMaxKeptArray = 8;  // the same for arrays
+constexpr uint64_t kMaxKeptArray = 8;   // the same for arrays
 constexpr uint32_t kMaxDims = 4;
 
 int value_size(uint32_t type) {
     switch (type) {
-        case kU8: case kI8: case kBool: return 1;
-        case kU16: case kI16: return 2;
-        case kU32: case kI32: case kF32: return 4;
-        case kU64: case kI64: case kF64: return 8;
+        case kU8:
+        case kI8:
+        case kBool: return 1;
+        case kU16:
+        case kI16: return 2;
+        case kU32:
+        case kI32:
+        case kF32: return 4;
+        case kU64:
+        case kI64:
+        case kF64: return 8;
         default: return 0;
     }
 }
 
 const char * value_type_name(uint32_t type) {
-    static const char * const names[] = {"u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"};
+    static const char * const names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                         "bool", "string", "array", "u64", "i64", "f64"};
     return type < 13 ? names[type] : "unknown";
 }
 

@@ -12,9 +12,9 @@
 namespace localvqe {
 
 struct GgufTensor {
-    uint32_t type = 0;         // ggml type id; 0 is F32
-    std::vector<uint64_t> ne;  // ne[0] is the contiguous axis
-    uint64_t offset = 0;       // from the start of the data section
+    uint32_t type = 0;        // ggml type id; 0 is F32
+    std::vector<uint64_t> ne; // ne[0] is the contiguous axis
+    uint64_t offset = 0;      // from the start of the data section
     uint64_t bytes = 0;
 };
 

@@ -18,9 +18,9 @@ public:
     static std::shared_ptr<const Model> load(const std::string & path, const Place & place = {});
 
     const ModelConfig & config() const { return config_; }
-    const Kernels & kernels() const { return kernels_; }                       // of the host's part
+    const Kernels & kernels() const { return kernels_; }                        // of the host's part
     const FrontendGain * frontend_gain() const { return frontend_gain_.get(); } // null without a learned controller
-    const Net * net() const { return net_.get(); }                             // null without a network, as the next
+    const Net * net() const { return net_.get(); }                              // null without a network, as the next
     const Program * program() const { return program_.get(); }
 
 private:

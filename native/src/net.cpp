@@ -20,7 +20,9 @@ Value Net::add(Verb verb, const std::string & name, int channels, int bins, Valu
     return out;
 }
 
-Value Net::input(const std::string & name, int channels, int bins) { return add(Verb::input, name, channels, bins, {}); }
+Value Net::input(const std::string & name, int channels, int bins) {
+    return add(Verb::input, name, channels, bins, {});
+}
 
 Value Net::analysis(Value samples) { return add(Verb::analysis, "", 2, kBins, samples); }
 

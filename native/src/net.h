@@ -30,12 +30,27 @@ struct ConvShape {
     int kernel_w = 1;
     int stride = 1; // along frequency
     Activation activation = Activation::none;
-    bool shuffle = false; // the kernel has twice as many outputs, whose second half is the upper half of twice as many bins
+    bool shuffle =
+        false; // the kernel has twice as many outputs, whose second half is the upper half of twice as many bins
     std::string affine{}; // "<affine>.scale" and "<affine>.bias" per channel, before the activation; or none
 };
 
 enum class Verb {
-    input, analysis, power_law, gain, join, norm, conv, linear, scale, s4d, similarity, softmax_lags, delayed_sum, mask, synthesis
+    input,
+    analysis,
+    power_law,
+    gain,
+    join,
+    norm,
+    conv,
+    linear,
+    scale,
+    s4d,
+    similarity,
+    softmax_lags,
+    delayed_sum,
+    mask,
+    synthesis
 };
 
 struct Operation {
@@ -44,8 +59,8 @@ struct Operation {
     std::string name;  // of its tensors, without the ending; of the input
     Value out;
     Value x;
-    Value y{};         // the second operand: what a join appends, a residual, a gain, keys, weights of lags, a mask's spectrum
-    ConvShape conv{};  // of a conv
+    Value y{}; // the second operand: what a join appends, a residual, a gain, keys, weights of lags, a mask's spectrum
+    ConvShape conv{}; // of a conv
 };
 
 // What a block gives to be compared with the reference.
@@ -112,7 +127,8 @@ public:
     Value result() const { return output_; }
 
 private:
-    Value add(Verb verb, const std::string & name, int channels, int bins, Value x, Value y = {}, const ConvShape & conv = {});
+    Value add(Verb verb, const std::string & name, int channels, int bins, Value x, Value y = {},
+              const ConvShape & conv = {});
 
     std::string block_;
     std::vector<Operation> operations_;

@@ -35,10 +35,11 @@ float half_to_float(const uint8_t * bytes) {
     return ggml_fp16_to_fp32(half);
 }
 
-void quantize_rows(const BlockFormat & format, const float * in, size_t rows, size_t columns, const float * importance, uint8_t * out) {
+void quantize_rows(const BlockFormat & format, const float * in, size_t rows, size_t columns, const float * importance,
+                   uint8_t * out) {
     if (rows == 0 || columns == 0 || columns % size_t(format.block) != 0) {
-        throw Error("a matrix of " + std::to_string(rows) + " x " + std::to_string(columns) + ", expected rows of a multiple of " +
-                    std::to_string(format.block));
+        throw Error("a matrix of " + std::to_string(rows) + " x " + std::to_string(columns) +
+                    ", expected rows of a multiple of " + std::to_string(format.block));
     }
     std::vector<float> weights;
     if (importance != nullptr) {

@@ -25,7 +25,8 @@ constexpr float kLargestWeight = 60000.0f;
 // rows x columns floats to blocks, row after row. columns is a multiple of the block; importance (columns, or null)
 // weights the squared errors of the formats that choose their scales by it. Throws Error for values that are not finite or
 // larger than kLargestWeight, and for importance that is negative or not finite.
-void quantize_rows(const BlockFormat & format, const float * in, size_t rows, size_t columns, const float * importance, uint8_t * out);
+void quantize_rows(const BlockFormat & format, const float * in, size_t rows, size_t columns, const float * importance,
+                   uint8_t * out);
 
 // The inverse. Throws Error when a scale is NaN or infinite.
 void dequantize_rows(const BlockFormat & format, const uint8_t * in, size_t rows, size_t columns, float * out);

@@ -44,10 +44,12 @@ std::string padded_text(const MatrixShape & matrix, size_t padded) {
 }
 
 // A quantized tensor's stored matrix and the shape it states of itself.
-void check_quantized(const GgufFile & file, const std::string & name, const GgufTensor & t, const TableEntry & expected) {
+void check_quantized(const GgufFile & file, const std::string & name, const GgufTensor & t,
+                     const TableEntry & expected) {
     const BlockFormat * format = find_format(t.type);
     if (format == nullptr) {
-        throw Error("tensor " + name + " has type " + gguf_type_name(t.type) + "; this engine runs F32, Q8_0, Q4_K, Q5_K and Q6_K");
+        throw Error("tensor " + name + " has type " + gguf_type_name(t.type) +
+                    "; this engine runs F32, Q8_0, Q4_K, Q5_K and Q6_K");
     }
     if (!expected.quantizable) {
         throw Error("tensor " + name + " has type " + gguf_type_name(t.type) + ", but only F32 is allowed there");
@@ -61,7 +63,8 @@ void check_quantized(const GgufFile & file, const std::string & name, const Gguf
     const std::vector<uint64_t> stated = file.u32_array_or_empty(shape_key(name));
     const std::vector<uint64_t> shape(expected.ne.rbegin(), expected.ne.rend());
     if (stated != shape) {
-        throw Error("key " + shape_key(name) + (stated.empty() ? " is missing or no short array of u32" : " is " + shape_text(stated)) +
+        throw Error("key " + shape_key(name) +
+                    (stated.empty() ? " is missing or no short array of u32" : " is " + shape_text(stated)) +
                     ", expected " + shape_text(shape));
     }
 }
@@ -103,8 +106,8 @@ void check_tensors(const GgufFile & file, const ModelConfig & config) {
         expected.erase(kDecoderBasis);
     }
     if (file.tensors().count(kTemperature) != 0) {
-        throw Error(std::string("tensor ") + kTemperature + " is present, so its tau was not folded into " + kAlignSmooth +
-                    ": export the checkpoint again");
+        throw Error(std::string("tensor ") + kTemperature + " is present, so its tau was not folded into " +
+                    kAlignSmooth + ": export the checkpoint again");
     }
     for (const auto & entry : expected) {
         const auto found = file.tensors().find(entry.first);

@@ -23,13 +23,13 @@ inline int report() {
 
 } // namespace check
 
-#define CHECK(condition, ...)                                         \
-    do {                                                              \
-        ++check::checks();                                            \
-        if (!(condition)) {                                           \
-            ++check::failures();                                      \
-            std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-            std::printf(__VA_ARGS__);                                 \
-            std::printf("\n");                                        \
-        }                                                             \
+#define CHECK(condition, ...)                                                                                          \
+    do {                                                                                                               \
+        ++check::checks();                                                                                             \
+        if (!(condition)) {                                                                                            \
+            ++check::failures();                                                                                       \
+            std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition);                                                \
+            std::printf(__VA_ARGS__);                                                                                  \
+            std::printf("\n");                                                                                         \
+        }                                                                                                              \
     } while (0)

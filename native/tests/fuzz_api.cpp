@@ -46,12 +46,18 @@ void fill(std::mt19937_64 & random, std::vector<float> & x) {
     const unsigned kind = unsigned(random() % 8);
     for (float & v : x) {
         v = kind == 0 ? 0.0f : normal(random);
-        if (kind == 1) v *= 1e-38f;
-        if (kind == 2) v = v > 0 ? 1.0f : -1.0f;
-        if (kind == 3) v *= 1e30f;
-        if (kind == 4 && random() % 16 == 0) v = std::numeric_limits<float>::quiet_NaN();
-        if (kind == 5 && random() % 16 == 0) v = std::numeric_limits<float>::infinity();
-        if (kind == 6) v = 0.9f;
+        if (kind == 1)
+            v *= 1e-38f;
+        if (kind == 2)
+            v = v > 0 ? 1.0f : -1.0f;
+        if (kind == 3)
+            v *= 1e30f;
+        if (kind == 4 && random() % 16 == 0)
+            v = std::numeric_limits<float>::quiet_NaN();
+        if (kind == 5 && random() % 16 == 0)
+            v = std::numeric_limits<float>::infinity();
+        if (kind == 6)
+            v = 0.9f;
     }
 }
 
@@ -115,7 +121,10 @@ void calls(const std::string & path, uint64_t seed, uint64_t count) {
         size_t written = 0;
         switch (random() % 26) {
             case 0:
-                if (random() % 8 == 0) { localvqe_free(slot); slot = 0; }
+                if (random() % 8 == 0) {
+                    localvqe_free(slot);
+                    slot = 0;
+                }
                 break;
             case 1:
                 if (slot == 0) {
@@ -124,30 +133,57 @@ void calls(const std::string & path, uint64_t seed, uint64_t count) {
                 }
                 break;
             case 2:
-                if (random() % 256 == 0) { localvqe_model_free(model); model = localvqe_model_load(path.c_str()); }
+                if (random() % 256 == 0) {
+                    localvqe_model_free(model);
+                    model = localvqe_model_load(path.c_str());
+                }
                 break;
             case 3:
-                if (options == 0) { options = localvqe_options_new(); } else { localvqe_options_free(options); options = 0; }
+                if (options == 0) {
+                    options = localvqe_options_new();
+                } else {
+                    localvqe_options_free(options);
+                    options = 0;
+                }
                 break;
             case 4: localvqe_options_set_model_path(options, random() % 4 == 0 ? nullptr : path.c_str()); break;
-            case 5: localvqe_options_set_backend(options, pick<const char *>(random, {nullptr, "", "CPU", "cuda", "\xff"})); break;
+            case 5:
+                localvqe_options_set_backend(options, pick<const char *>(random, {nullptr, "", "CPU", "cuda", "\xff"}));
+                break;
             case 6: localvqe_options_set_device(options, int(random() % 4) - 1); break;
             case 7: localvqe_options_set_threads(options, pick(random, {-1, 0, 1, 2, 32, 33, 1 << 30})); break;
             case 8:
-                if (slot == 0 && random() % 16 == 0) { slot = localvqe_new_with_options(options); }
+                if (slot == 0 && random() % 16 == 0) {
+                    slot = localvqe_new_with_options(options);
+                }
                 break;
-            case 9: status = localvqe_process_f32(ctx, m, ref.data(), samples, o); written = size_t(samples); break;
+            case 9:
+                status = localvqe_process_f32(ctx, m, ref.data(), samples, o);
+                written = size_t(samples);
+                break;
             case 10: localvqe_process_s16(ctx, mic16.data(), ref16.data(), samples, out16.data()); break;
-            case 11: status = localvqe_process_frame_f32(ctx, m, ref.data(), hop, o); written = kHop; break;
+            case 11:
+                status = localvqe_process_frame_f32(ctx, m, ref.data(), hop, o);
+                written = kHop;
+                break;
             case 12: localvqe_process_frame_s16(ctx, mic16.data(), ref16.data(), hop, out16.data()); break;
-            case 13: status = localvqe_process_hops_f32(ctx, m, ref.data(), hops, o); written = size_t(hops) * kHop; break;
+            case 13:
+                status = localvqe_process_hops_f32(ctx, m, ref.data(), hops, o);
+                written = size_t(hops) * kHop;
+                break;
             case 14: localvqe_reset(ctx); break;
-            case 15: localvqe_set_noise_gate(ctx, int(random() % 3), pick(random, {-60.0f, 0.0f, NAN, INFINITY, -1e30f})); break;
+            case 15:
+                localvqe_set_noise_gate(ctx, int(random() % 3), pick(random, {-60.0f, 0.0f, NAN, INFINITY, -1e30f}));
+                break;
             case 16: localvqe_get_noise_gate(ctx, random() % 2 ? &a : nullptr, random() % 2 ? &f : nullptr); break;
-            case 17: if (std::strlen(localvqe_last_error(ctx)) > 4096) fail("endless error text"); break;
+            case 17:
+                if (std::strlen(localvqe_last_error(ctx)) > 4096)
+                    fail("endless error text");
+                break;
             case 18: a = localvqe_sample_rate(ctx) + localvqe_hop_length(ctx) + localvqe_fft_size(ctx); break;
             case 19: localvqe_current_delay(ctx, random() % 2 ? &f : nullptr); break;
-            case 20: case 21: {
+            case 20:
+            case 21: {
                 const int n = localvqe_tap_count(ctx);
                 const char * name = localvqe_tap_name(ctx, n > 0 ? int(random() % unsigned(n + 2)) - 1 : -1);
                 localvqe_tap_shape(ctx, random() % 16 ? name : "no such tap", &a, &b);
@@ -162,10 +198,14 @@ void calls(const std::string & path, uint64_t seed, uint64_t count) {
                 break;
             }
             case 24: localvqe_new(random() % 2 ? nullptr : "/no/such/file.gguf"); break;
-            case 25: if (std::strlen(localvqe_creation_error()) > 8192) fail("endless error text"); break;
+            case 25:
+                if (std::strlen(localvqe_creation_error()) > 8192)
+                    fail("endless error text");
+                break;
         }
         if (status == 0 && !finite(o, written)) {
-            fail("output that is no finite number after call " + std::to_string(i) + " of seed " + std::to_string(seed));
+            fail("output that is no finite number after call " + std::to_string(i) + " of seed " +
+                 std::to_string(seed));
         }
     }
     for (uintptr_t ctx : contexts) {
@@ -194,15 +234,21 @@ int streams(const std::string & path, uint64_t seed, double seconds, int n_strea
                 for (uintptr_t & stream : mine) {
                     if (stream == 0) {
                         stream = localvqe_stream_new(model, 1 + int(random() % 2), 1 + int(random() % 4));
-                        if (stream == 0) fail(localvqe_creation_error());
+                        if (stream == 0)
+                            fail(localvqe_creation_error());
                         ++opened;
                     }
                     const int n = 1 + int(random() % kMostHops);
                     const int status = localvqe_process_hops_f32(stream, mic.data(), ref.data(), n, out.data());
-                    if (status != 0 || !finite(out.data(), size_t(n) * kHop)) fail("a stream failed");
+                    if (status != 0 || !finite(out.data(), size_t(n) * kHop))
+                        fail("a stream failed");
                     hops += uint64_t(n);
-                    if (random() % 16 == 0) localvqe_reset(stream);
-                    if (random() % 16 == 0) { localvqe_free(stream); stream = 0; }
+                    if (random() % 16 == 0)
+                        localvqe_reset(stream);
+                    if (random() % 16 == 0) {
+                        localvqe_free(stream);
+                        stream = 0;
+                    }
                 }
             }
             for (uintptr_t stream : mine) {
@@ -214,7 +260,7 @@ int streams(const std::string & path, uint64_t seed, double seconds, int n_strea
         t.join();
     }
     localvqe_model_free(model);
-    std::printf("%llu hops, %llu streams opened\n", (unsigned long long) hops.load(), (unsigned long long) opened.load());
+    std::printf("%llu hops, %llu streams opened\n", (unsigned long long)hops.load(), (unsigned long long)opened.load());
     return 0;
 }
 
@@ -231,8 +277,10 @@ int main(int argc, char ** argv) {
         return 0;
     }
     if (mode == "streams" && argc == 7) {
-        return streams(argv[2], std::strtoull(argv[3], nullptr, 10), std::atof(argv[4]), std::atoi(argv[5]), std::atoi(argv[6]));
+        return streams(argv[2], std::strtoull(argv[3], nullptr, 10), std::atof(argv[4]), std::atoi(argv[5]),
+                       std::atoi(argv[6]));
     }
-    std::fprintf(stderr, "usage: fuzz_api load | calls MODEL SEED COUNT | streams MODEL SEED SECONDS STREAMS THREADS\n");
+    std::fprintf(stderr,
+                 "usage: fuzz_api load | calls MODEL SEED COUNT | streams MODEL SEED SECONDS STREAMS THREADS\n");
     return 2;
 }

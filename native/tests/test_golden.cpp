@@ -50,7 +50,8 @@ void test_model(const char * model, const char * vectors) {
     }
     std::vector<float> hops(n), clip(n);
     for (size_t i = 0; i < n; i += kHop) {
-        CHECK(localvqe_process_frame_f32(ctx, mic + i, ref + i, kHop, hops.data() + i) == 0, "%s", localvqe_last_error(ctx));
+        CHECK(localvqe_process_frame_f32(ctx, mic + i, ref + i, kHop, hops.data() + i) == 0, "%s",
+              localvqe_last_error(ctx));
     }
     CHECK(localvqe_process_f32(ctx, mic, ref, int(n), clip.data()) == 0, "%s", localvqe_last_error(ctx));
     const float by_hop = farthest(hops, want), whole = farthest(clip, want);

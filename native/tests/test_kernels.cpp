@@ -48,15 +48,15 @@ void test_activations(const Kernels & k) {
         for (float x : {-1e-6f, -1e-20f, 0.0f, 1e-20f}) { // no cancellation near zero
             float y = x;
             k.activate(kind, &y, 1);
-            CHECK(std::fabs(double(y) - activation(kind, double(x))) <= 2e-7 * std::fabs(double(x)), "%s: activation %d(%g)",
-                  k.name, int(kind), double(x));
+            CHECK(std::fabs(double(y) - activation(kind, double(x))) <= 2e-7 * std::fabs(double(x)),
+                  "%s: activation %d(%g)", k.name, int(kind), double(x));
         }
     }
 }
 
 // One convolution of arbitrary shape; positions are split at `cut` to check that blocking leaves no trace.
-void test_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride, int groups, bool planar,
-               bool one_position, Activation kind, bool residual, int cut) {
+void test_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride, int groups,
+               bool planar, bool one_position, Activation kind, bool residual, int cut) {
     const int taps = kw * inputs;
     const std::vector<float> weight = noise(size_t(outputs) * size_t(kh) * size_t(taps), 0.2f);
     const std::vector<float> bias = noise(size_t(outputs), 0.2f);
@@ -96,20 +96,23 @@ void test_conv(const Kernels & k, int positions, int inputs, int outputs, int kh
             double sum = double(bias[size_t(o)]), size = 1.0;
             for (int r = 0; r < kh; ++r) {
                 for (int t = 0; t < taps; ++t) {
-                    const double term = double(weight[(size_t(o) * size_t(kh) + size_t(r)) * size_t(taps) + size_t(t)]) *
-                                        double(rows[size_t(r)][size_t(p) * size_t(stride) * size_t(inputs) + size_t(t)]);
+                    const double term =
+                        double(weight[(size_t(o) * size_t(kh) + size_t(r)) * size_t(taps) + size_t(t)]) *
+                        double(rows[size_t(r)][size_t(p) * size_t(stride) * size_t(inputs) + size_t(t)]);
                     sum += term;
                     size += std::fabs(term);
                 }
             }
             const int g = o / channels, c = o % channels;
-            const size_t at = size_t(g) * call.group_step + size_t(p) * size_t(call.position_step) + size_t(c) * size_t(call.channel_step);
+            const size_t at = size_t(g) * call.group_step + size_t(p) * size_t(call.position_step) +
+                              size_t(c) * size_t(call.channel_step);
             const double want = activation(kind, sum) + (residual ? double(add[at]) : 0.0);
             worst = std::fmax(worst, std::fabs(double(out[at]) - want) / size);
         }
     }
-    CHECK(worst < 1e-6, "%s: conv %dx(%d->%d) kernel %dx%d stride %d groups %d planar %d is off by %g of the terms' size", k.name, positions, inputs,
-          outputs, kh, kw, stride, groups, int(planar), worst);
+    CHECK(worst < 1e-6,
+          "%s: conv %dx(%d->%d) kernel %dx%d stride %d groups %d planar %d is off by %g of the terms' size", k.name,
+          positions, inputs, outputs, kh, kw, stride, groups, int(planar), worst);
     CHECK(out[n] == 77.0f, "%s: conv wrote beyond its output", k.name);
 }
 
@@ -121,8 +124,8 @@ void test_convs(const Kernels & k) {
         const int outputs = width(generator) * groups;
         const bool planar = coin(generator) == 1;
         std::uniform_int_distribution<int> cut(0, positions);
-        test_conv(k, positions, width(generator), outputs, kernel(generator), kernel(generator), coin(generator) + 1, groups, planar,
-                  false, Activation(activations(generator)), coin(generator) == 1, cut(generator));
+        test_conv(k, positions, width(generator), outputs, kernel(generator), kernel(generator), coin(generator) + 1,
+                  groups, planar, false, Activation(activations(generator)), coin(generator) == 1, cut(generator));
     }
     test_conv(k, 8, 40, 40, 4, 4, 1, 1, false, false, Activation::silu, true, 4);    // the deepest stage
     test_conv(k, 128, 32, 54, 4, 4, 1, 2, true, false, Activation::none, false, 64); // dec1
@@ -130,7 +133,8 @@ void test_convs(const Kernels & k) {
 }
 
 // Integer weights and inputs against the same sums in double precision.
-void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride, Activation kind, int cut) {
+void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride,
+                   Activation kind, int cut) {
     constexpr int block = 32;
     const int taps = kw * inputs, columns = kh * taps;
     std::uniform_int_distribution<int> weight(-127, 127), value(-32767, 32767);
@@ -171,16 +175,18 @@ void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, in
         for (int o = 0; o < outputs; ++o) {
             double sum = double(bias[size_t(o)]), size = 1.0;
             for (int c = 0; c < columns; ++c) {
-                const double x = double(rows[size_t(c / taps)][size_t(p * stride * inputs + c % taps)]) * double(call.row_scales[c / taps]);
-                const double term = x * double(integers[size_t(o * columns + c)]) * double(scales[size_t(o) * blocks + size_t(c / block)]);
+                const double x = double(rows[size_t(c / taps)][size_t(p * stride * inputs + c % taps)]) *
+                                 double(call.row_scales[c / taps]);
+                const double term = x * double(integers[size_t(o * columns + c)]) *
+                                    double(scales[size_t(o) * blocks + size_t(c / block)]);
                 sum += term;
                 size += std::fabs(term);
             }
             worst = std::fmax(worst, std::fabs(double(out[size_t(p * outputs + o)]) - activation(kind, sum)) / size);
         }
     }
-    CHECK(worst < 1e-6, "%s: integer conv %dx(%d->%d) kernel %dx%d stride %d is off by %g of the terms' size", k.name, positions, inputs,
-          outputs, kh, kw, stride, worst);
+    CHECK(worst < 1e-6, "%s: integer conv %dx(%d->%d) kernel %dx%d stride %d is off by %g of the terms' size", k.name,
+          positions, inputs, outputs, kh, kw, stride, worst);
     CHECK(out.back() == 77.0f, "%s: an integer conv wrote beyond its output", k.name);
 }
 
@@ -189,8 +195,8 @@ void test_int_convs(const Kernels & k) {
     for (int i = 0; i < 80; ++i) {
         const int positions = bins(generator);
         std::uniform_int_distribution<int> cut(0, positions);
-        test_int_conv(k, positions, width(generator), width(generator), kernel(generator), kernel(generator), stride(generator),
-                      Activation(activations(generator)), cut(generator));
+        test_int_conv(k, positions, width(generator), width(generator), kernel(generator), kernel(generator),
+                      stride(generator), Activation(activations(generator)), cut(generator));
     }
     // The largest sum that a segment can have: 32 products of the extremes.
     const ConvWeights extreme(
@@ -212,7 +218,8 @@ void test_int_convs(const Kernels & k) {
         const float scale = k.to_integers(x.data(), n, y.data());
         int largest = 0;
         for (int i = 0; i < n; ++i) {
-            CHECK(std::fabs(double(x[size_t(i)]) - double(y[size_t(i)]) * double(scale)) <= 0.502 * double(scale), "%s: integer %d", k.name, i);
+            CHECK(std::fabs(double(x[size_t(i)]) - double(y[size_t(i)]) * double(scale)) <= 0.502 * double(scale),
+                  "%s: integer %d", k.name, i);
             largest = std::abs(int(y[size_t(i)])) > largest ? std::abs(int(y[size_t(i)])) : largest;
         }
         CHECK(largest == 32767 && y.back() == 99, "%s: %d integers up to %d", k.name, n, largest);
@@ -231,15 +238,24 @@ void test_norm(const Kernels & k) {
                 x += 10.0f; // a mean far from zero
             }
             double total = 0.0, squares = 0.0;
-            for (float x : a) { total += double(x); }
-            for (float x : b) { total += double(x); }
+            for (float x : a) {
+                total += double(x);
+            }
+            for (float x : b) {
+                total += double(x);
+            }
             const double mean = total / double(na + nb);
-            for (float x : a) { squares += (double(x) - mean) * (double(x) - mean); }
-            for (float x : b) { squares += (double(x) - mean) * (double(x) - mean); }
+            for (float x : a) {
+                squares += (double(x) - mean) * (double(x) - mean);
+            }
+            for (float x : b) {
+                squares += (double(x) - mean) * (double(x) - mean);
+            }
             const double scale = 1.0 / std::sqrt(squares / double(na + nb) + 1e-5);
             float m = 0.0f, s = 0.0f;
             k.norm_stats(a.data(), na, b.data(), nb, &m, &s);
-            CHECK(std::fabs(double(m) - mean) < 2e-6 * std::fabs(mean) + 1e-7, "%s: mean %g, want %g", k.name, double(m), mean);
+            CHECK(std::fabs(double(m) - mean) < 2e-6 * std::fabs(mean) + 1e-7, "%s: mean %g, want %g", k.name,
+                  double(m), mean);
             CHECK(std::fabs(double(s) / scale - 1.0) < 1e-4, "%s: scale %g, want %g", k.name, double(s), scale);
         }
     }
@@ -248,7 +264,9 @@ void test_norm(const Kernels & k) {
     k.norm_apply(x.data(), 6, 13, 0.3f, 1.7f, gamma.data(), beta.data(), y.data(), 20);
     for (int f = 0; f < 6; ++f) {
         for (int c = 0; c < 20; ++c) {
-            const double want = c < 13 ? (double(x[size_t(f * 13 + c)]) - 0.3) * 1.7 * double(gamma[size_t(c)]) + double(beta[size_t(c)]) : 5.0;
+            const double want = c < 13 ? (double(x[size_t(f * 13 + c)]) - 0.3) * 1.7 * double(gamma[size_t(c)]) +
+                                             double(beta[size_t(c)])
+                                       : 5.0;
             CHECK(std::fabs(double(y[size_t(f * 20 + c)]) - want) < 2e-5, "%s: norm_apply at %d, %d", k.name, f, c);
         }
     }
@@ -265,7 +283,8 @@ void test_power_law(const Kernels & k) {
             const double magnitude = std::sqrt(re * re + im * im + 1e-12);
             const double gain = 1.0 / (std::pow(magnitude, 0.7) + 1e-12);
             const double size = std::fmax(std::hypot(re, im) * gain, 1e-6);
-            worst = std::fmax(worst, std::hypot(double(features[2 * f]) - re * gain, double(features[2 * f + 1]) - im * gain) / size);
+            worst = std::fmax(
+                worst, std::hypot(double(features[2 * f]) - re * gain, double(features[2 * f + 1]) - im * gain) / size);
         }
         CHECK(worst < 3e-6, "%s: power law at level %g is off by %g", k.name, double(level), worst);
     }
@@ -305,10 +324,15 @@ void test_align(const Kernels & k) {
     const std::vector<float> before = logits;
     k.softmax(logits.data(), 33);
     double total = 0.0, top = -1e30;
-    for (float x : before) { top = std::fmax(top, double(x)); }
-    for (float x : before) { total += std::exp(double(x) - top); }
+    for (float x : before) {
+        top = std::fmax(top, double(x));
+    }
+    for (float x : before) {
+        total += std::exp(double(x) - top);
+    }
     for (size_t i = 0; i < 33; ++i) {
-        CHECK(std::fabs(double(logits[i]) - std::exp(double(before[i]) - top) / total) < 1e-6, "%s: softmax %zu", k.name, i);
+        CHECK(std::fabs(double(logits[i]) - std::exp(double(before[i]) - top) / total) < 1e-6, "%s: softmax %zu",
+              k.name, i);
     }
     const int n = 301;
     std::vector<std::vector<float>> rows;
@@ -342,8 +366,10 @@ void test_s4d(const Kernels & k) {
     k.s4d_step(c.data(), state.data(), v.data(), y.data(), n);
     const auto at = [&](int part, int i) { return double(c[size_t(part * n + i)]); };
     for (int i = 0; i < n; ++i) {
-        const double re = at(0, i) * double(h[size_t(i)]) - at(1, i) * double(h[size_t(n + i)]) + at(2, i) * double(v[size_t(i)]);
-        const double im = at(0, i) * double(h[size_t(n + i)]) + at(1, i) * double(h[size_t(i)]) + at(3, i) * double(v[size_t(i)]);
+        const double re =
+            at(0, i) * double(h[size_t(i)]) - at(1, i) * double(h[size_t(n + i)]) + at(2, i) * double(v[size_t(i)]);
+        const double im =
+            at(0, i) * double(h[size_t(n + i)]) + at(1, i) * double(h[size_t(i)]) + at(3, i) * double(v[size_t(i)]);
         CHECK(std::fabs(double(state[size_t(i)]) - re) < 1e-6, "%s: s4d re %d", k.name, i);
         CHECK(std::fabs(double(state[size_t(n + i)]) - im) < 1e-6, "%s: s4d im %d", k.name, i);
         CHECK(std::fabs(double(y[size_t(i)]) - (at(4, i) * re - at(5, i) * im)) < 2e-6, "%s: s4d y %d", k.name, i);
@@ -374,7 +400,8 @@ void test_mask(const Kernels & k) {
     for (int f = 0; f < 256; ++f) {
         double want_re = 0.0, want_im = 0.0;
         for (int tap = 0; tap < 9; ++tap) {
-            const double m0 = double(m[size_t(tap * 256 + f)]), m1 = double(m[size_t((9 + tap) * 256 + f)]), m2 = double(m[size_t((18 + tap) * 256 + f)]);
+            const double m0 = double(m[size_t(tap * 256 + f)]), m1 = double(m[size_t((9 + tap) * 256 + f)]),
+                         m2 = double(m[size_t((18 + tap) * 256 + f)]);
             const double h_re = m0 - 0.5 * m1 - 0.5 * m2, h_im = std::sqrt(3.0) / 2.0 * (m1 - m2);
             const double x_re = double(re[tap / 3][f + tap % 3 - 1]), x_im = double(im[tap / 3][f + tap % 3 - 1]);
             want_re += h_re * x_re - h_im * x_im;

@@ -40,7 +40,8 @@ int main(int argc, char ** argv) {
     const fs::path model = argv[1];
     const fs::path home = fs::absolute(fs::u8path(u8"paths of test \u00fc \u97f3"));
     fs::create_directories(for_system(home));
-    fs::copy_file(model, for_system(home / fs::u8path(u8"\u043c\u043e\u0434\u0435\u043b\u044c.gguf")), fs::copy_options::overwrite_existing);
+    fs::copy_file(model, for_system(home / fs::u8path(u8"\u043c\u043e\u0434\u0435\u043b\u044c.gguf")),
+                  fs::copy_options::overwrite_existing);
     test_loads(home / fs::u8path(u8"\u043c\u043e\u0434\u0435\u043b\u044c.gguf"));
 
     fs::path deep = home;
@@ -56,7 +57,8 @@ int main(int argc, char ** argv) {
         const std::string why = localvqe_creation_error();
         CHECK(why.find(wrong == home ? "not a regular file" : "no such file") != std::string::npos, "%s", why.c_str());
     }
-    CHECK(localvqe_new("\xff\xfe.gguf") == 0 && localvqe_creation_error()[0] != 0, "a path that is not UTF-8 was taken");
+    CHECK(localvqe_new("\xff\xfe.gguf") == 0 && localvqe_creation_error()[0] != 0,
+          "a path that is not UTF-8 was taken");
     fs::remove_all(for_system(home));
     return check::report();
 }

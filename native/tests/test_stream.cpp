@@ -48,9 +48,11 @@ int main(int argc, char ** argv) {
     const std::vector<float> want = by_hop(ctx, mic, ref);
 
     std::vector<float> clip(mic.size());
-    CHECK(localvqe_process_f32(ctx, mic.data(), ref.data(), int(mic.size()), clip.data()) == 0, "%s", localvqe_last_error(ctx));
+    CHECK(localvqe_process_f32(ctx, mic.data(), ref.data(), int(mic.size()), clip.data()) == 0, "%s",
+          localvqe_last_error(ctx));
     CHECK(std::memcmp(clip.data(), want.data(), want.size() * sizeof(float)) == 0, "clip and hops differ");
-    CHECK(localvqe_process_f32(ctx, mic.data(), ref.data(), kHop + 1, clip.data()) == 0, "%s", localvqe_last_error(ctx));
+    CHECK(localvqe_process_f32(ctx, mic.data(), ref.data(), kHop + 1, clip.data()) == 0, "%s",
+          localvqe_last_error(ctx));
     CHECK(std::memcmp(clip.data(), want.data(), kHop * sizeof(float)) == 0, "a short clip differs");
 
     std::vector<float> tap(1 << 16);
@@ -70,7 +72,8 @@ int main(int argc, char ** argv) {
             std::vector<float> out(mic.size());
             for (int round = 0; round < 2; ++round) {
                 localvqe_process_hops_f32(stream, mic.data(), ref.data(), int(mic.size()) / kHop, out.data());
-                CHECK(std::memcmp(out.data(), want.data(), want.size() * sizeof(float)) == 0, "a shared stream differs");
+                CHECK(std::memcmp(out.data(), want.data(), want.size() * sizeof(float)) == 0,
+                      "a shared stream differs");
                 localvqe_reset(stream);
             }
             localvqe_free(stream);

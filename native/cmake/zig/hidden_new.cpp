@@ -31,8 +31,12 @@ HIDDEN void * operator new(std::size_t n, std::align_val_t a) { return allocate_
 HIDDEN void * operator new[](std::size_t n, std::align_val_t a) { return allocate_or_throw(n, std::size_t(a)); }
 HIDDEN void * operator new(std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
 HIDDEN void * operator new[](std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
-HIDDEN void * operator new(std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept { return allocate(n, std::size_t(a)); }
-HIDDEN void * operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept { return allocate(n, std::size_t(a)); }
+HIDDEN void * operator new(std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept {
+    return allocate(n, std::size_t(a));
+}
+HIDDEN void * operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept {
+    return allocate(n, std::size_t(a));
+}
 HIDDEN void operator delete(void * p) noexcept { std::free(p); }
 HIDDEN void operator delete[](void * p) noexcept { std::free(p); }
 HIDDEN void operator delete(void * p, std::size_t) noexcept { std::free(p); }

@@ -6,7 +6,9 @@ Value norm_before(Net & n, const std::string & name, Value x) { return n.config.
 
 ConvShape kernel(const Net & n, int channels) {
     ConvShape shape{channels, n.config.kernel_size_h, n.config.kernel_size_w};
-    shape.activation = n.config.version == 1 ? Activation::elu : n.config.version == 2 ? Activation::relu6 : Activation::silu;
+    shape.activation = n.config.version == 1   ? Activation::elu
+                       : n.config.version == 2 ? Activation::relu6
+                                               : Activation::silu;
     return shape;
 }
 

@@ -21,7 +21,9 @@ constexpr int kPartsPerThread = 2;
 
 Graph::Graph(int threads, Profile & profile) : team_(useful_threads(threads)), profile_(profile) {}
 
-void Graph::add(const std::string & block, std::unique_ptr<Op> op) { nodes_.push_back({std::move(op), profile_.block(block)}); }
+void Graph::add(const std::string & block, std::unique_ptr<Op> op) {
+    nodes_.push_back({std::move(op), profile_.block(block)});
+}
 
 void Graph::run(Op & op, int frames) {
     if (team_.size() == 1 || !op.shared(frames)) {

@@ -133,11 +133,15 @@ std::unique_ptr<ConvWeights> PackedNet::pack_conv(const Loader & loader, const O
     const std::vector<uint8_t> blocks = fits ? loader.read_q8(tensor, &row_bytes) : std::vector<uint8_t>();
     if (!blocks.empty()) {
         const BlockFormat & format = *find_format(kTypeQ8);
-        const auto block_of = [&](int o, int index) { return blocks.data() + size_t(o) * row_bytes + size_t(index) * size_t(format.bytes); };
+        const auto block_of = [&](int o, int index) {
+            return blocks.data() + size_t(o) * row_bytes + size_t(index) * size_t(format.bytes);
+        };
         packed.reset(new ConvWeights(
             kernels_, outputs, kh, kw * inputs, format.block,
             // A block is its scale in half precision, then one signed byte per weight.
-            [&](int o, int column) { return int(int8_t(block_of(o, column / format.block)[2 + column % format.block])); },
+            [&](int o, int column) {
+                return int(int8_t(block_of(o, column / format.block)[2 + column % format.block]));
+            },
             [&](int o, int index) { return half_to_float(block_of(o, index)) * gains[size_t(o)]; }, bias));
     } else {
         const std::vector<float> weight = loader.conv_weight(op);
@@ -186,7 +190,8 @@ std::unique_ptr<ConvWeights> PackedNet::pack_basis(const Operation & op, const s
         // Two rows of one hop each: the hop before and the present one. 512 samples -> 512 interleaved (re, im).
         return std::unique_ptr<ConvWeights>(new ConvWeights(
             kernels_, kFft, 2, kHop, true,
-            [&](int o, int row, int tap) { return basis[size_t(o) * kFft + size_t(row) * kHop + size_t(tap)]; }, no_bias));
+            [&](int o, int row, int tap) { return basis[size_t(o) * kFft + size_t(row) * kHop + size_t(tap)]; },
+            no_bias));
     }
     // Planar re[256], im[256] -> 512 samples.
     return std::unique_ptr<ConvWeights>(new ConvWeights(

@@ -38,7 +38,8 @@ ConvWeights::ConvWeights(const Kernels & kernels, int outputs, int rows, int tap
         const int width = panel.vectors * kernels.lanes;
         for (int row = 0; row < rows; ++row) {
             for (int tap = 0; tap < taps; ++tap) {
-                float * to = weights_.data() + panel.offset + (size_t(row) * size_t(taps) + size_t(tap)) * size_t(width);
+                float * to =
+                    weights_.data() + panel.offset + (size_t(row) * size_t(taps) + size_t(tap)) * size_t(width);
                 for (int o = 0; o < width && panel.first + o < outputs; ++o) {
                     to[o] = weight(panel.first + o, row, tap);
                 }

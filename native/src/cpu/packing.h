@@ -20,8 +20,9 @@ public:
                 const std::function<float(int, int, int)> & weight, const std::function<float(int)> & bias);
     // Quantized weights for int_conv: column c of the matrix, which is tap c % taps of row c / taps, is
     // integer(output, c) * scale(output, c / block).
-    ConvWeights(const Kernels & kernels, int outputs, int rows, int taps, int block, const std::function<int(int, int)> & integer,
-                const std::function<float(int, int)> & scale, const std::function<float(int)> & bias);
+    ConvWeights(const Kernels & kernels, int outputs, int rows, int taps, int block,
+                const std::function<int(int, int)> & integer, const std::function<float(int, int)> & scale,
+                const std::function<float(int)> & bias);
     ConvWeights(const ConvWeights &) = delete;
     ConvWeights & operator=(const ConvWeights &) = delete;
 
@@ -31,7 +32,8 @@ public:
     std::string tensor; // whose weights these are; empty for the codec
 
 private:
-    void lay_out(const Kernels & kernels, int outputs, int rows, int taps, bool one_position, const std::function<float(int)> & bias);
+    void lay_out(const Kernels & kernels, int outputs, int rows, int taps, bool one_position,
+                 const std::function<float(int)> & bias);
 
     std::vector<Panel> panels_;
     std::vector<Segment> segments_;

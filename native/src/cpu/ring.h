@@ -32,13 +32,16 @@ public:
     const T * row(int t) const { return const_cast<Ring *>(this)->row(t); }
 
     void clear() { data_.clear(); }
-    MemorySpan memory() const { return {reinterpret_cast<const char *>(data_.data()), stride_ * size_t(slots_) * sizeof(T)}; }
+    MemorySpan memory() const {
+        return {reinterpret_cast<const char *>(data_.data()), stride_ * size_t(slots_) * sizeof(T)};
+    }
 
 protected:
     int slots() const { return slots_; }
     size_t slot(int t) const {
         // Without history nothing has to survive the call, so frames can stay in order.
-        return history_ == 0 ? size_t(t) : size_t((clock_ + uint64_t(slots_) + uint64_t(int64_t(t))) % uint64_t(slots_));
+        return history_ == 0 ? size_t(t)
+                             : size_t((clock_ + uint64_t(slots_) + uint64_t(int64_t(t))) % uint64_t(slots_));
     }
 
 private:

@@ -79,7 +79,8 @@ Frames & CpuSession::make(Value v) {
     return made;
 }
 
-template <class T, class... Args> T & CpuSession::add(const Operation & op, const ReadDemand & demand, Args &&... args) {
+template <class T, class... Args> T & CpuSession::add(const Operation & op, const ReadDemand & demand,
+                                                      Args &&... args) {
     T * const made = new T(std::forward<Args>(args)...);
     graph_.add(op.block, std::unique_ptr<Op>(made));
     readings_.push_back({demand, nullptr});
@@ -102,10 +103,14 @@ void CpuSession::lower(const Operation & op) {
                 add_conv(op, {1}, frames(op.x), nullptr, make(op.out));
             }
             break;
-        case Verb::power_law: add<PowerLawOp>(op, {}, kernels_, net_.config.power_law_c, frames(op.x), make(op.out)); break;
+        case Verb::power_law:
+            add<PowerLawOp>(op, {}, kernels_, net_.config.power_law_c, frames(op.x), make(op.out));
+            break;
         case Verb::gain: add<GainOp>(op, {}, frames(op.x), frames(op.y), make(op.out)); break;
         case Verb::join: {
-            const auto reads_it_whole = [&](const Operation & reader) { return reader.x.id == op.out.id && reader.verb != Verb::norm; };
+            const auto reads_it_whole = [&](const Operation & reader) {
+                return reader.x.id == op.out.id && reader.verb != Verb::norm;
+            };
             if (std::any_of(net_.operations().begin(), net_.operations().end(), reads_it_whole)) {
                 add<NormOp>(op, {}, kernels_, nullptr, nullptr, frames(op.x), &frames(op.y), make(op.out));
             }
@@ -117,7 +122,8 @@ void CpuSession::lower(const Operation & op) {
             const bool apart = frames_[size_t(op.x.id)] == nullptr;
             const Frames & first = frames(apart ? before.x : op.x);
             const Frames * const second = apart ? &frames(before.y) : nullptr;
-            add<NormOp>(op, {}, kernels_, w.values.data(), w.values.data() + op.x.channels, first, second, make(op.out));
+            add<NormOp>(op, {}, kernels_, w.values.data(), w.values.data() + op.x.channels, first, second,
+                        make(op.out));
             break;
         }
         case Verb::conv: lower_conv(op); break;
@@ -127,7 +133,9 @@ void CpuSession::lower(const Operation & op) {
         case Verb::similarity:
             add<SimilarityOp>(op, {frames(op.y).memory(), 0}, kernels_, frames(op.x), frames(op.y), make(op.out));
             break;
-        case Verb::softmax_lags: add<SoftmaxLagsOp>(op, {}, kernels_, w.values.data(), w.bias, frames(op.x), make(op.out)); break;
+        case Verb::softmax_lags:
+            add<SoftmaxLagsOp>(op, {}, kernels_, w.values.data(), w.bias, frames(op.x), make(op.out));
+            break;
         case Verb::delayed_sum:
             add<DelayedSumOp>(op, {frames(op.x).memory(), 0}, kernels_, frames(op.x), frames(op.y), make(op.out));
             break;
@@ -146,12 +154,14 @@ void CpuSession::lower_conv(const Operation & op) {
     add_conv(op, plan, frames(op.x), op.y ? &frames(op.y) : nullptr, make(op.out));
 }
 
-void CpuSession::add_conv(const Operation & op, const ConvPlan & plan, const Frames & in, const Frames * residual, Frames & out) {
+void CpuSession::add_conv(const Operation & op, const ConvPlan & plan, const Frames & in, const Frames * residual,
+                          Frames & out) {
     const ConvWeights & weights = *packed_.weights(op).conv;
     IntFrames * integers = nullptr;
     if (weights.integer()) {
         const int right = weights.packed().taps / in.channels() - 1 - plan.pad_left;
-        integers_.emplace_back(clock_, in.bins(), in.channels(), batch_, weights.packed().rows - 1, plan.pad_left, right);
+        integers_.emplace_back(clock_, in.bins(), in.channels(), batch_, weights.packed().rows - 1, plan.pad_left,
+                               right);
         integers = &integers_.back();
         add<ToIntegersOp>(op, {}, kernels_, in, *integers);
     }
@@ -208,7 +218,8 @@ void CpuSession::read_tap(size_t index, float * out) const {
     const float * row = source.row(source.history() == 0 ? last_hops_ - 1 : -1);
     const bool planar = layout(tap.value).planar;
     const size_t per_channel = planar ? size_t(source.bins()) : 1, per_bin = planar ? 1 : size_t(source.channels());
-    const int dim0 = tap.bins_first ? tap.value.bins : tap.value.channels, dim1 = tap.bins_first ? tap.value.channels : tap.value.bins;
+    const int dim0 = tap.bins_first ? tap.value.bins : tap.value.channels,
+              dim1 = tap.bins_first ? tap.value.channels : tap.value.bins;
     const size_t stride0 = tap.bins_first ? per_bin : per_channel, stride1 = tap.bins_first ? per_channel : per_bin;
     for (int i = 0; i < dim0; ++i) {
         for (int j = 0; j < dim1; ++j) {

@@ -55,7 +55,8 @@ private:
     Frames & make(int bins, int channels, int history, int left, int right);
     // Puts an operation of this kind into the graph, and what it reads into the list of readings.
     template <class T, class... Args> T & add(const Operation & op, const ReadDemand & demand, Args &&... args);
-    void add_conv(const Operation & op, const ConvPlan & plan, const Frames & in, const Frames * residual, Frames & out);
+    void add_conv(const Operation & op, const ConvPlan & plan, const Frames & in, const Frames * residual,
+                  Frames & out);
 
     const PackedNet & packed_;
     const Net & net_;

@@ -9,7 +9,7 @@
 namespace localvqe {
 namespace {
 
-constexpr int kSpins = 2000; // some tens of microseconds: the gap between two operations
+constexpr int kSpins = 2000;                            // some tens of microseconds: the gap between two operations
 constexpr auto kAwake = std::chrono::microseconds(200); // the gap between two calls of a clip
 
 uint32_t epoch_of(uint64_t state) { return uint32_t(state >> 32); }

@@ -25,9 +25,10 @@ std::vector<int> hops_back(const Net & net) {
 
 class Lowering {
 public:
-    Lowering(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory, const std::vector<ggml_tensor *> & s4d, int hops)
-        : c_(context), program_(program), memory_(memory), s4d_(s4d), hops_(hops), streams_(memory.streams), values_(program.net().operations().size()),
-          whole_(values_.size()) {}
+    Lowering(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory,
+             const std::vector<ggml_tensor *> & s4d, int hops)
+        : c_(context), program_(program), memory_(memory), s4d_(s4d), hops_(hops), streams_(memory.streams),
+          values_(program.net().operations().size()), whole_(values_.size()) {}
 
     GgmlGraph run() {
         const Net & net = program_.net();
@@ -109,7 +110,8 @@ private:
         if (shape.channels == 1 || hops_ * streams_ == 1) {
             return ggml_reshape_4d(c_, x, shape.bins, hops_, streams_, shape.channels);
         }
-        return ggml_cont(c_, ggml_permute(c_, ggml_reshape_4d(c_, x, shape.bins, shape.channels, hops_, streams_), 0, 3, 1, 2));
+        return ggml_cont(
+            c_, ggml_permute(c_, ggml_reshape_4d(c_, x, shape.bins, shape.channels, hops_, streams_), 0, 3, 1, 2));
     }
 
     ggml_tensor * multiply(ggml_tensor * a, ggml_tensor * b) {
@@ -162,8 +164,7 @@ private:
             case Verb::scale: return ggml_mul(c_, value(op.x), w.matrix);
             case Verb::s4d: return s4d(op);
             case Verb::similarity: return similarity(op);
-            case Verb::softmax_lags:
-                return ggml_soft_max(c_, convolve(w.matrix, w.second, with_past(op), 1));
+            case Verb::softmax_lags: return ggml_soft_max(c_, convolve(w.matrix, w.second, with_past(op), 1));
             case Verb::delayed_sum: return delayed_sum(op);
             case Verb::mask: return mask(op, w);
         }
@@ -185,7 +186,8 @@ private:
 
     ggml_tensor * synthesis(const Operation & op, const GgmlProgram::Weights & w) {
         ggml_tensor * x = value(op.x);
-        ggml_tensor * frames = ggml_add(c_, multiply(w.matrix, channels_of(x, 0, 1)), multiply(w.second, channels_of(x, 1, 1)));
+        ggml_tensor * frames =
+            ggml_add(c_, multiply(w.matrix, channels_of(x, 0, 1)), multiply(w.second, channels_of(x, 1, 1)));
         const auto half = [&](int64_t i) { return ggml_cont(c_, bins_of(frames, i * kHop, kHop)); };
         ggml_tensor * late = behind(memory_.own[size_t(op.out.id)], half(1));
         ggml_tensor * sum = ggml_add(c_, half(0), ggml_cont(c_, hops_of(late, 0, hops_)));
@@ -211,7 +213,8 @@ private:
     ggml_tensor * conv(const Operation & op, const GgmlProgram::Weights & w) {
         ggml_tensor * x = convolve(w.matrix, w.second, with_past(op), op.conv.stride);
         if (op.conv.shuffle) {
-            x = ggml_concat(c_, channels_of(x, 0, op.out.channels), channels_of(x, op.out.channels, op.out.channels), 0);
+            x = ggml_concat(c_, channels_of(x, 0, op.out.channels), channels_of(x, op.out.channels, op.out.channels),
+                            0);
         }
         x = activate(op.conv.activation, x);
         return op.y ? ggml_add(c_, x, value(op.y)) : x;
@@ -225,7 +228,8 @@ private:
 
     ggml_tensor * s4d(const Operation & op) {
         ggml_tensor * state = ggml_reshape_3d(c_, memory_.own[size_t(op.out.id)], 2, streams_, op.x.channels);
-        ggml_tensor * x = ggml_reshape_3d(c_, value(op.x), hops_, streams_, op.x.channels); // one bin: hops are innermost
+        ggml_tensor * x =
+            ggml_reshape_3d(c_, value(op.x), hops_, streams_, op.x.channels); // one bin: hops are innermost
         ggml_tensor * y = multiply(s4d_[size_t(op.out.id)], ggml_concat(c_, x, state, 0));
         keeps_.push_back(ggml_cpy(c_, bins_of(y, hops_, 2), state));
         return ggml_reshape_4d(c_, ggml_cont(c_, bins_of(y, 0, hops_)), 1, hops_, streams_, op.x.channels);
@@ -236,20 +240,23 @@ private:
         // Every hop against every key, of which a hop's own are a run that moves with it.
         ggml_tensor * all = multiply(with_past(op), value(op.x)); // (width, hops, streams, channels)
         const size_t step = size_t(width + 1) * sizeof(float);
-        ggml_tensor * own = ggml_view_4d(c_, all, lags, hops_, streams_, op.out.channels, step, all->nb[2], all->nb[3], 0);
+        ggml_tensor * own =
+            ggml_view_4d(c_, all, lags, hops_, streams_, op.out.channels, step, all->nb[2], all->nb[3], 0);
         return ggml_scale(c_, ggml_cont(c_, own), 1.0f / std::sqrt(float(op.x.bins)));
     }
 
     ggml_tensor * delayed_sum(const Operation & op) {
         const int64_t lags = op.y.bins, width = lags - 1 + hops_;
-        ggml_tensor * x = ggml_cont(c_, ggml_permute(c_, with_past(op), 1, 0, 3, 2)); // (width, bins, channels, streams)
+        ggml_tensor * x =
+            ggml_cont(c_, ggml_permute(c_, with_past(op), 1, 0, 3, 2)); // (width, bins, channels, streams)
         x = ggml_reshape_3d(c_, x, width, op.x.bins * op.x.channels, streams_);
         // Rows of weights, each one place further to the right than the one before: what follows a row's weights are
         // `hops_` zeros, and a row that is one shorter begins one later.
         ggml_tensor * w = ggml_reshape_3d(c_, value(op.y), lags, hops_, streams_);
         if (hops_ > 1) {
             ggml_tensor * padded = ggml_pad(c_, w, int(hops_), 0, 0, 0);
-            w = ggml_cont(c_, ggml_view_3d(c_, padded, width, hops_, streams_, size_t(width) * sizeof(float), padded->nb[2], 0));
+            w = ggml_cont(
+                c_, ggml_view_3d(c_, padded, width, hops_, streams_, size_t(width) * sizeof(float), padded->nb[2], 0));
         }
         ggml_tensor * sum = multiply(w, x); // (hops, bins * channels, streams)
         if (hops_ * streams_ > 1) {
@@ -300,7 +307,8 @@ GgmlMemory make_memory(ggml_context * context, const Net & net, int streams) {
     for (const Operation & op : net.operations()) {
         const size_t id = size_t(op.out.id);
         if (back[id] > 0) {
-            memory.past[id] = ggml_new_tensor_4d(context, GGML_TYPE_F32, op.out.bins, back[id], streams, op.out.channels);
+            memory.past[id] =
+                ggml_new_tensor_4d(context, GGML_TYPE_F32, op.out.bins, back[id], streams, op.out.channels);
         }
         if (op.verb == Verb::s4d) {
             memory.own[id] = ggml_new_tensor_4d(context, GGML_TYPE_F32, 2, 1, streams, op.out.channels);
@@ -316,7 +324,9 @@ std::vector<float> s4d_matrices(const std::vector<double> & recurrence, int hops
     const size_t channels = recurrence.size() / 6, n = size_t(hops), side = n + 2;
     std::vector<float> out(channels * side * side, 0.0f);
     for (size_t h = 0; h < channels; ++h) {
-        const auto coefficient = [&](size_t i) { return complex(recurrence[2 * i * channels + h], recurrence[(2 * i + 1) * channels + h]); };
+        const auto coefficient = [&](size_t i) {
+            return complex(recurrence[2 * i * channels + h], recurrence[(2 * i + 1) * channels + h]);
+        };
         const complex a = coefficient(0), b = coefficient(1), c = coefficient(2);
         float * m = out.data() + h * side * side; // rows are results
         std::vector<complex> powers(n + 1, complex(1.0));
@@ -343,8 +353,8 @@ std::vector<float> s4d_matrices(const std::vector<double> & recurrence, int hops
     return out;
 }
 
-GgmlGraph lower(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory, const std::vector<ggml_tensor *> & s4d,
-                int hops) {
+GgmlGraph lower(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory,
+                const std::vector<ggml_tensor *> & s4d, int hops) {
     return Lowering(context, program, memory, s4d, hops).run();
 }
 

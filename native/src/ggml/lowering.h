@@ -32,8 +32,8 @@ struct GgmlGraph {
 };
 
 // Over as many streams as the memory has. s4d: by operation, the matrices of that many hops; null for other operations.
-GgmlGraph lower(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory, const std::vector<ggml_tensor *> & s4d,
-                int hops);
+GgmlGraph lower(ggml_context * context, const GgmlProgram & program, const GgmlMemory & memory,
+                const std::vector<ggml_tensor *> & s4d, int hops);
 
 // Room that the context of lower() needs.
 size_t lowering_size(const Net & net);

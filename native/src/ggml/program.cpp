@@ -60,10 +60,12 @@ int GgmlProgram::most_streams(int batch) const {
     return int(std::clamp<size_t>(std::min(free / 2 / one.bytes, room / one.largest), 1, kMostStreams));
 }
 
-ggml_tensor * GgmlProgram::tensor(std::vector<int64_t> shape, std::vector<float> values, std::vector<Upload> & uploads) {
+ggml_tensor * GgmlProgram::tensor(std::vector<int64_t> shape, std::vector<float> values,
+                                  std::vector<Upload> & uploads) {
     ggml_tensor * made = ggml_new_tensor(context_.get(), GGML_TYPE_F32, int(shape.size()), shape.data());
     if (ggml_nelements(made) != int64_t(values.size())) {
-        throw Error("the ggml backend expected " + std::to_string(ggml_nelements(made)) + " weights, got " + std::to_string(values.size()));
+        throw Error("the ggml backend expected " + std::to_string(ggml_nelements(made)) + " weights, got " +
+                    std::to_string(values.size()));
     }
     uploads.push_back({made, std::move(values)});
     return made;
@@ -74,7 +76,8 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
     switch (op.verb) {
         case Verb::conv: {
             const int kw = op.conv.kernel_w, zeros = (kw - 1) % 2, outputs = conv_outputs(op);
-            w.matrix = tensor({kw + zeros, op.conv.kernel_h, op.x.channels, outputs}, centred(loader.conv_weight(op), kw, zeros), uploads);
+            w.matrix = tensor({kw + zeros, op.conv.kernel_h, op.x.channels, outputs},
+                              centred(loader.conv_weight(op), kw, zeros), uploads);
             w.second = tensor({1, 1, 1, outputs}, loader.conv_bias(op), uploads);
             break;
         }
@@ -83,7 +86,8 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
             w.second = tensor({1}, loader.read(op.name + ".bias"), uploads);
             break;
         case Verb::linear:
-            w.matrix = tensor({op.x.bins * op.x.channels, op.out.bins * op.out.channels}, loader.read(op.name + ".weight"), uploads);
+            w.matrix = tensor({op.x.bins * op.x.channels, op.out.bins * op.out.channels},
+                              loader.read(op.name + ".weight"), uploads);
             w.second = tensor({op.out.bins * op.out.channels}, loader.read(op.name + ".bias"), uploads);
             break;
         case Verb::norm:
@@ -91,7 +95,9 @@ void GgmlProgram::load(const Operation & op, const Loader & loader, std::vector<
             w.second = tensor({1, op.x.channels}, loader.read(op.name + ".bias"), uploads);
             break;
         case Verb::scale: w.matrix = tensor({op.x.bins, 1, 1, op.x.channels}, loader.read(op.name), uploads); break;
-        case Verb::mask: w.matrix = tensor({3, 3, 2, 1}, std::vector<float>(18), uploads); break; // only its shape counts
+        case Verb::mask:
+            w.matrix = tensor({3, 3, 2, 1}, std::vector<float>(18), uploads);
+            break; // only its shape counts
         case Verb::s4d:
             for (const char * part : kS4dParts) {
                 const std::vector<float> values = loader.read(op.name + part);
@@ -145,7 +151,8 @@ void GgmlProgram::load_basis(const Operation & op, const Loader & loader, std::v
             }
         }
     }
-    const std::vector<int64_t> shape = op.verb == Verb::analysis ? std::vector<int64_t>{kFft, kBins} : std::vector<int64_t>{kBins, kFft};
+    const std::vector<int64_t> shape =
+        op.verb == Verb::analysis ? std::vector<int64_t>{kFft, kBins} : std::vector<int64_t>{kBins, kFft};
     w.matrix = tensor(shape, std::move(parts[0]), uploads);
     w.second = tensor(shape, std::move(parts[1]), uploads);
 }

@@ -13,8 +13,8 @@ GgmlSession::GgmlSession(const GgmlProgram & program, int threads, int batch, in
     if (backend_ == nullptr) {
         throw Error(device_name() + " cannot be opened");
     }
-    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(
-        ggml_backend_reg_get_proc_address(ggml_backend_dev_backend_reg(program.device()), "ggml_backend_set_n_threads"));
+    const auto set_threads = reinterpret_cast<ggml_backend_set_n_threads_t>(ggml_backend_reg_get_proc_address(
+        ggml_backend_dev_backend_reg(program.device()), "ggml_backend_set_n_threads"));
     if (set_threads != nullptr) {
         set_threads(backend_.get(), threads);
     }
@@ -34,7 +34,8 @@ GgmlSession::GgmlSession(const GgmlProgram & program, int threads, int batch, in
         for (const Operation & op : net.operations()) {
             if (op.verb == Verb::s4d) {
                 const int64_t side = sizes[i] + 2;
-                s4d[i][size_t(op.out.id)] = ggml_new_tensor_3d(constants_context_.get(), GGML_TYPE_F32, side, side, op.out.channels);
+                s4d[i][size_t(op.out.id)] =
+                    ggml_new_tensor_3d(constants_context_.get(), GGML_TYPE_F32, side, side, op.out.channels);
             }
         }
     }
@@ -88,7 +89,8 @@ void GgmlSession::compile(Compiled & compiled, int hops, const std::vector<ggml_
     }
     compiled.scratch.reset(ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_.get())));
     if (!ggml_gallocr_alloc_graph(compiled.scratch.get(), compiled.graph.graph)) {
-        throw Error("no memory for " + std::to_string(hops) + " hops of " + std::to_string(streams_) + " streams on " + device_name());
+        throw Error("no memory for " + std::to_string(hops) + " hops of " + std::to_string(streams_) + " streams on " +
+                    device_name());
     }
 }
 
@@ -139,7 +141,8 @@ void GgmlSession::reset(int stream) {
             for (ggml_tensor * kept : *kind) {
                 for (int64_t c = 0; kept != nullptr && c < kept->ne[3]; ++c) {
                     zeros.resize(std::max(zeros.size(), kept->nb[2]));
-                    ggml_backend_tensor_set(kept, zeros.data(), size_t(c) * kept->nb[3] + size_t(stream) * kept->nb[2], kept->nb[2]);
+                    ggml_backend_tensor_set(kept, zeros.data(), size_t(c) * kept->nb[3] + size_t(stream) * kept->nb[2],
+                                            kept->nb[2]);
                 }
             }
         }

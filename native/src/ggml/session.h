@@ -55,7 +55,7 @@ private:
     ggml_context_ptr constants_context_;
     GgmlMemory memory_;
     Compiled single_, whole_;
-    const Compiled * last_ = nullptr; // of the latest run; null before the first
+    const Compiled * last_ = nullptr;        // of the latest run; null before the first
     std::vector<std::vector<float>> inputs_; // by input: streams behind each other, of hops behind each other
     std::vector<float> output_;              // likewise
 };

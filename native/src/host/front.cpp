@@ -19,9 +19,10 @@ void copy_clean(const float * from, float * to) {
 
 } // namespace
 
-Front::Front(const ModelConfig & config, const FrontendGain * gain, const Kernels & kernels, int batch, Profile & profile)
-    : kernels_(kernels), profile_(profile), network_(config.has_network), mic_(batch), ref_(batch), error_(batch), echo_(batch),
-      samples_(batch), gains_(size_t(batch) * kGains) {
+Front::Front(const ModelConfig & config, const FrontendGain * gain, const Kernels & kernels, int batch,
+             Profile & profile)
+    : kernels_(kernels), profile_(profile), network_(config.has_network), mic_(batch), ref_(batch), error_(batch),
+      echo_(batch), samples_(batch), gains_(size_t(batch) * kGains) {
     if (config.has_frontend) {
         filter_.reset(new FrontendState(config.frontend, gain));
         filter_block_ = profile.block("frontend");

@@ -75,8 +75,8 @@ private:
     size_t filter_block_ = 0; // of the profile
     size_t residual_block_ = 0;
     Hops mic_, ref_, error_, echo_, samples_;
-    AlignedFloats gains_;  // of bins 0..256, by hop
-    int latest_ = 0;       // the last hop of the latest run
+    AlignedFloats gains_; // of bins 0..256, by hop
+    int latest_ = 0;      // the last hop of the latest run
     std::vector<Output> outputs_;
 };
 

@@ -9,10 +9,11 @@ namespace {
 using namespace frontend; // the constants of localvqe_cli/reference/frontend.py and kalman.py
 using namespace kalman;
 
-constexpr int kLongestIdle = limits::frontend_lags.high + limits::frontend_partitions.high; // more than any filter hears
+constexpr int kLongestIdle =
+    limits::frontend_lags.high + limits::frontend_partitions.high; // more than any filter hears
 
 constexpr int kSpectrum = RealFft512::kBins;
-constexpr int kStride = (kSpectrum + 15) / 16 * 16;             // 257 bins, padded
+constexpr int kStride = (kSpectrum + 15) / 16 * 16;                  // 257 bins, padded
 constexpr int kSearched = (kSearchHigh - kSearchLow + 15) / 16 * 16; // padded
 constexpr int kSearchedBins = kSearchHigh - kSearchLow;
 
@@ -37,10 +38,11 @@ float mean_square(const float * hop) { return float(energy_of(hop) / kHop); }
 } // namespace
 
 FrontendState::FrontendState(const FrontendConfig & config, const FrontendGain * gain)
-    : config_(config), spectra_(size_t(config.lags + config.partitions) * 2 * kStride), w_re_(size_t(config.partitions) * kStride),
-      w_im_(w_re_.size()), variance_(w_re_.size()), noise_(kStride), noise_before_(kStride), weighted_(kStride), ones_(kStride),
-      white_(size_t(config.lags) * 2 * kSearched), mic_power_(kSearched), ref_power_(kSearched), agreement_(white_.size()),
-      flat_(2 * kSearched), moved_(w_re_.size()) {
+    : config_(config), spectra_(size_t(config.lags + config.partitions) * 2 * kStride),
+      w_re_(size_t(config.partitions) * kStride), w_im_(w_re_.size()), variance_(w_re_.size()), noise_(kStride),
+      noise_before_(kStride), weighted_(kStride), ones_(kStride), white_(size_t(config.lags) * 2 * kSearched),
+      mic_power_(kSearched), ref_power_(kSearched), agreement_(white_.size()), flat_(2 * kSearched),
+      moved_(w_re_.size()) {
     std::fill_n(ones_.data(), kStride, 1.0f);
     if (gain != nullptr) {
         gain_.reset(new FrontendGainState(*gain, kSpectrum, kStride));
@@ -112,8 +114,8 @@ void FrontendState::adapt(const Kernels & k, const float * mic, float * error, f
     const float * process = gain_ ? gain_->process_factor() : ones_.data();
     for (int p = 0; p < n; ++p) {
         const size_t at = size_t(p) * kStride;
-        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, floor_[p], process,
-                         variance_.data() + at, kStride);
+        k.kalman_predict(w_re_.data() + at, w_im_.data() + at, config_.transition * config_.transition, floor_[p],
+                         process, variance_.data() + at, kStride);
     }
     std::memcpy(noise_before_.data(), noise_.data(), kStride * sizeof(float));
     const float share = adapted_ ? config_.noise_smoothing : 0.0f;
@@ -129,8 +131,8 @@ void FrontendState::adapt(const Kernels & k, const float * mic, float * error, f
             noise_[size_t(f)] = x < 1e-30f ? 0.0f : x;
             weighted_[size_t(f)] = noise_[size_t(f)] * config_.noise_weight * factor[f];
         }
-        k.kalman_update(far_re_, far_im_, error_re, error_im, weighted_.data(), kNoiseFloor, kRestraint, kGainLimit, n, w_re_.data(),
-                        w_im_.data(), variance_.data(), kStride);
+        k.kalman_update(far_re_, far_im_, error_re, error_im, weighted_.data(), kNoiseFloor, kRestraint, kGainLimit, n,
+                        w_re_.data(), w_im_.data(), variance_.data(), kStride);
         if (round == config_.iterations - 1) {
             constrain(int(frames_ % uint64_t(n)));
         }
@@ -149,7 +151,8 @@ void FrontendState::late_spectrum(const float * hop, float * re, float * im) con
     fft_.forward(joined, re, im);
 }
 
-void FrontendState::control(const Kernels & k, const float * mic, const float * echo, const float * error_re, const float * error_im) {
+void FrontendState::control(const Kernels & k, const float * mic, const float * echo, const float * error_re,
+                            const float * error_im) {
     alignas(64) float echo_re[kStride] = {}, echo_im[kStride] = {};
     alignas(64) float mic_re[kStride] = {}, mic_im[kStride] = {};
     alignas(64) float far_power[kStride], unsure[kStride];
@@ -172,7 +175,8 @@ void FrontendState::select_far() {
     const int slots = config_.lags + config_.partitions;
     for (int p = 0; p < config_.partitions; ++p) {
         const uint64_t back = uint64_t(offset_ + p);
-        const float * frame = spectra_.data() + size_t((frames_ + uint64_t(slots) - back) % uint64_t(slots)) * 2 * kStride;
+        const float * frame =
+            spectra_.data() + size_t((frames_ + uint64_t(slots) - back) % uint64_t(slots)) * 2 * kStride;
         far_re_[p] = frame;
         far_im_[p] = frame + kStride;
     }
@@ -222,19 +226,22 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
     k.whiten(re, im, memory, share, kWhiteningFloor, ref_power_.data(), white, white + kSearched, kSearched);
     hann(near_re, re);
     hann(near_im, im);
-    k.whiten(re, im, memory, share, kWhiteningFloor, mic_power_.data(), flat_.data(), flat_.data() + kSearched, kSearched);
+    k.whiten(re, im, memory, share, kWhiteningFloor, mic_power_.data(), flat_.data(), flat_.data() + kSearched,
+             kSearched);
     if (!active) {
         return;
     }
 
     float score[limits::frontend_lags.high], sorted[limits::frontend_lags.high];
-    static_assert(sizeof score + sizeof sorted <= kMostStack, "the range of frontend.lags asks too much of a thread's stack");
+    static_assert(sizeof score + sizeof sorted <= kMostStack,
+                  "the range of frontend.lags asks too much of a thread's stack");
     int best = 0;
     for (int lag = 0; lag < config_.lags; ++lag) {
         const float * then = white_.data() + size_t((frames_ + lags - uint64_t(lag)) % lags) * 2 * kSearched;
         float * sum = agreement_.data() + size_t(lag) * 2 * kSearched;
-        score[lag] = k.agree(then, then + kSearched, flat_.data(), flat_.data() + kSearched, kSearchMemory, sum, sum + kSearched,
-                             kSearched) / float(kSearchedBins);
+        score[lag] = k.agree(then, then + kSearched, flat_.data(), flat_.data() + kSearched, kSearchMemory, sum,
+                             sum + kSearched, kSearched) /
+                     float(kSearchedBins);
         best = score[lag] > score[best] ? lag : best;
     }
     std::copy_n(score, config_.lags, sorted);

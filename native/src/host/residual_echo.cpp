@@ -30,8 +30,8 @@ void ResidualEchoState::reset() {
     frames_ = 0;
 }
 
-void ResidualEchoState::step(const float * error_before, const float * error, const float * echo_before, const float * echo,
-                             float * gain, float * spectrum_re, float * spectrum_im) {
+void ResidualEchoState::step(const float * error_before, const float * error, const float * echo_before,
+                             const float * echo, float * gain, float * spectrum_re, float * spectrum_im) {
     float echo_re[kGains], echo_im[kGains];
     float mean_error[kGains], mean_echo[kGains], floor[kGains], ratio[kGains], leak[kGains];
     analyse(error_before, error, spectrum_re, spectrum_im);

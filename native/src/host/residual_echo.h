@@ -19,8 +19,8 @@ public:
 
     // Gain (kGains) of the frame that a hop of error and echo ends; each with the hop before it. spectrum_re,
     // spectrum_im: (kGains), filled with the error's.
-    void step(const float * error_before, const float * error, const float * echo_before, const float * echo, float * gain,
-              float * spectrum_re, float * spectrum_im);
+    void step(const float * error_before, const float * error, const float * echo_before, const float * echo,
+              float * gain, float * spectrum_re, float * spectrum_im);
     // The samples that a frame completes, (256), from its spectrum with the gain applied.
     void samples(const float * re, const float * im, float * out);
 
@@ -43,9 +43,9 @@ private:
     uint64_t frames_ = 0;
     AlignedFloats error_, echo_; // powers of the latest frames, a ring
     AlignedFloats smooth_;
-    AlignedFloats minima_;       // of blocks of frames, a ring
-    AlignedFloats leaks_;        // the same of the leak
-    AlignedFloats tail_;         // second half of the last frame's samples
+    AlignedFloats minima_; // of blocks of frames, a ring
+    AlignedFloats leaks_;  // the same of the leak
+    AlignedFloats tail_;   // second half of the last frame's samples
 };
 
 } // namespace localvqe

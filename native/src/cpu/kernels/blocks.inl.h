@@ -39,8 +39,8 @@ static void norm_stats(const float * a, size_t na, const float * b, size_t nb, f
     *scale = float(1.0 / LVQE_SQRT((sum_of<2>(a, na, mu) + sum_of<2>(b, nb, mu)) / n + 1e-5));
 }
 
-static void norm_apply(const float * x, int bins, int channels, float mean, float scale, const float * gamma, const float * beta,
-                       float * y, int y_step) {
+static void norm_apply(const float * x, int bins, int channels, float mean, float scale, const float * gamma,
+                       const float * beta, float * y, int y_step) {
     for (int c = 0; c < channels; c += LVQE_LANES) {
         const int lanes = channels - c < LVQE_LANES ? channels - c : LVQE_LANES;
         const vfloat g = load_lanes(gamma + c, 0, lanes);
@@ -134,7 +134,8 @@ static void softmax(float * x, int n) {
 
 // Four rows at a time over a range that stays in the nearest cache: few streams that run on are fetched ahead, many
 // short ones are not.
-static void weighted_sum(const float * const * rows, const float * weights, int n_rows, float * out, int first, int last) {
+static void weighted_sum(const float * const * rows, const float * weights, int n_rows, float * out, int first,
+                         int last) {
     for (int d = 0; d < n_rows; d += 4) {
         const int count = n_rows - d < 4 ? n_rows - d : 4;
         const float * r[4];
@@ -183,8 +184,8 @@ static void s4d_step(const float * coefficients, float * state, const float * v,
     }
 }
 
-LVQE_INLINE void mask_vector(const float * m, size_t stride, const float * const * re, const float * const * im, float * out_re,
-                             float * out_im, int f) {
+LVQE_INLINE void mask_vector(const float * m, size_t stride, const float * const * re, const float * const * im,
+                             float * out_re, float * out_im, int f) {
     const float half_sqrt3 = 0.866025403784438647f;
     vfloat sum_re = splat(0.0f), sum_im = splat(0.0f);
 #pragma GCC unroll 3
@@ -207,8 +208,8 @@ LVQE_INLINE void mask_vector(const float * m, size_t stride, const float * const
     store(out_im + f, sum_im);
 }
 
-static void mask(const float * m, size_t stride, const float * const * re, const float * const * im, float * out_re, float * out_im,
-                 int first, int last) {
+static void mask(const float * m, size_t stride, const float * const * re, const float * const * im, float * out_re,
+                 float * out_im, int first, int last) {
     for (int f = first; f < last; f += LVQE_LANES) { // both ends are multiples of 16
         mask_vector(m, stride, re, im, out_re, out_im, f);
     }

@@ -12,9 +12,9 @@
 #define LVQE_SQRT(x) sqrt(x)
 #define LVQE_SQRTF(x) sqrtf(x)
 #define LVQE_COPY(to, from, n) memcpy(to, from, n)
-#define LVQE_FETCH(address) ((void) (address))
+#define LVQE_FETCH(address) ((void)(address))
 // The operands of measure_peak; without assembler a compiler may well do less work than is counted.
-#define LVQE_FORGET(a, b) ((void) 0)
+#define LVQE_FORGET(a, b) ((void)0)
 #else
 #define LVQE_INLINE static inline __attribute__((always_inline))
 #define LVQE_SQRT(x) __builtin_sqrt(x)

@@ -25,7 +25,8 @@ template <int V> static void activate_tile(Activation kind, vfloat * tile, int n
 }
 
 // Planar output: the positions of a channel are neighbours.
-template <int V> static void store_planar(const ConvCall & c, int first, int last, int position, int p_count, const vfloat * tile) {
+template <int V> static void store_planar(const ConvCall & c, int first, int last, int position, int p_count,
+                                          const vfloat * tile) {
     const float * values = reinterpret_cast<const float *>(tile);
     for (int o = first; o < last; ++o) {
         const int group = o / c.group;
@@ -39,7 +40,8 @@ template <int V> static void store_planar(const ConvCall & c, int first, int las
 
 // Activation, residual and store for P positions of V vectors. A vector may end before its last lane, or straddle the
 // two halves of a pixel shuffle; each group takes its lanes.
-template <int V> static void finish_tile(const ConvCall & c, const Panel & panel, int position, int p_count, vfloat * tile) {
+template <int V> static void finish_tile(const ConvCall & c, const Panel & panel, int position, int p_count,
+                                         vfloat * tile) {
     activate_tile<V>(c.activation, tile, p_count * V);
     const int outputs = c.conv->outputs;
     const int end = panel.first + V * LVQE_LANES < outputs ? panel.first + V * LVQE_LANES : outputs;
@@ -93,7 +95,8 @@ template <int P, int V> LVQE_INLINE void begin_tile(vfloat (&acc)[P][V], const f
     }
 }
 
-template <int P, int V> LVQE_INLINE void end_tile(const ConvCall & c, const Panel & panel, int position, const vfloat (&acc)[P][V]) {
+template <int P, int V> LVQE_INLINE void end_tile(const ConvCall & c, const Panel & panel, int position,
+                                                  const vfloat (&acc)[P][V]) {
     vfloat tile[P * V];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
@@ -107,7 +110,8 @@ template <int P, int V> LVQE_INLINE void end_tile(const ConvCall & c, const Pane
 
 // acc[p][v] += the products of `taps` inputs and their weights; ahead: fetches a line a tap from there.
 template <int P, int V, bool Ahead>
-LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, const float * w, int taps, const char * ahead) {
+LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, const float * w, int taps,
+                              const char * ahead) {
 #if defined(__AVX512F__)
 #pragma GCC unroll 4 // counting taps competes with multiplying for two execution ports
 #endif
@@ -133,7 +137,8 @@ LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, co
     }
 }
 
-template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
+template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & panel, int position,
+                                              PrefetchCursor & ahead) {
     vfloat acc[P][V];
     const PackedConv & conv = *c.conv;
     const float * w = conv.weights + panel.offset;

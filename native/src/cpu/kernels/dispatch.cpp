@@ -25,7 +25,7 @@ extern const Kernels kAvx512VnniKernels;
 namespace {
 
 struct Instructions {
-    bool avx2 = false; // with FMA
+    bool avx2 = false;   // with FMA
     bool avx512 = false; // F, VL, DQ and BW
     bool vnni = false;
 };

@@ -2,8 +2,8 @@
 // what lies beyond the last bin is zero and stays harmless.
 
 // power = memory * power + share * |x|^2, then white = x / sqrt(max(power, |x|^2) + floor).
-static void whiten(const float * re, const float * im, float memory, float share, float floor, float * power, float * white_re,
-                   float * white_im, int n) {
+static void whiten(const float * re, const float * im, float memory, float share, float floor, float * power,
+                   float * white_re, float * white_im, int n) {
     for (int i = 0; i < n; ++i) { // the square root has no vector form in the compiler's extension
         const float now = re[i] * re[i] + im[i] * im[i];
         power[i] = power[i] * memory + share * now;
@@ -15,8 +15,8 @@ static void whiten(const float * re, const float * im, float memory, float share
 }
 
 // sum = memory * sum + conj(far) * near; returns the summed power.
-static float agree(const float * far_re, const float * far_im, const float * near_re, const float * near_im, float memory,
-                   float * sum_re, float * sum_im, int n) {
+static float agree(const float * far_re, const float * far_im, const float * near_re, const float * near_im,
+                   float memory, float * sum_re, float * sum_im, int n) {
     vfloat power = splat(0.0f);
     for (int i = 0; i < n; i += LVQE_LANES) {
         const vfloat xr = load(far_re + i), xi = load(far_im + i), yr = load(near_re + i), yi = load(near_im + i);
@@ -30,17 +30,18 @@ static float agree(const float * far_re, const float * far_im, const float * nea
 }
 
 // variance = keep * variance + (1 - keep) * process * (|w|^2 + floor).
-static void kalman_predict(const float * w_re, const float * w_im, float keep, float floor, const float * process, float * variance,
-                           int n) {
+static void kalman_predict(const float * w_re, const float * w_im, float keep, float floor, const float * process,
+                           float * variance, int n) {
     for (int i = 0; i < n; i += LVQE_LANES) {
         const vfloat re = load(w_re + i), im = load(w_im + i);
-        store(variance + i, load(variance + i) * keep + (re * re + im * im + floor) * load(process + i) * (1.0f - keep));
+        store(variance + i,
+              load(variance + i) * keep + (re * re + im * im + floor) * load(process + i) * (1.0f - keep));
     }
 }
 
 // Sums over partitions: the far end's power, and that of the error that the coefficients' variance explains.
-static void kalman_levels(const float * const * far_re, const float * const * far_im, const float * variance, int partitions,
-                          float * far_power, float * unsure, int n) {
+static void kalman_levels(const float * const * far_re, const float * const * far_im, const float * variance,
+                          int partitions, float * far_power, float * unsure, int n) {
     for (int i = 0; i < n; i += LVQE_LANES) {
         vfloat power = splat(0.0f), explained = splat(0.0f);
         for (int p = 0; p < partitions; ++p) {
@@ -55,8 +56,8 @@ static void kalman_levels(const float * const * far_re, const float * const * fa
 }
 
 // out = sum over partitions of far * w. far: partition p at far_re[p], far_im[p]; w: partition p at w_re + p * n.
-static void kalman_echo(const float * const * far_re, const float * const * far_im, const float * w_re, const float * w_im,
-                        int partitions, float * out_re, float * out_im, int n) {
+static void kalman_echo(const float * const * far_re, const float * const * far_im, const float * w_re,
+                        const float * w_im, int partitions, float * out_re, float * out_im, int n) {
     for (int i = 0; i < n; i += LVQE_LANES) {
         vfloat re = splat(0.0f), im = splat(0.0f);
         for (int p = 0; p < partitions; ++p) {
@@ -71,9 +72,9 @@ static void kalman_echo(const float * const * far_re, const float * const * far_
 }
 
 // One Kalman update of every coefficient from the error's spectrum; noise is the observation noise's power.
-static void kalman_update(const float * const * far_re, const float * const * far_im, const float * error_re, const float * error_im,
-                          const float * noise, float floor, float restraint, float limit, int partitions, float * w_re, float * w_im,
-                          float * variance, int n) {
+static void kalman_update(const float * const * far_re, const float * const * far_im, const float * error_re,
+                          const float * error_im, const float * noise, float floor, float restraint, float limit,
+                          int partitions, float * w_re, float * w_im, float * variance, int n) {
     const vfloat top = splat(limit);
     for (int i = 0; i < n; i += LVQE_LANES) {
         vfloat total = splat(0.0f);

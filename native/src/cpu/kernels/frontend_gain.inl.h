@@ -31,7 +31,8 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
         store(levels.echo + i, slow_echo);
         store(levels.cross_re + i, cross_re);
         store(levels.cross_im + i, cross_im);
-        const vfloat coherence = (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kCoherenceFloor);
+        const vfloat coherence =
+            (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kCoherenceFloor);
         const vfloat surprise = log_ratio(unsure, error);
         store(row(0, i), log_ratio(error, load(in.noise + i)));
         store(row(1, i), log_ratio(echo, error));
@@ -63,8 +64,8 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
 
 // One step of a gated recurrent unit on every bin, and the two factors that come out. hidden: (hidden, n), replaced;
 // scratch: as much.
-static void gain_step(const GainWeights & w, const float * features, float * hidden, float * scratch, float * noise_factor,
-                      float * process_factor, int n) {
+static void gain_step(const GainWeights & w, const float * features, float * hidden, float * scratch,
+                      float * noise_factor, float * process_factor, int n) {
     constexpr int inputs = kGainFeatures;
     const int h = w.hidden;
     for (int i = 0; i < n; i += LVQE_LANES) {

@@ -5,17 +5,17 @@
 // Per lane: the sum of two 16-bit products, added to sum.
 LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
 #if LVQE_LANES == 16 && defined(__AVX512VNNI__)
-    return (vint) _mm512_dpwssd_epi32((__m512i) sum, (__m512i) weights, (__m512i) values);
+    return (vint)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)weights, (__m512i)values);
 #elif LVQE_LANES == 16 && defined(__AVX512BW__)
-    return sum + (vint) _mm512_madd_epi16((__m512i) weights, (__m512i) values);
+    return sum + (vint)_mm512_madd_epi16((__m512i)weights, (__m512i)values);
 #elif LVQE_LANES == 8 && defined(__AVX2__)
-    return sum + (vint) _mm256_madd_epi16((__m256i) weights, (__m256i) values);
+    return sum + (vint)_mm256_madd_epi16((__m256i)weights, (__m256i)values);
 #elif LVQE_LANES == 4 && defined(__SSE2__) && !defined(LVQE_PLAIN_VECTORS)
-    return sum + (vint) _mm_madd_epi16((__m128i) weights, (__m128i) values);
+    return sum + (vint)_mm_madd_epi16((__m128i)weights, (__m128i)values);
 #elif LVQE_LANES == 4 && defined(__aarch64__) && !defined(LVQE_PLAIN_VECTORS)
-    const int16x8_t w = (int16x8_t) weights, x = (int16x8_t) values;
+    const int16x8_t w = (int16x8_t)weights, x = (int16x8_t)values;
     const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x));
-    return sum + (vint) vpaddq_s32(low, vmull_high_s16(w, x)); // neighbouring products belong together
+    return sum + (vint)vpaddq_s32(low, vmull_high_s16(w, x)); // neighbouring products belong together
 #else
     const vint low = ((weights << 16) >> 16) * ((values << 16) >> 16);
     return sum + low + (weights >> 16) * (values >> 16);
@@ -38,7 +38,8 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
 
 // sum[p][v] = the products of a segment; ahead: fetches a line a pair from there.
 template <int P, int V, bool Ahead>
-LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step, const int16_t * w, int pairs, const char * ahead) {
+LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step, const int16_t * w, int pairs,
+                                  const char * ahead) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 16
@@ -68,7 +69,8 @@ LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step
     }
 }
 
-template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
+template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position,
+                                                  PrefetchCursor & ahead) {
     vfloat acc[P][V];
     const PackedConv & conv = *c.conv;
     const int16_t * w = conv.integers + size_t(panel.first) * size_t(conv.pairs) * 2;

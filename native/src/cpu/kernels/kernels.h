@@ -31,8 +31,8 @@ struct Segment {
 
 // Weights of one convolution (or linear layer: one row, one position), packed for a kernel set.
 struct PackedConv {
-    int rows = 0;    // time taps kh
-    int taps = 0;    // kw * input channels, contiguous in a channel-last frame
+    int rows = 0; // time taps kh
+    int taps = 0; // kw * input channels, contiguous in a channel-last frame
     int outputs = 0;
     int n_panels = 0;
     const Panel * panels = nullptr;
@@ -56,18 +56,18 @@ constexpr int positions_per_tile(int accumulators, int vectors) {
 // One frame of a convolution. Inputs are channel-last, so a window of kw bins is `taps` contiguous floats.
 struct ConvCall {
     const PackedConv * conv = nullptr;
-    const float * rows[kMaxRows] = {}; // oldest frame first, at the first (padded) bin
+    const float * rows[kMaxRows] = {};       // oldest frame first, at the first (padded) bin
     const int16_t * int_rows[kMaxRows] = {}; // the same as integers, for int_conv
     float row_scales[kMaxRows] = {};         // and what they are multiples of
-    int step = 0;                      // values between the windows of neighbouring outputs (stride * channels)
+    int step = 0;                            // values between the windows of neighbouring outputs (stride * channels)
     Activation activation = Activation::none;
-    const float * residual = nullptr;  // added after the activation, laid out like out; or null
+    const float * residual = nullptr; // added after the activation, laid out like out; or null
     float * out = nullptr;
-    int position_step = 0;             // floats between neighbouring output positions
-    int channel_step = 1;              // floats between neighbouring channels
-    int group = 0;                     // channels per group; group g starts at out + g * group_step
-    size_t group_step = 0;             // the upper half of the frequency axis after a pixel shuffle (report, 2.3)
-    PrefetchCursor ahead;              // what to fetch meanwhile
+    int position_step = 0; // floats between neighbouring output positions
+    int channel_step = 1;  // floats between neighbouring channels
+    int group = 0;         // channels per group; group g starts at out + g * group_step
+    size_t group_step = 0; // the upper half of the frequency axis after a pixel shuffle (report, 2.3)
+    PrefetchCursor ahead;  // what to fetch meanwhile
 };
 
 // The learned controller of the front-end's gain; see frontend_gain.inl.h and host/frontend_gain.h.
@@ -104,8 +104,8 @@ struct GainLevels {
 
 struct Kernels {
     const char * name;
-    int lanes;             // floats per vector
-    int registers;         // accumulators a micro-kernel may use
+    int lanes;              // floats per vector
+    int registers;          // accumulators a micro-kernel may use
     bool integer_is_faster; // int_conv beats conv on unpacked weights (docs/reference/quantization.md says by how much)
 
     // Output positions [first, last) of one frame.
@@ -136,14 +136,15 @@ struct Kernels {
     void (*softmax)(float * x, int n);
 
     // out[i] = sum_d weights[d] * rows[d][i] for i in [first, last) (report, eq. 4).
-    void (*weighted_sum)(const float * const * rows, const float * weights, int n_rows, float * out, int first, int last);
+    void (*weighted_sum)(const float * const * rows, const float * weights, int n_rows, float * out, int first,
+                         int last);
 
     // One step of the diagonal recurrence over `n` states (a multiple of lanes); see net.h.
     void (*s4d_step)(const float * coefficients, float * state, const float * v, float * y, int n);
 
     // Complex convolving mask over bins [first, last), planar inputs; see net.h.
-    void (*mask)(const float * mask, size_t mask_stride, const float * const * re, const float * const * im, float * out_re,
-                 float * out_im, int first, int last);
+    void (*mask)(const float * mask, size_t mask_stride, const float * const * re, const float * const * im,
+                 float * out_re, float * out_im, int first, int last);
 
     // Runs `rounds` rounds of independent multiply-adds, `*per_round` each, all in registers: the machine's peak.
     // Returns a value that depends on all of them.
@@ -153,22 +154,22 @@ struct Kernels {
     void (*activate)(Activation kind, float * x, int n);
 
     // Passes of the adaptive front-end over `n` bins (a multiple of 16) in split format; see frontend.inl.h.
-    void (*whiten)(const float * re, const float * im, float memory, float share, float floor, float * power, float * white_re,
-                   float * white_im, int n);
-    float (*agree)(const float * far_re, const float * far_im, const float * near_re, const float * near_im, float memory,
-                   float * sum_re, float * sum_im, int n);
-    void (*kalman_predict)(const float * w_re, const float * w_im, float keep, float floor, const float * process, float * variance,
-                           int n);
-    void (*kalman_levels)(const float * const * far_re, const float * const * far_im, const float * variance, int partitions,
-                          float * far_power, float * unsure, int n);
+    void (*whiten)(const float * re, const float * im, float memory, float share, float floor, float * power,
+                   float * white_re, float * white_im, int n);
+    float (*agree)(const float * far_re, const float * far_im, const float * near_re, const float * near_im,
+                   float memory, float * sum_re, float * sum_im, int n);
+    void (*kalman_predict)(const float * w_re, const float * w_im, float keep, float floor, const float * process,
+                           float * variance, int n);
+    void (*kalman_levels)(const float * const * far_re, const float * const * far_im, const float * variance,
+                          int partitions, float * far_power, float * unsure, int n);
     void (*gain_features)(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n);
-    void (*gain_step)(const GainWeights & weights, const float * features, float * hidden, float * scratch, float * noise_factor,
-                      float * process_factor, int n);
-    void (*kalman_echo)(const float * const * far_re, const float * const * far_im, const float * w_re, const float * w_im,
-                        int partitions, float * out_re, float * out_im, int n);
-    void (*kalman_update)(const float * const * far_re, const float * const * far_im, const float * error_re, const float * error_im,
-                          const float * noise, float floor, float restraint, float limit, int partitions, float * w_re, float * w_im,
-                          float * variance, int n);
+    void (*gain_step)(const GainWeights & weights, const float * features, float * hidden, float * scratch,
+                      float * noise_factor, float * process_factor, int n);
+    void (*kalman_echo)(const float * const * far_re, const float * const * far_im, const float * w_re,
+                        const float * w_im, int partitions, float * out_re, float * out_im, int n);
+    void (*kalman_update)(const float * const * far_re, const float * const * far_im, const float * error_re,
+                          const float * error_im, const float * noise, float floor, float restraint, float limit,
+                          int partitions, float * w_re, float * w_im, float * variance, int n);
 };
 
 // The best set for this CPU, or the one named by the environment variable LOCALVQE_KERNELS (portable, wide, avx2, avx512,

@@ -10,30 +10,42 @@ typedef short vshort_u __attribute__((vector_size(LVQE_LANES * 2), aligned(2), m
 
 LVQE_INLINE vfloat load(const float * p) { return *reinterpret_cast<const vfloat_u *>(p); }
 LVQE_INLINE void store(float * p, vfloat v) { *reinterpret_cast<vfloat_u *>(p) = v; }
-LVQE_INLINE vint load_int(const int16_t * p) { return *reinterpret_cast<const vint_u *>(p); } // pairs of 16-bit integers
+LVQE_INLINE vint load_int(const int16_t * p) {
+    return *reinterpret_cast<const vint_u *>(p);
+} // pairs of 16-bit integers
 LVQE_INLINE void store_short(int16_t * p, vshort v) { *reinterpret_cast<vshort_u *>(p) = v; }
 LVQE_INLINE vfloat to_float(vint v) { return __builtin_convertvector(v, vfloat); }
 LVQE_INLINE vint to_int(vfloat v) { return __builtin_convertvector(v, vint); }
 LVQE_INLINE vshort to_short(vfloat v) { return __builtin_convertvector(to_int(v), vshort); }
 LVQE_INLINE vfloat splat(float x) { return x - vfloat{}; } // x + 0 would cost an addition, since -0 + 0 is not -0
 // A vector cast keeps the bits.
-LVQE_INLINE vfloat as_float(vint v) { return (vfloat) v; }
-LVQE_INLINE vint as_int(vfloat v) { return (vint) v; }
+LVQE_INLINE vfloat as_float(vint v) { return (vfloat)v; }
+LVQE_INLINE vint as_int(vfloat v) { return (vint)v; }
 LVQE_INLINE vfloat choose(vint where, vfloat a, vfloat b) { return where ? a : b; }
 
 // Lanes [first, last) of a vector whose lane 0 is at p; memory under the others is neither read nor written. Lanes that
 // are not read are zero.
 #if defined(__AVX512F__) && LVQE_LANES == 16
-LVQE_INLINE __mmask16 lane_mask(int first, int last) { return __mmask16((0xffffu << first) & (0xffffu >> (16 - last))); }
-LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) { _mm512_mask_storeu_ps(p, lane_mask(first, last), (__m512) v); }
-LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) { return (vfloat) _mm512_maskz_loadu_ps(lane_mask(first, last), p); }
+LVQE_INLINE __mmask16 lane_mask(int first, int last) {
+    return __mmask16((0xffffu << first) & (0xffffu >> (16 - last)));
+}
+LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) {
+    _mm512_mask_storeu_ps(p, lane_mask(first, last), (__m512)v);
+}
+LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) {
+    return (vfloat)_mm512_maskz_loadu_ps(lane_mask(first, last), p);
+}
 #elif defined(__AVX2__) && LVQE_LANES == 8
 LVQE_INLINE __m256i lane_mask(int first, int last) {
     const vint lane = {0, 1, 2, 3, 4, 5, 6, 7};
-    return (__m256i) ((lane >= first) & (lane < last));
+    return (__m256i)((lane >= first) & (lane < last));
 }
-LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) { _mm256_maskstore_ps(p, lane_mask(first, last), (__m256) v); }
-LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) { return (vfloat) _mm256_maskload_ps(p, lane_mask(first, last)); }
+LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) {
+    _mm256_maskstore_ps(p, lane_mask(first, last), (__m256)v);
+}
+LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) {
+    return (vfloat)_mm256_maskload_ps(p, lane_mask(first, last));
+}
 #else
 LVQE_INLINE void store_lanes(float * p, vfloat v, int first, int last) {
     for (int i = first; i < last; ++i) {

@@ -21,14 +21,14 @@ LVQE_INLINE vfloat splat(float x) {
     return v;
 }
 
-#define LVQE_ARITHMETIC_OPERATOR(op)                                                  \
-    LVQE_INLINE vfloat operator op(vfloat a, vfloat b) {                              \
-        vfloat v;                                                                     \
-        LVQE_EACH { v.lane[i] = a.lane[i] op b.lane[i]; }                             \
-        return v;                                                                     \
-    }                                                                                 \
-    LVQE_INLINE vfloat operator op(vfloat a, float b) { return a op splat(b); }       \
-    LVQE_INLINE vfloat & operator op##=(vfloat & a, vfloat b) { return a = a op b; }
+#define LVQE_ARITHMETIC_OPERATOR(op)                                                                                   \
+    LVQE_INLINE vfloat operator op(vfloat a, vfloat b) {                                                               \
+        vfloat v;                                                                                                      \
+        LVQE_EACH { v.lane[i] = a.lane[i] op b.lane[i]; }                                                              \
+        return v;                                                                                                      \
+    }                                                                                                                  \
+    LVQE_INLINE vfloat operator op(vfloat a, float b) { return a op splat(b); }                                        \
+    LVQE_INLINE vfloat & operator op## = (vfloat & a, vfloat b) { return a = a op b; }
 LVQE_ARITHMETIC_OPERATOR(+)
 LVQE_ARITHMETIC_OPERATOR(-)
 LVQE_ARITHMETIC_OPERATOR(*)
@@ -40,24 +40,24 @@ LVQE_INLINE vfloat operator-(vfloat a) {
 }
 
 // True is all bits set, as in the extension.
-#define LVQE_COMPARISON_OPERATOR(op)                          \
-    LVQE_INLINE vint operator op(vfloat a, vfloat b) {        \
-        vint v;                                               \
-        LVQE_EACH { v.lane[i] = a.lane[i] op b.lane[i] ? -1 : 0; } \
-        return v;                                             \
+#define LVQE_COMPARISON_OPERATOR(op)                                                                                   \
+    LVQE_INLINE vint operator op(vfloat a, vfloat b) {                                                                 \
+        vint v;                                                                                                        \
+        LVQE_EACH { v.lane[i] = a.lane[i] op b.lane[i] ? -1 : 0; }                                                     \
+        return v;                                                                                                      \
     }
 LVQE_COMPARISON_OPERATOR(<)
 LVQE_COMPARISON_OPERATOR(>)
 #undef LVQE_COMPARISON_OPERATOR
 
-#define LVQE_INTEGER_OPERATOR(op)                         \
-    LVQE_INLINE vint operator op(vint a, vint b) {        \
-        LVQE_EACH { a.lane[i] = a.lane[i] op b.lane[i]; } \
-        return a;                                         \
-    }                                                     \
-    LVQE_INLINE vint operator op(vint a, int b) {         \
-        LVQE_EACH { a.lane[i] = a.lane[i] op b; }         \
-        return a;                                         \
+#define LVQE_INTEGER_OPERATOR(op)                                                                                      \
+    LVQE_INLINE vint operator op(vint a, vint b) {                                                                     \
+        LVQE_EACH { a.lane[i] = a.lane[i] op b.lane[i]; }                                                              \
+        return a;                                                                                                      \
+    }                                                                                                                  \
+    LVQE_INLINE vint operator op(vint a, int b) {                                                                      \
+        LVQE_EACH { a.lane[i] = a.lane[i] op b; }                                                                      \
+        return a;                                                                                                      \
     }
 LVQE_INTEGER_OPERATOR(+)
 LVQE_INTEGER_OPERATOR(-)
@@ -92,9 +92,9 @@ LVQE_INLINE vshort to_short(vfloat a) {
     return v;
 }
 
-#define LVQE_COPIED(type, from)            \
-    type v;                                \
-    LVQE_COPY(&v, from, sizeof v);         \
+#define LVQE_COPIED(type, from)                                                                                        \
+    type v;                                                                                                            \
+    LVQE_COPY(&v, from, sizeof v);                                                                                     \
     return v
 LVQE_INLINE vfloat as_float(vint a) { LVQE_COPIED(vfloat, &a); }
 LVQE_INLINE vint as_int(vfloat a) { LVQE_COPIED(vint, &a); }

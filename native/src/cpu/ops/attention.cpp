@@ -39,7 +39,8 @@ void SoftmaxLagsOp::run(int frames, int thread, int n_threads) {
 DelayedSumOp::DelayedSumOp(const Kernels & kernels, const Frames & far, const Frames & delay, Frames & out)
     : kernels_(kernels), far_(far), delay_(delay), out_(out) {
     if (delay.bins() > limits::dmax.high) { // rows of run()
-        throw Error("attention over " + std::to_string(delay.bins()) + " hops, at most " + std::to_string(limits::dmax.high));
+        throw Error("attention over " + std::to_string(delay.bins()) + " hops, at most " +
+                    std::to_string(limits::dmax.high));
     }
 }
 

@@ -16,7 +16,8 @@ void SynthesisOp::run(int frames, int thread, int n_threads) {
     }
 }
 
-OverlapAddOp::OverlapAddOp(float gain, const Frames & frames, Frames & out) : gain_(gain), in_(frames), tail_(kHop), out_(out) {}
+OverlapAddOp::OverlapAddOp(float gain, const Frames & frames, Frames & out)
+    : gain_(gain), in_(frames), tail_(kHop), out_(out) {}
 
 void OverlapAddOp::run(int frames, int, int) {
     float * tail = tail_.data();

@@ -9,7 +9,8 @@ namespace localvqe {
 
 class AnalysisOp : public Op {
 public:
-    AnalysisOp(const Transform & transform, const Frames & samples, Frames & out) : transform_(transform), in_(samples), out_(out) {}
+    AnalysisOp(const Transform & transform, const Frames & samples, Frames & out)
+        : transform_(transform), in_(samples), out_(out) {}
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override { return frames > 1; }
 
@@ -22,7 +23,8 @@ private:
 // Planar spectra to frames of 512 samples.
 class SynthesisOp : public Op {
 public:
-    SynthesisOp(const Transform & transform, const Frames & spectrum, Frames & out) : transform_(transform), in_(spectrum), out_(out) {}
+    SynthesisOp(const Transform & transform, const Frames & spectrum, Frames & out)
+        : transform_(transform), in_(spectrum), out_(out) {}
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override { return frames > 1; }
 

@@ -13,12 +13,12 @@ namespace localvqe {
 
 // How a convolution goes over its frames: out = activation(conv(in)) + residual.
 struct ConvPlan {
-    int positions;                     // output bins of one frame before a pixel shuffle
-    int stride = 1;                    // along frequency
-    int pad_left = 0;                  // zero bins the window starts before the frame
+    int positions;    // output bins of one frame before a pixel shuffle
+    int stride = 1;   // along frequency
+    int pad_left = 0; // zero bins the window starts before the frame
     Activation activation = Activation::none;
-    int groups = 1;                    // 2: pixel shuffle, the second half of the channels is the upper half of the bins
-    bool planar = false;               // output as [channel][bin]
+    int groups = 1;      // 2: pixel shuffle, the second half of the channels is the upper half of the bins
+    bool planar = false; // output as [channel][bin]
 };
 
 // Frames as integers, for an integer convolution.

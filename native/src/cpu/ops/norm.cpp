@@ -13,9 +13,11 @@ void NormOp::run(int frames, int thread, int n_threads) {
 void NormOp::apply(int t) {
     float mean = 0.0f, scale = 1.0f;
     if (gamma_ != nullptr) {
-        const auto length = [](const Frames * f) { return f == nullptr ? 0 : size_t(f->bins()) * size_t(f->channels()); };
-        kernels_.norm_stats(sources_[0]->row(t), length(sources_[0]), sources_[1] == nullptr ? nullptr : sources_[1]->row(t),
-                            length(sources_[1]), &mean, &scale);
+        const auto length = [](const Frames * f) {
+            return f == nullptr ? 0 : size_t(f->bins()) * size_t(f->channels());
+        };
+        kernels_.norm_stats(sources_[0]->row(t), length(sources_[0]),
+                            sources_[1] == nullptr ? nullptr : sources_[1]->row(t), length(sources_[1]), &mean, &scale);
     }
     const int step = out_.channels();
     int offset = 0;

@@ -12,7 +12,8 @@ namespace localvqe {
 // gamma == null only puts them side by side: version 1 has no norms but still joins two features.
 class NormOp : public Op {
 public:
-    NormOp(const Kernels & kernels, const float * gamma, const float * beta, const Frames & first, const Frames * second, Frames & out)
+    NormOp(const Kernels & kernels, const float * gamma, const float * beta, const Frames & first,
+           const Frames * second, Frames & out)
         : kernels_(kernels), gamma_(gamma), beta_(beta), sources_{&first, second}, out_(out) {}
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override { return frames > 1; } // one frame takes less than the meeting

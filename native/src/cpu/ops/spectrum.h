@@ -22,7 +22,8 @@ private:
 
 class PowerLawOp : public Op {
 public:
-    PowerLawOp(const Kernels & kernels, float c, const Frames & in, Frames & out) : kernels_(kernels), c_(c), in_(in), out_(out) {}
+    PowerLawOp(const Kernels & kernels, float c, const Frames & in, Frames & out)
+        : kernels_(kernels), c_(c), in_(in), out_(out) {}
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override { return frames > 1; }
 
