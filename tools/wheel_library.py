@@ -21,6 +21,8 @@ _LIBRARIES = {
     "windows": {"kernel32.dll", "advapi32.dll", "msvcrt.dll", "ntdll.dll"},
     "macos": {"/usr/lib/libSystem.B.dylib"},
 }  # fmt: skip
+#: What zig's linker marks in every library for macOS; nothing there can be linked with another library's.
+_MARKS = {"_mh_dylib_header", "__dso_handle"}
 #: The C library of Windows 10 in parts.
 _WINDOWS_PARTS = "api-ms-win-crt-"
 
@@ -105,7 +107,7 @@ def _read_macho(file: lief.MachO.Binary) -> Library:
         needs=frozenset(
             str(needed.name) for needed in file.libraries if needed.command != lief.MachO.LoadCommand.TYPE.ID_DYLIB
         ),
-        exports=frozenset(str(symbol.name).removeprefix("_") for symbol in file.exported_symbols),
+        exports=frozenset(str(symbol.name).removeprefix("_") for symbol in file.exported_symbols) - _MARKS,
         macos=tuple(build.minos) if build else (),
     )
 
