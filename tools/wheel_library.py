@@ -11,6 +11,8 @@ from wheel_targets import Target
 
 __all__ = ["LARGEST", "Library", "problems", "read"]
 
+lief.logging.disable()  # what it cannot read of a file is none of what is asked here
+
 #: Bytes of a wheel.
 LARGEST = 3_000_000
 #: What every system has that a wheel's tag names. Whoever adds a library here adds a promise.
