@@ -6,6 +6,7 @@
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #elif defined(__APPLE__)
+#include <initializer_list>
 #include <sys/sysctl.h>
 #else
 #include <unistd.h>
