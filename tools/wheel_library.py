@@ -11,6 +11,8 @@ from wheel_targets import Target
 
 __all__ = ["LARGEST", "Library", "problems", "read"]
 
+lief.logging.disable()  # what it cannot read of a file is none of what is asked here
+
 #: Bytes of a wheel.
 LARGEST = 3_000_000
 #: What every system has that a wheel's tag names. Whoever adds a library here adds a promise.
@@ -21,6 +23,8 @@ _LIBRARIES = {
     "windows": {"kernel32.dll", "advapi32.dll", "msvcrt.dll", "ntdll.dll"},
     "macos": {"/usr/lib/libSystem.B.dylib"},
 }  # fmt: skip
+#: What zig's linker marks in every library for macOS; nothing there can be linked with another library's.
+_MARKS = {"_mh_dylib_header", "__dso_handle"}
 #: The C library of Windows 10 in parts.
 _WINDOWS_PARTS = "api-ms-win-crt-"
 
@@ -105,7 +109,7 @@ def _read_macho(file: lief.MachO.Binary) -> Library:
         needs=frozenset(
             str(needed.name) for needed in file.libraries if needed.command != lief.MachO.LoadCommand.TYPE.ID_DYLIB
         ),
-        exports=frozenset(str(symbol.name).removeprefix("_") for symbol in file.exported_symbols),
+        exports=frozenset(str(symbol.name).removeprefix("_") for symbol in file.exported_symbols) - _MARKS,
         macos=tuple(build.minos) if build else (),
     )
 

@@ -108,7 +108,10 @@ def check(target: Target, wheel: Path) -> str:
 
     with tempfile.TemporaryDirectory() as name:
         library = check_file(target, wheel, Path(name) / "wheel")
-        found = wheel_library.read(library)
+        try:
+            found = wheel_library.read(library)
+        except ValueError as exc:
+            raise WheelError(str(exc)) from exc
         wrong = list(wheel_library.problems(target, found))
         if wrong:
             raise WheelError(f"{library.name}: " + "; ".join(wrong))

@@ -5,7 +5,6 @@
 #if defined(_WIN32)
 #include <vector>
 
-#define NOMINMAX
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #else

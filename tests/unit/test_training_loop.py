@@ -135,6 +135,12 @@ def test_a_batch_that_processes_cannot_share(tmp_path: Path) -> None:
         trainer(tmp_path / "run", 1, processes=3)
 
 
+def test_processes_on_a_system_that_cannot_copy_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")  # as on Windows
+    with pytest.raises(UsageError, match="Windows does not; use --threads"):
+        trainer(tmp_path / "run", 1, processes=2)
+
+
 def test_files_of_a_run(manifest: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run(folder, manifest, 2)

@@ -1,9 +1,8 @@
 // The allocation operators, kept inside the library. The ones in the standard library that zig links are exported, and
 // its linker for macOS cannot hide them; where they exist already, they are not linked.
+// Compiled with -fvisibility-global-new-delete=force-hidden, since the operators are declared before any file begins.
 #include <cstdlib>
 #include <new>
-
-#define HIDDEN __attribute__((visibility("hidden")))
 
 namespace {
 
@@ -25,27 +24,23 @@ constexpr std::size_t kUsual = alignof(std::max_align_t);
 
 } // namespace
 
-HIDDEN void * operator new(std::size_t n) { return allocate_or_throw(n, kUsual); }
-HIDDEN void * operator new[](std::size_t n) { return allocate_or_throw(n, kUsual); }
-HIDDEN void * operator new(std::size_t n, std::align_val_t a) { return allocate_or_throw(n, std::size_t(a)); }
-HIDDEN void * operator new[](std::size_t n, std::align_val_t a) { return allocate_or_throw(n, std::size_t(a)); }
-HIDDEN void * operator new(std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
-HIDDEN void * operator new[](std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
-HIDDEN void * operator new(std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept {
-    return allocate(n, std::size_t(a));
-}
-HIDDEN void * operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept {
-    return allocate(n, std::size_t(a));
-}
-HIDDEN void operator delete(void * p) noexcept { std::free(p); }
-HIDDEN void operator delete[](void * p) noexcept { std::free(p); }
-HIDDEN void operator delete(void * p, std::size_t) noexcept { std::free(p); }
-HIDDEN void operator delete[](void * p, std::size_t) noexcept { std::free(p); }
-HIDDEN void operator delete(void * p, std::align_val_t) noexcept { std::free(p); }
-HIDDEN void operator delete[](void * p, std::align_val_t) noexcept { std::free(p); }
-HIDDEN void operator delete(void * p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-HIDDEN void operator delete[](void * p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-HIDDEN void operator delete(void * p, const std::nothrow_t &) noexcept { std::free(p); }
-HIDDEN void operator delete[](void * p, const std::nothrow_t &) noexcept { std::free(p); }
-HIDDEN void operator delete(void * p, std::align_val_t, const std::nothrow_t &) noexcept { std::free(p); }
-HIDDEN void operator delete[](void * p, std::align_val_t, const std::nothrow_t &) noexcept { std::free(p); }
+void * operator new(std::size_t n) { return allocate_or_throw(n, kUsual); }
+void * operator new[](std::size_t n) { return allocate_or_throw(n, kUsual); }
+void * operator new(std::size_t n, std::align_val_t a) { return allocate_or_throw(n, std::size_t(a)); }
+void * operator new[](std::size_t n, std::align_val_t a) { return allocate_or_throw(n, std::size_t(a)); }
+void * operator new(std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
+void * operator new[](std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
+void * operator new(std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept { return allocate(n, std::size_t(a)); }
+void * operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept { return allocate(n, std::size_t(a)); }
+void operator delete(void * p) noexcept { std::free(p); }
+void operator delete[](void * p) noexcept { std::free(p); }
+void operator delete(void * p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void * p, std::size_t) noexcept { std::free(p); }
+void operator delete(void * p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void * p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void * p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void * p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void * p, const std::nothrow_t &) noexcept { std::free(p); }
+void operator delete[](void * p, const std::nothrow_t &) noexcept { std::free(p); }
+void operator delete(void * p, std::align_val_t, const std::nothrow_t &) noexcept { std::free(p); }
+void operator delete[](void * p, std::align_val_t, const std::nothrow_t &) noexcept { std::free(p); }

@@ -3,10 +3,10 @@
 #if defined(_WIN32)
 #include <vector>
 
-#define NOMINMAX
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #elif defined(__APPLE__)
+#include <initializer_list>
 #include <sys/sysctl.h>
 #else
 #include <unistd.h>
