@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
 from ..atomic import check_output
@@ -148,8 +149,8 @@ def jobs_from_directories(
     if not mics:
         raise UsageError(f"{mic_dir}: holds no microphone recordings (files named *{_MIC_SUFFIX}, or any audio)")
     stems = [file_stem(mic) for mic in mics]
-    for stem in stems:
-        if stems.count(stem) > 1:
+    for stem, count in Counter(stems).items():
+        if count > 1:
             raise UsageError(f"{mic_dir}: {stem} exists in two formats; keep one")
     refs = _reference_table(mic_dir if ref_dir is None else ref_dir) if use_ref and not pairs_inside else {}
     jobs = []
@@ -166,12 +167,16 @@ def jobs_from_directories(
     return jobs
 
 
-def prepare_outputs(jobs: Iterable[Job], *, force: bool, output_dir: str | None = None) -> None:
+def prepare_outputs(
+    jobs: Iterable[Job], *, force: bool, output_dir: str | None = None, ours: Container[str] = ()
+) -> None:
     """Check every output before any work is done; creates ``output_dir``.
 
+    ``ours`` are the file names of outputs that may be there, since they were written by an earlier part of the run.
+
     Raises:
-        UsageError: an output exists (without ``force``), is an input of the batch, or cannot be
-            written.
+        UsageError: an output exists (without ``force``), is an input of the batch or the output of another job, or
+            cannot be written.
     """
     jobs = list(jobs)
     if output_dir is not None:
@@ -180,13 +185,19 @@ def prepare_outputs(jobs: Iterable[Job], *, force: bool, output_dir: str | None 
         except OSError as exc:
             raise UsageError(f"cannot create the output directory {output_dir}: {exc.strerror or exc}") from exc
     inputs = {os.path.realpath(path) for job in jobs for path in (job.mic, job.ref) if path and path != STDIO}
+    taken: dict[str, str] = {}
     for job in jobs:
         if job.output == STDIO:
             continue
         own = [path for path in (job.mic, job.ref) if path and path != STDIO]
-        if len(jobs) > 1 and os.path.realpath(job.output) in inputs:
-            raise UsageError(f"cannot write {job.output}: it is an input of this batch; choose another output")
-        check_output(job.output, force=force, inputs=own)
+        if len(jobs) > 1:
+            real = os.path.realpath(job.output)
+            if real in inputs:
+                raise UsageError(f"cannot write {job.output}: it is an input of this batch; choose another output")
+            if real in taken:
+                raise UsageError(f"{taken[real]} and {job.output} are the same file; give each pair its own")
+            taken[real] = job.output
+        check_output(job.output, force=force or os.path.basename(job.output) in ours, inputs=own)
 
 
 # -- manifests --------------------------------------------------------------------------------

@@ -55,6 +55,10 @@ def files() -> list[str]:
     return sorted(str(p) for p in Path().rglob("*") if p.is_file() and p.name not in ("mic.wav", "ref.wav"))
 
 
+def outputs(folder: str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir() if path.stem != "results")
+
+
 def test_a_pair_writes_beside_the_mic_and_says_what_it_did(shell: Shell) -> None:
     result = shell("mic.wav", "ref.wav")
     assert files() == ["mic_enhanced.wav"]
@@ -87,7 +91,7 @@ def test_options_reach_the_signal(shell: Shell) -> None:
 def test_json_is_alone_on_stdout_and_complete(shell: Shell) -> None:
     sf.write("short.wav", np.zeros(4000), 16000)
     answer = json.loads(shell("mic.wav", "short.wav", "--json").stdout)
-    assert answer["model"] == {"name": "fake", "path": "fake.gguf"}
+    assert answer["model"] == {"name": "fake", "path": str(shell.model.path)}
     (record,) = answer["files"]
     assert record["realtime_factor"] > 0
     expected = {
@@ -392,7 +396,7 @@ def test_one_bad_file_finishes_the_others_and_exits_1(shell: Shell) -> None:
     assert "localvqe: error: none.wav: no such file" in result.stderr
     assert "2 of 3 files enhanced" in result.stderr
     assert [record["error"] for record in json.loads(result.stdout)["files"]] == [None, "none.wav: no such file", None]
-    assert sorted(p.name for p in Path("out").iterdir()) == ["a_enhanced.wav", "c_enhanced.wav"]
+    assert outputs("out") == ["a_enhanced.wav", "c_enhanced.wav"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "..", "a/b"])
@@ -415,7 +419,7 @@ def test_directories(shell: Shell) -> None:
         for name in ("one", "two"):
             Path(f"{folder}/{name}{suffix}.wav").write_bytes(Path("mic.wav").read_bytes())
     shell("m", "r", "-o", "out")
-    assert sorted(p.name for p in Path("out").iterdir()) == ["one_mic_enhanced.wav", "two_mic_enhanced.wav"]
+    assert outputs("out") == ["one_mic_enhanced.wav", "two_mic_enhanced.wav"]
     Path("m/three_mic.wav").write_bytes(Path("mic.wav").read_bytes())
     result = shell("m", "r", "--force", code=1)
     assert "three_mic.wav: no reference found for it" in result.stderr
