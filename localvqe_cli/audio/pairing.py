@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ..atomic import check_output
 from ..errors import UsageError
@@ -32,8 +33,10 @@ _MIC_SUFFIX = "_mic"
 _REF_SUFFIXES = ("_lpb", "_ref")  # the AEC challenge's "loopback", and what others call it
 _EXTENSIONS = {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
 _MAX_CELL = 4096
-#: A row of the longest paths has 10,000 characters; ordinary lists have 200 a row.
-MAX_LIST_CHARACTERS = 16 << 20
+#: Rows of ordinary lists have 200 characters, so this is for 160,000 of them.
+MAX_LIST_CHARACTERS = 32 << 20
+#: Rows of three characters take more memory than their text.
+MAX_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,9 @@ def read_rows(path: str, columns: tuple[str, ...], optional: tuple[str, ...] = (
                 raise UsageError(
                     f"{path}: needs a header line with the columns id, mic and ref; {missing[0]} is missing"
                 )
-            rows = [(reader.line_num, row) for row in reader]
+            rows = [(reader.line_num, row) for row in islice(reader, MAX_ROWS + 1)]
+            if len(rows) > MAX_ROWS:
+                raise UsageError(f"{path}: has over {MAX_ROWS} rows; split the list")
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise UsageError(f"{path}: cannot be read as a list of pairs ({reason})") from exc

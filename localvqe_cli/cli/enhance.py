@@ -201,6 +201,8 @@ def _enhance_list(
         _print_json(enhancer, results)
     done = [result for index, result in enumerate(results) if index not in run.finished]
     failed = sum(result.error is not None for result in done)
+    if resume and not done:
+        return 0
     seconds, wall = sum(result.seconds for result in done), time.monotonic() - started
     say(
         f"{len(done) - failed} of {len(done)} files enhanced: {seconds:.2f} s in {wall:.2f} s"
