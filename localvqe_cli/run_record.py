@@ -164,7 +164,7 @@ class RunRecord:
         try:
             with open(self._journal, encoding="utf-8", errors="replace") as file:
                 for number, line in enumerate(file):
-                    if number == 0 and not _BEGINNING.startswith(line[: len(_BEGINNING)]):
+                    if number == 0 and not _BEGINNING.startswith(line.rstrip("\n")[: len(_BEGINNING)]):
                         raise UsageError(
                             f"{self._journal}: is no record of outputs; move it away or name another folder"
                         )

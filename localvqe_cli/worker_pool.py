@@ -103,9 +103,9 @@ def run_in_processes(
                     if report is not None:
                         report(index, value)
                     continue
-                del busy[connection]
                 if kind == "raised":
                     raise RuntimeError(f"in a worker process:\n{value}")
+                del busy[connection]
                 if kind == "died":
                     value = Died(worker.end())
                 else:

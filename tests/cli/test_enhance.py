@@ -190,6 +190,9 @@ def test_an_existing_output_needs_force(shell: Shell) -> None:
         ((".", "ref.wav"), "so the reference must be one too"),
         (("mic.wav", "."), "is a directory but the mic is a file"),
         ((".", "-o", "-"), "cannot go to stdout"),
+        (("mic.wav", "ref.wav", "-o", "o.wav", "--resume"), "--resume is for many files with -o DIR"),
+        ((".", "--resume"), "--resume is for many files with -o DIR"),
+        ((".", "-o", "out", "--resume", "--force"), "--resume contradicts --force"),
     ],
 )
 def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, ...], message: str) -> None:
@@ -203,6 +206,8 @@ def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, 
     [
         ["--threads", "0"],
         ["--threads", "33"],
+        ["--jobs", "0"],
+        ["--jobs", "257"],
         ["--strength", "1.1"],
         ["--strength", "nan"],
         ["--mic-channel", "0"],
@@ -426,3 +431,35 @@ def test_directories(shell: Shell) -> None:
     assert "2 of 3 files enhanced" in result.stderr
     shell("m", "--no-ref", "--force")
     assert len(list(Path("m").glob("*_enhanced.wav"))) == 3
+
+
+def test_a_second_run_resumes(shell: Shell) -> None:
+    Path("p.csv").write_text("id,mic,ref\na,mic.wav,ref.wav\nb,mic.wav,late.wav\nc,mic.wav,ref.wav\n")
+    arguments = ("--pairs", "p.csv", "-o", "out", "--align", "off")
+    assert "late.wav: no such file" in shell(*arguments, code=1).stderr
+    assert "out/a_enhanced.wav exists" in shell(*arguments, code=2).stderr
+    Path("late.wav").write_bytes(Path("ref.wav").read_bytes())
+    result = shell(*arguments, "--resume", "--json")
+    told = result.stderr.splitlines()
+    assert told[:2] == ["model: fake", "2 of 3 files are finished already"]
+    assert told[2].startswith("out/b_enhanced.wav: 0.50 s in")
+    assert told[3].startswith("1 of 1 files enhanced: 0.50 s")
+    assert [record["output"] for record in json.loads(result.stdout)["files"]] == [
+        f"out/{name}_enhanced.wav" for name in "abc"
+    ]
+    assert shell(*arguments, "--resume").stderr.splitlines() == ["model: fake", "3 of 3 files are finished already"]
+
+
+def test_an_interrupted_list_says_how_to_go_on(shell: Shell) -> None:
+    def interrupt(mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    Path("p.csv").write_text("id,mic,ref\na,mic.wav,ref.wav\n")
+    shell.model = FakeModel(interrupt)
+    told = CliRunner().invoke(app, ["enhance", "--pairs", "p.csv", "-o", "out"])
+    assert told.exit_code == 130
+    assert told.stderr.splitlines()[1:] == [
+        "note: what is finished stays; the same command with --resume does the rest",
+        "localvqe: error: interrupted",
+    ]
+    assert outputs("out") == []
