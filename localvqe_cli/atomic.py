@@ -7,6 +7,7 @@ beside the target, which takes the target's name only once it is complete.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
@@ -15,12 +16,14 @@ from pathlib import Path
 
 from .errors import LocalVQEError, UsageError
 
-__all__ = ["atomic_output", "check_output"]
+__all__ = ["atomic_output", "check_output", "remove_leftovers"]
 
 StrPath = str | os.PathLike[str]
 
 # Leaves room for the dot, the token and the suffix inside the usual 255-byte limit of a file name.
 _MAX_STEM_BYTES = 160
+# A name made by _create_beside: stem and suffix of the final name.
+_TEMPORARY = re.compile(r"\.(.*)\.[0-9a-f]{12}\.tmp(\.[^.]*|)", re.DOTALL)
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -101,6 +104,17 @@ def atomic_output(path: StrPath) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: StrPath, names: Iterable[str]) -> None:
+    """Remove what killed processes left of files that were to get these names in ``folder``."""
+    stems = {(_short_stem(Path(name)), Path(name).suffix) for name in names}
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            found = _TEMPORARY.fullmatch(name)
+            if found is not None and found.groups() in stems:
+                with suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
+
+
 def _real_path(path: StrPath) -> Path:
     try:
         return Path(os.path.realpath(path))
@@ -108,9 +122,12 @@ def _real_path(path: StrPath) -> Path:
         raise UsageError(f"cannot write {str(path)!r}: {_reason(exc)}") from exc
 
 
+def _short_stem(final: Path) -> str:
+    return final.stem.encode(errors="surrogateescape")[:_MAX_STEM_BYTES].decode(errors="ignore")
+
+
 def _create_beside(path: StrPath, final: Path) -> Path:
-    stem = final.stem.encode(errors="surrogateescape")[:_MAX_STEM_BYTES].decode(errors="ignore")
-    temporary = final.with_name(f".{stem}.{secrets.token_hex(6)}.tmp{final.suffix}")
+    temporary = final.with_name(f".{_short_stem(final)}.{secrets.token_hex(6)}.tmp{final.suffix}")
     try:
         # Created here, with the umask's mode, so that nobody else's file can stand at this name.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

@@ -23,6 +23,7 @@ __all__ = [
     "FRONTEND_PREFIX",
     "KEY_PREFIX",
     "MASK_CHANNELS",
+    "MAX_JOBS",
     "MAX_THREADS",
     "NETWORK_KEY",
     "QUANTIZATION_PREFIX",
@@ -84,6 +85,8 @@ NETWORK_RANGES: dict[str, tuple[int, int]] = {
 
 #: Threads that the engine takes for one model.
 MAX_THREADS = 32
+#: Processes that many files are shared out over.
+MAX_JOBS = 256
 
 CODEC_KEYS = ("n_fft", "hop_length", "n_freq_bins", "sample_rate")
 _SCALAR_KEYS_BEFORE_C = (*CODEC_KEYS, "dmax")

@@ -19,7 +19,8 @@ from .audio import (
     single_job,
 )
 from .engine import Enhancer
-from .enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs
+from .enhance_files import EnhanceOptions, FileResult, enhance_job
+from .enhance_list import ListRun, prepare_list
 from .errors import UsageError
 
 __all__ = ["enhance", "enhance_file", "enhance_files"]
@@ -112,28 +113,37 @@ def enhance_files(
     allow_truncated: bool = False,
     threads: int | None = None,
     force: bool = False,
+    jobs: int | None = 1,
+    resume: bool = False,
 ) -> list[FileResult]:
     """Enhance many recordings; one that fails has an ``error`` in its result, and the others go on.
 
     Args:
         pairs: (mic, ref) paths; or a TSV or CSV with the columns id, mic and ref; or a folder of ``X_mic`` and
             ``X_lpb`` or ``X_ref``.
-        output: folder for the outputs, made where it is missing; None writes each beside its mic.
+        output: folder for the outputs, made where it is missing; None writes each beside its mic. A folder gets
+            ``results.tsv`` too, with a row for each file, and ``results.jsonl``, which ``resume`` reads.
         no_ref: take silence for every reference.
         model, strength, noise_gate, align, mic_channel, ref_channel, clip_mode, allow_truncated, threads, force: as for
             :func:`enhance_file`.
+        jobs: processes, 1..256; None for as many as there are processors. Outputs do not depend on it. More than 1
+            needs a script that guards its start with ``if __name__ == "__main__"``.
+        resume: leave alone what an earlier call made in this ``output``, of these inputs, with the same model file and
+            options; the results have it all the same. The rest is done, and written over what the earlier call left.
 
     Raises:
         UsageError: the list or folder cannot be read, an output exists or cannot be written, or an option is out of
             range; nothing was done then.
         ModelError, EngineError: as :class:`Enhancer`.
+        LocalVQEError: the record in the folder cannot be written, or no process can be started.
     """
     options = _options(mic_channel, ref_channel, clip_mode, align, allow_truncated, strength)
     folder = _path(output)
-    jobs = _jobs(pairs, folder, use_ref=not no_ref, two_channel=options.two_channel)
-    options.check_channels(jobs)
-    prepare_outputs(jobs, force=force, output_dir=folder)
-    return list(enhance_jobs(_loaded(model, noise_gate, threads), jobs, options))
+    listed = _jobs(pairs, folder, use_ref=not no_ref, two_channel=options.two_channel)
+    options.check_channels(listed)
+    record = prepare_list(listed, folder, force=force, resume=resume)
+    run = ListRun(_loaded(model, noise_gate, threads), listed, options, record=record, processes=jobs, resume=resume)
+    return list(run.results())
 
 
 def _jobs(

@@ -9,18 +9,16 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 
 from .audio import MODEL_RATE, STDIO, AudioInput, AudioOutput, ClipMode, Job, PeakGuard, choose_format, open_output
-from .clip_group import ClipGroup
-from .engine import Enhancer
 from .errors import AudioError, LocalVQEError, UsageError
 from .file_notes import align_notes, band_notes, clip_notes, input_notes, length_notes
 from .signal_path import Alignment, Model, SignalPath, find_alignment, read_pair
 
-__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_job", "enhance_jobs", "jobs_at_once"]
+__all__ = ["ALIGN_AUTO", "ALIGN_OFF", "EnhanceOptions", "FileResult", "enhance_job", "try_job"]
 
 ALIGN_AUTO = "auto"
 ALIGN_OFF = "off"
@@ -30,6 +28,7 @@ _MAX_SHIFT_MS = 60_000.0
 # What libsndfile calls a container that it does not know, such as M4A and WebM.
 _UNKNOWN_FORMAT = 1
 
+#: Called with the seconds done and the seconds in all, None where unknown.
 Progress = Callable[[float, float | None], None]
 
 
@@ -133,35 +132,15 @@ def _is_shift(align: str | float) -> bool:
     return not isinstance(align, str) and math.isfinite(align) and abs(align) <= _MAX_SHIFT_MS
 
 
-def jobs_at_once(model: Model, jobs: int) -> int:
-    """How many of that many jobs :func:`enhance_jobs` runs together."""
-    return min(jobs, model.group_streams) if jobs > 1 and isinstance(model, Enhancer) else 1
-
-
-def enhance_jobs(
-    model: Model, jobs: Iterable[Job], options: EnhanceOptions, progress: Progress | None = None
-) -> Iterator[FileResult]:
-    """Enhance a batch; a job that fails yields a result with ``error``, and the others go on.
-
-    Where the model's backend takes many clips at once, jobs run together; results come in order all the same, and
-    ``progress`` is not called.
-    """
-
-    def run(using: Model, job: Job) -> FileResult:
-        try:
-            return enhance_job(using, job, options, progress)
-        except LocalVQEError as exc:
-            return FileResult(job.id, job.mic, job.ref or None, None, error=str(exc))
-
-    jobs = list(jobs)
-    streams = jobs_at_once(model, len(jobs))
-    if streams == 1:
-        yield from (run(model, job) for job in jobs)
-        return
-    assert isinstance(model, Enhancer)
-    progress = None
-    with ClipGroup(model, streams) as group:
-        yield from group.map(run, jobs)
+def try_job(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> FileResult:
+    """Enhance one file of many: whatever goes wrong with it is the result's ``error``, and the others go on."""
+    try:
+        return enhance_job(model, job, options, progress)
+    except LocalVQEError as exc:
+        error = str(exc)
+    except Exception as exc:  # a defect of ours, or of the disk: no reason either to lose the other files
+        error = f"{job.mic}: failed unexpectedly ({type(exc).__name__}: {exc})"
+    return FileResult(job.id, job.mic, job.ref or None, None, error=error)
 
 
 def enhance_job(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> FileResult:

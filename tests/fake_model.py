@@ -50,7 +50,7 @@ class FakeModel:
     """Applies ``rule(mic, ref)`` sample by sample; the default passes the mic through."""
 
     name = "fake"
-    path = Path("fake.gguf")
+    path = Path(__file__)  # any file: its digest stands in the record of a batch
     config = ModelConfig()
     clip_hops = 8
 

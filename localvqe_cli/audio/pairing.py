@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ..atomic import check_output
 from ..errors import UsageError
@@ -31,8 +33,10 @@ _MIC_SUFFIX = "_mic"
 _REF_SUFFIXES = ("_lpb", "_ref")  # the AEC challenge's "loopback", and what others call it
 _EXTENSIONS = {".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav"}
 _MAX_CELL = 4096
-#: A row of the longest paths has 10,000 characters; ordinary lists have 200 a row.
-MAX_LIST_CHARACTERS = 16 << 20
+#: Rows of ordinary lists have 200 characters, so this is for 160,000 of them.
+MAX_LIST_CHARACTERS = 32 << 20
+#: Rows of three characters take more memory than their text.
+MAX_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,8 @@ def jobs_from_directories(
     if not mics:
         raise UsageError(f"{mic_dir}: holds no microphone recordings (files named *{_MIC_SUFFIX}, or any audio)")
     stems = [file_stem(mic) for mic in mics]
-    for stem in stems:
-        if stems.count(stem) > 1:
+    for stem, count in Counter(stems).items():
+        if count > 1:
             raise UsageError(f"{mic_dir}: {stem} exists in two formats; keep one")
     refs = _reference_table(mic_dir if ref_dir is None else ref_dir) if use_ref and not pairs_inside else {}
     jobs = []
@@ -166,12 +170,16 @@ def jobs_from_directories(
     return jobs
 
 
-def prepare_outputs(jobs: Iterable[Job], *, force: bool, output_dir: str | None = None) -> None:
+def prepare_outputs(
+    jobs: Iterable[Job], *, force: bool, output_dir: str | None = None, ours: Container[str] = ()
+) -> None:
     """Check every output before any work is done; creates ``output_dir``.
 
+    ``ours`` are the file names of outputs that may be there, since they were written by an earlier part of the run.
+
     Raises:
-        UsageError: an output exists (without ``force``), is an input of the batch, or cannot be
-            written.
+        UsageError: an output exists (without ``force``), is an input of the batch or the output of another job, or
+            cannot be written.
     """
     jobs = list(jobs)
     if output_dir is not None:
@@ -180,13 +188,19 @@ def prepare_outputs(jobs: Iterable[Job], *, force: bool, output_dir: str | None 
         except OSError as exc:
             raise UsageError(f"cannot create the output directory {output_dir}: {exc.strerror or exc}") from exc
     inputs = {os.path.realpath(path) for job in jobs for path in (job.mic, job.ref) if path and path != STDIO}
+    taken: dict[str, str] = {}
     for job in jobs:
         if job.output == STDIO:
             continue
         own = [path for path in (job.mic, job.ref) if path and path != STDIO]
-        if len(jobs) > 1 and os.path.realpath(job.output) in inputs:
-            raise UsageError(f"cannot write {job.output}: it is an input of this batch; choose another output")
-        check_output(job.output, force=force, inputs=own)
+        if len(jobs) > 1:
+            real = os.path.realpath(job.output)
+            if real in inputs:
+                raise UsageError(f"cannot write {job.output}: it is an input of this batch; choose another output")
+            if real in taken:
+                raise UsageError(f"{taken[real]} and {job.output} are the same file; give each pair its own")
+            taken[real] = job.output
+        check_output(job.output, force=force or os.path.basename(job.output) in ours, inputs=own)
 
 
 # -- manifests --------------------------------------------------------------------------------
@@ -213,7 +227,9 @@ def read_rows(path: str, columns: tuple[str, ...], optional: tuple[str, ...] = (
                 raise UsageError(
                     f"{path}: needs a header line with the columns id, mic and ref; {missing[0]} is missing"
                 )
-            rows = [(reader.line_num, row) for row in reader]
+            rows = [(reader.line_num, row) for row in islice(reader, MAX_ROWS + 1)]
+            if len(rows) > MAX_ROWS:
+                raise UsageError(f"{path}: has over {MAX_ROWS} rows; split the list")
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
         raise UsageError(f"{path}: cannot be read as a list of pairs ({reason})") from exc

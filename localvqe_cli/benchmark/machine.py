@@ -13,7 +13,7 @@ if sys.platform == "win32":
 else:
     import resource
 
-__all__ = ["cpu_name", "engine_threads", "peak_rss_mb", "rss_mb", "usable_cpus"]
+__all__ = ["cpu_name", "engine_threads", "peak_rss_mb", "rss_mb"]
 
 
 def cpu_name() -> str:
@@ -25,13 +25,6 @@ def cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine() or "unknown"
-
-
-def usable_cpus() -> int:
-    """Logical processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def engine_threads(asked: int) -> int:

@@ -18,7 +18,8 @@ from ..engine import Enhancer, Stream, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import read
-from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb, usable_cpus
+from ..worker_pool import usable_cpus
+from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
 from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, is_busy
 
 __all__ = ["BenchOptions", "run_bench"]

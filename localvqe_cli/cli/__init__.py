@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import LocalVQEError
-from .common import fail
+from .common import fail, own_process
 from .help_format import HelpContext, fit
 
 __all__ = ["app", "main"]
@@ -182,5 +182,6 @@ def main() -> NoReturn:
     """Entry point of the ``localvqe`` command."""
     # A polite kill unwinds like Ctrl-C, so that temporary files go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    own_process()
     app(prog_name="localvqe")
     raise SystemExit(0)

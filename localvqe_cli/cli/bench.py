@@ -12,10 +12,10 @@ from rich.table import Table
 
 from ..benchmark import BenchOptions, BenchReport, BenchRun, Regression, compare, run_bench
 from ..benchmark.baseline import load_baseline, to_dicts
-from ..benchmark.machine import usable_cpus
 from ..config import MAX_THREADS
 from ..errors import UsageError
 from ..signal_path import read_at_model_rate
+from ..worker_pool import usable_cpus
 from .common import (
     BackendOption,
     DeviceOption,

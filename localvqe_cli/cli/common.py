@@ -11,13 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ..config import MAX_THREADS
+from ..config import MAX_JOBS, MAX_THREADS
 from .completion import complete_backend, complete_model
 
 __all__ = [
     "BackendOption",
     "DeviceOption",
     "ForceOption",
+    "JobsOption",
     "JsonOption",
     "ModelOption",
     "OutputOption",
@@ -28,8 +29,10 @@ __all__ = [
     "detail",
     "emit_json",
     "fail",
+    "is_own_process",
     "is_quiet",
     "note",
+    "own_process",
     "say",
     "warn",
 ]
@@ -52,6 +55,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 ThreadsOption = Annotated[
     int, typer.Option("--threads", "-t", min=1, max=MAX_THREADS, metavar="N", help=f"CPU threads, 1 to {MAX_THREADS}.")
 ]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", "-j", min=1, max=MAX_JOBS, metavar="N", help="Processes for many files. [all cores]"),
+]
 BackendOption = Annotated[
     str,
     typer.Option(
@@ -67,6 +74,7 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print deta
 
 _QUIET, _NORMAL, _VERBOSE = range(3)
 _level = _NORMAL
+_own = False
 
 
 def configure_console(*, quiet: bool = False, verbose: bool = False) -> None:
@@ -78,6 +86,17 @@ def configure_console(*, quiet: bool = False, verbose: bool = False) -> None:
 def is_quiet() -> bool:
     """True under ``--quiet``."""
     return _level == _QUIET
+
+
+def own_process() -> None:
+    """This process is the command's from its start, not that of a program which calls a verb."""
+    global _own
+    _own = True
+
+
+def is_own_process() -> bool:
+    """After :func:`own_process`."""
+    return _own
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from contextlib import closing
 from enum import Enum
 from typing import Annotated, Any
 
@@ -14,13 +15,14 @@ import typer
 from ..audio import ClipMode, Job, jobs_from_directories, jobs_from_manifest, prepare_outputs, single_job
 from ..config import QUANTIZATION_PREFIX
 from ..engine import Enhancer
-from ..enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs, jobs_at_once
+from ..enhance_files import EnhanceOptions, FileResult, enhance_job
 from ..errors import AudioError, UsageError
 from ..file_notes import BAND_NOTE
 from .common import (
     BackendOption,
     DeviceOption,
     ForceOption,
+    JobsOption,
     JsonOption,
     ModelOption,
     QuietOption,
@@ -30,12 +32,13 @@ from .common import (
     detail,
     emit_json,
     fail,
+    is_own_process,
     note,
     say,
     warn,
 )
 from .patterns import refuse_patterns
-from .progress import ProgressBar
+from .progress import ListProgress, ProgressBar, times
 
 __all__ = ["enhance"]
 
@@ -99,6 +102,10 @@ def enhance(
         bool, typer.Option("--allow-truncated", help="Take what there is of a WAV shorter than its header says.")
     ] = False,
     threads: ThreadsOption = 1,
+    jobs: JobsOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier run of these files stopped.")
+    ] = False,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
     force: ForceOption = False,
@@ -127,32 +134,93 @@ def enhance(
         raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
     if no_ref and ref_channel is not None:
         raise UsageError("--no-ref contradicts --ref-channel; drop one of them")
-    jobs, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref, two_channel=options.two_channel)
-    options.check_channels(jobs)
-    _check_stdout(jobs, as_json)
+    listed, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref, two_channel=options.two_channel)
+    options.check_channels(listed)
+    _check_stdout(listed, as_json)
+    if resume and not (batch and output):
+        raise UsageError("--resume is for many files with -o DIR, where the record of the first run is")
+    if resume and force:
+        raise UsageError("--resume contradicts --force; drop one of them")
 
-    prepare_outputs(jobs, force=force, output_dir=output if batch else None)
-    enhancer = load_model(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
-    kind = enhancer.metadata.get(f"{QUANTIZATION_PREFIX}type")
-    say(f"model: {enhancer.name}" + (f", {kind}" if kind else ""))
-    said: set[str] = set()
-    started = time.monotonic()
-    if batch and jobs_at_once(enhancer, len(jobs)) > 1:
-        results = _run_together(enhancer, jobs, options, said)
-    else:
-        results = [_run(enhancer, job, options, said, batch=batch) for job in jobs]
-    if as_json:
-        files = [result.to_dict() for result in results]
-        emit_json({"model": {"name": enhancer.name, "path": str(enhancer.path)}, "files": files})
-    failed = sum(result.error is not None for result in results)
+    settings = {"threads": threads, "noise_gate": noise_gate, "backend": backend, "device": device}
     if batch:
-        seconds, wall = sum(result.seconds for result in results), time.monotonic() - started
-        say(
-            f"{len(results) - failed} of {len(results)} files enhanced: {seconds:.2f} s in {wall:.2f} s"
-            f" ({_times(seconds / max(wall, 1e-9))}x real time)"
+        failed = _enhance_list(
+            listed, options, model, settings, output, jobs, force=force, resume=resume, as_json=as_json
         )
+    else:
+        prepare_outputs(listed, force=force)
+        enhancer = _load(model, settings)
+        with ProgressBar(listed[0].id) as progress:
+            result = enhance_job(enhancer, listed[0], options, progress)
+        _tell(result, set(), batch=False)
+        if as_json:
+            _print_json(enhancer, [result])
+        failed = 0
     if failed:
         raise typer.Exit(1)
+
+
+def _enhance_list(
+    jobs: list[Job],
+    options: EnhanceOptions,
+    model: str | None,
+    settings: dict[str, Any],
+    output: str | None,
+    processes: int | None,
+    *,
+    force: bool,
+    resume: bool,
+    as_json: bool,
+) -> int:
+    """Enhance many files; how many failed."""
+    # Only here, so that a single file does not wait for what processes need.
+    from ..enhance_list import ListRun, prepare_list
+    from ..worker_pool import share_imports
+
+    record = prepare_list(jobs, output, force=force, resume=resume)
+    enhancer = _load(model, settings)
+    started = time.monotonic()
+    run = ListRun(enhancer, jobs, options, record=record, processes=processes, resume=resume)
+    if resume:
+        say(f"{len(run.finished)} of {len(jobs)} files are finished already")
+    if is_own_process() and run.processes > 1:
+        share_imports(["localvqe_cli.cli", "localvqe_cli.enhance_list"])
+    results: list[FileResult] = []
+    said: set[str] = set()
+    try:
+        with ListProgress() as progress, closing(run.results(progress)) as found:
+            for index, result in enumerate(found):
+                results.append(result)
+                if index not in run.finished:
+                    _tell(result, said, batch=True)
+    except BaseException:
+        if record is not None:
+            note("what is finished stays; the same command with --resume does the rest")
+        raise
+    if as_json:
+        _print_json(enhancer, results)
+    done = [result for index, result in enumerate(results) if index not in run.finished]
+    failed = sum(result.error is not None for result in done)
+    if resume and not done:
+        return 0
+    seconds, wall = sum(result.seconds for result in done), time.monotonic() - started
+    say(
+        f"{len(done) - failed} of {len(done)} files enhanced: {seconds:.2f} s in {wall:.2f} s"
+        f" ({times(seconds / max(wall, 1e-9))}x real time)"
+    )
+    return failed
+
+
+def _load(model: str | None, settings: dict[str, Any]) -> Any:
+    enhancer = load_model(model, **settings)
+    kind = enhancer.metadata.get(f"{QUANTIZATION_PREFIX}type")
+    say(f"model: {enhancer.name}" + (f", {kind}" if kind else ""))
+    return enhancer
+
+
+def _print_json(enhancer: Any, results: list[FileResult]) -> None:
+    files = [result.to_dict() for result in results]
+    emit_json({"model": {"name": enhancer.name, "path": str(enhancer.path)}, "files": files})
 
 
 def load_model(
@@ -225,27 +293,6 @@ def _check_stdout(jobs: list[Job], as_json: bool) -> None:
         raise UsageError("stdout is a terminal; name an output file with -o")
 
 
-def _run(enhancer: Any, job: Job, options: EnhanceOptions, said: set[str], *, batch: bool) -> FileResult:
-    """Enhance one file and say what is to be said about it; ``said`` holds what is said once in a run."""
-    with ProgressBar(job.id) as progress:
-        if batch:  # where one bad file must not stop the others
-            result = next(enhance_jobs(enhancer, [job], options, progress))
-        else:
-            result = enhance_job(enhancer, job, options, progress)
-    _tell(result, said, batch=batch)
-    return result
-
-
-def _run_together(enhancer: Any, jobs: list[Job], options: EnhanceOptions, said: set[str]) -> list[FileResult]:
-    results = []
-    with ProgressBar("enhancing") as progress:
-        for result in enhance_jobs(enhancer, jobs, options):
-            results.append(result)
-            progress(len(results), len(jobs))
-            _tell(result, said, batch=True)
-    return results
-
-
 def _tell(result: FileResult, said: set[str], *, batch: bool) -> None:
     """What is to be said about one file."""
     if result.error is not None:
@@ -264,9 +311,4 @@ def _tell(result: FileResult, said: set[str], *, batch: bool) -> None:
         detail(prefix + text)
     speed = result.seconds / max(result.wall_seconds, 1e-9)
     target = "stdout" if result.output == _STDIO else result.output
-    say(f"{target}: {result.seconds:.2f} s in {result.wall_seconds:.2f} s ({_times(speed)}x real time)")
-
-
-def _times(factor: float) -> str:
-    """Short files are mostly overhead: below 10 a rounded factor would be a coarse one, or 0."""
-    return f"{factor:.1f}" if factor < 9.95 else f"{factor:.0f}"
+    say(f"{target}: {result.seconds:.2f} s in {result.wall_seconds:.2f} s ({times(speed)}x real time)")

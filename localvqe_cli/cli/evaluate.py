@@ -11,7 +11,6 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from ..atomic import atomic_output, check_output
-from ..benchmark.machine import usable_cpus
 from ..errors import UsageError
 from ..evaluation import Clip, ClipOutcome, Settings, prepare, score
 from ..evaluation import baseline as earlier
@@ -23,10 +22,12 @@ from ..report.html import chosen_clips, to_html
 from ..report.json import to_document
 from ..report.markdown import to_markdown
 from ..report.terminal import print_report, problem_lines
+from ..worker_pool import share_imports, usable_cpus
 from .common import (
     BackendOption,
     DeviceOption,
     ForceOption,
+    JobsOption,
     JsonOption,
     QuietOption,
     VerboseOption,
@@ -34,6 +35,7 @@ from .common import (
     detail,
     emit_json,
     fail,
+    is_own_process,
     say,
 )
 from .completion import complete_limit, complete_list, complete_system
@@ -42,7 +44,6 @@ from .progress import ProgressBar
 
 __all__ = ["EvalCommand", "evaluate"]
 
-MAX_JOBS = 256
 _STDOUT = "-"
 #: Options that may stand without a value, and what they mean then.
 _DEFAULT_FILES = {"--html": "eval.html", "--csv": "eval.csv", "--markdown": "eval.md"}
@@ -123,9 +124,7 @@ def evaluate(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Let what the baseline has be missing from this run.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, max=MAX_JOBS, metavar="N", help="Processes. [all cores]")
-    ] = None,
+    jobs: JobsOption = None,
     cache: Annotated[
         bool, typer.Option("--cache/--no-cache", help="Keep scores, and use those kept, found by content.")
     ] = True,
@@ -170,6 +169,8 @@ def evaluate(
     for system in setup.systems:
         if system.kind == "model":
             say(f"model: {system.name} ({system.model})")
+    if is_own_process():
+        share_imports(["localvqe_cli.cli", "localvqe_cli.evaluation.scoring"])
     with ProgressBar("scoring") as progress:
         evaluation = score(
             clips, setup.systems, settings, notes=setup.notes, jobs=jobs or usable_cpus(), progress=progress

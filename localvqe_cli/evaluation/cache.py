@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .. import file_digest
 from ..atomic import atomic_output
 from ..errors import AudioError, LocalVQEError
 from ..models.cache import cache_folder
@@ -21,7 +22,6 @@ from ..models.cache import cache_folder
 __all__ = ["ScoreCache", "default_folder", "digest", "file_sha256"]
 
 _FORMAT = 1
-_BLOCK = 1 << 20
 
 Record = dict[str, Any]
 
@@ -38,11 +38,7 @@ def digest(*parts: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _sha256(path: str, size: int, modified: int) -> str:
-    found = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+    return file_digest.file_sha256(path)
 
 
 def file_sha256(path: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import LocalVQEError, UsageError
+from ..errors import UsageError
 from ..metrics import FIELDS
+from ..worker_pool import Died, Report, run_in_processes
 from .inputs import Clip
 from .prepare import prepare
 from .result import ClipOutcome, Evaluation, Problem, SystemInfo
@@ -25,10 +23,6 @@ __all__ = ["evaluate", "score"]
 StrPath: TypeAlias = str | os.PathLike[str]
 Systems: TypeAlias = StrPath | Sequence[StrPath] | Mapping[str, StrPath]
 Progress = Callable[[float, float | None], None]
-
-# Plans waiting for a worker: enough to keep all busy, few enough to cost nothing.
-_AHEAD = 3
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def evaluate(
@@ -71,7 +65,7 @@ def evaluate(
         UsageError: a list or folder cannot be read or holds no clip, a name is unknown or stands twice, or a backend or
             device is not there.
         ModelError, EngineError: a model cannot be used.
-        LocalVQEError: a worker process died.
+        LocalVQEError: no worker process can be started.
     """
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}, expected 1 or more")
@@ -123,7 +117,7 @@ def score(
         progress: called with the clips done and their number.
 
     Raises:
-        LocalVQEError: a worker died.
+        LocalVQEError: no worker can be started.
     """
     order = {clip.id: index for index, clip in enumerate(clips)}
     outcomes: list[ClipOutcome] = []
@@ -146,48 +140,45 @@ def _outcomes(
 ) -> Iterator[ClipOutcome]:
     """Outcomes in any order."""
     plans = enhance_together((plan(clip, systems, settings) for clip in clips), systems, settings)
+    known: list[ClipOutcome] = []  # what is in the cache needs no worker
+    given: list[Clip] = []
+
+    def unknown() -> Iterator[Plan]:
+        for made in plans:
+            if any(made.todo.values()):
+                given.append(made.clip)
+                yield made
+            else:
+                known.append(made.outcome)
+
     if jobs == 1 or len(clips) == 1:
-        for made in plans:
-            yield _finish(made, systems, settings)
-        return
-    pool: ProcessPoolExecutor | None = None
-    waiting: set[Future[ClipOutcome]] = set()
-    try:
-        for made in plans:
-            if not any(made.todo.values()):
-                yield made.outcome
-                continue
-            if pool is None:  # a run that finds everything in the cache starts no process
-                pool = ProcessPoolExecutor(
-                    min(jobs, len(clips)), mp_context=get_context("spawn"), initializer=_start_worker
-                )
-                _limit_threads()
-            waiting.add(pool.submit(_finish, made, systems, settings))
-            if len(waiting) >= jobs * _AHEAD:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool as exc:
-        raise LocalVQEError(
-            "a worker process died, perhaps for lack of memory; try fewer with --jobs (finished clips are kept)"
-        ) from exc
-    finally:
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for made in unknown():
+            yield from _taken(known)
+            yield finish(made, systems, settings)
+    else:
+        work = _Finish(systems, settings)
+        for index, outcome in run_in_processes(work, unknown(), min(jobs, len(clips))):
+            yield from _taken(known)
+            yield _of_dead(given[index], outcome) if isinstance(outcome, Died) else outcome
+    yield from known
 
 
-def _finish(made: Plan, systems: tuple[SystemInfo, ...], settings: Settings) -> ClipOutcome:
-    return finish(made, systems, settings) if any(made.todo.values()) else made.outcome
+def _taken(known: list[ClipOutcome]) -> list[ClipOutcome]:
+    found = known[:]
+    known.clear()
+    return found
 
 
-def _limit_threads() -> None:
-    # Read by libraries when they are loaded, so they must be there before a worker starts.
-    for name in _THREAD_VARIABLES:
-        os.environ.setdefault(name, "1")
+def _of_dead(clip: Clip, death: Died) -> ClipOutcome:
+    return ClipOutcome(clip.id, clip.scenario, problems=[Problem(death.reason, clip.id)])
 
 
-def _start_worker() -> None:
-    # Ctrl-C reaches every process of the terminal; the parent alone decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@dataclass(frozen=True)
+class _Finish:
+    """What a worker does with a plan."""
+
+    systems: tuple[SystemInfo, ...]
+    settings: Settings
+
+    def __call__(self, made: Plan, report: Report) -> ClipOutcome:
+        return finish(made, self.systems, self.settings)

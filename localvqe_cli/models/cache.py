@@ -7,7 +7,6 @@ not match (copied there by hand, touched, changed) is hashed again. ``verify`` a
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ import platformdirs
 
 from ..atomic import atomic_output
 from ..errors import LocalVQEError, ModelError
+from ..file_digest import file_sha256
 from .registry import PublishedFile
 
 try:
@@ -39,8 +39,6 @@ __all__ = [
 ]
 
 FOLDER_VARIABLE = "LOCALVQE_CACHE"
-
-_BLOCK = 1 << 20
 
 
 class State(str, Enum):
@@ -226,14 +224,10 @@ def _write_stamp(file: PublishedFile, found: str) -> None:
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
+        return file_sha256(path)
     except OSError as exc:
         raise ModelError(f"cannot read {path}: {_reason(exc)}") from exc
-    return digest.hexdigest()
 
 
 def _unlink(path: Path) -> int:

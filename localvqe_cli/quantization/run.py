@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import statistics
@@ -19,6 +18,7 @@ from ..atomic import check_output
 from ..codec import standard_bases
 from ..config import BASES_KEY, QUANTIZATION_PREFIX, SHAPE_PREFIX
 from ..errors import EngineError, ModelError, UsageError
+from ..file_digest import file_sha256
 from ..models import resolve
 from ..tensor_check import names as listed
 from ..tensors import DECODER_BASIS, ENCODER_BASIS, quantizable_shapes
@@ -341,7 +341,7 @@ def _metadata(
         "type": work.kind,
         "policy": "built-in" if outcome is None else "calibrated",
         "mix": mix,
-        "source_sha256": hashlib.sha256(model.path.read_bytes()).hexdigest(),
+        "source_sha256": file_sha256(model.path),
     }
     if keep:
         facts["keep"] = list(keep)

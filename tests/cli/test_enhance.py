@@ -55,6 +55,10 @@ def files() -> list[str]:
     return sorted(str(p) for p in Path().rglob("*") if p.is_file() and p.name not in ("mic.wav", "ref.wav"))
 
 
+def outputs(folder: str) -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir() if path.stem != "results")
+
+
 def test_a_pair_writes_beside_the_mic_and_says_what_it_did(shell: Shell) -> None:
     result = shell("mic.wav", "ref.wav")
     assert files() == ["mic_enhanced.wav"]
@@ -87,7 +91,7 @@ def test_options_reach_the_signal(shell: Shell) -> None:
 def test_json_is_alone_on_stdout_and_complete(shell: Shell) -> None:
     sf.write("short.wav", np.zeros(4000), 16000)
     answer = json.loads(shell("mic.wav", "short.wav", "--json").stdout)
-    assert answer["model"] == {"name": "fake", "path": "fake.gguf"}
+    assert answer["model"] == {"name": "fake", "path": str(shell.model.path)}
     (record,) = answer["files"]
     assert record["realtime_factor"] > 0
     expected = {
@@ -186,6 +190,9 @@ def test_an_existing_output_needs_force(shell: Shell) -> None:
         ((".", "ref.wav"), "so the reference must be one too"),
         (("mic.wav", "."), "is a directory but the mic is a file"),
         ((".", "-o", "-"), "cannot go to stdout"),
+        (("mic.wav", "ref.wav", "-o", "o.wav", "--resume"), "--resume is for many files with -o DIR"),
+        ((".", "--resume"), "--resume is for many files with -o DIR"),
+        ((".", "-o", "out", "--resume", "--force"), "--resume contradicts --force"),
     ],
 )
 def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, ...], message: str) -> None:
@@ -199,6 +206,8 @@ def test_requests_that_make_no_sense_exit_2(shell: Shell, arguments: tuple[str, 
     [
         ["--threads", "0"],
         ["--threads", "33"],
+        ["--jobs", "0"],
+        ["--jobs", "257"],
         ["--strength", "1.1"],
         ["--strength", "nan"],
         ["--mic-channel", "0"],
@@ -392,7 +401,7 @@ def test_one_bad_file_finishes_the_others_and_exits_1(shell: Shell) -> None:
     assert "localvqe: error: none.wav: no such file" in result.stderr
     assert "2 of 3 files enhanced" in result.stderr
     assert [record["error"] for record in json.loads(result.stdout)["files"]] == [None, "none.wav: no such file", None]
-    assert sorted(p.name for p in Path("out").iterdir()) == ["a_enhanced.wav", "c_enhanced.wav"]
+    assert outputs("out") == ["a_enhanced.wav", "c_enhanced.wav"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "..", "a/b"])
@@ -415,10 +424,42 @@ def test_directories(shell: Shell) -> None:
         for name in ("one", "two"):
             Path(f"{folder}/{name}{suffix}.wav").write_bytes(Path("mic.wav").read_bytes())
     shell("m", "r", "-o", "out")
-    assert sorted(p.name for p in Path("out").iterdir()) == ["one_mic_enhanced.wav", "two_mic_enhanced.wav"]
+    assert outputs("out") == ["one_mic_enhanced.wav", "two_mic_enhanced.wav"]
     Path("m/three_mic.wav").write_bytes(Path("mic.wav").read_bytes())
     result = shell("m", "r", "--force", code=1)
     assert "three_mic.wav: no reference found for it" in result.stderr
     assert "2 of 3 files enhanced" in result.stderr
     shell("m", "--no-ref", "--force")
     assert len(list(Path("m").glob("*_enhanced.wav"))) == 3
+
+
+def test_a_second_run_resumes(shell: Shell) -> None:
+    Path("p.csv").write_text("id,mic,ref\na,mic.wav,ref.wav\nb,mic.wav,late.wav\nc,mic.wav,ref.wav\n")
+    arguments = ("--pairs", "p.csv", "-o", "out", "--align", "off")
+    assert "late.wav: no such file" in shell(*arguments, code=1).stderr
+    assert "out/a_enhanced.wav exists" in shell(*arguments, code=2).stderr
+    Path("late.wav").write_bytes(Path("ref.wav").read_bytes())
+    result = shell(*arguments, "--resume", "--json")
+    told = result.stderr.splitlines()
+    assert told[:2] == ["model: fake", "2 of 3 files are finished already"]
+    assert told[2].startswith("out/b_enhanced.wav: 0.50 s in")
+    assert told[3].startswith("1 of 1 files enhanced: 0.50 s")
+    assert [record["output"] for record in json.loads(result.stdout)["files"]] == [
+        f"out/{name}_enhanced.wav" for name in "abc"
+    ]
+    assert shell(*arguments, "--resume").stderr.splitlines() == ["model: fake", "3 of 3 files are finished already"]
+
+
+def test_an_interrupted_list_says_how_to_go_on(shell: Shell) -> None:
+    def interrupt(mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    Path("p.csv").write_text("id,mic,ref\na,mic.wav,ref.wav\n")
+    shell.model = FakeModel(interrupt)
+    told = CliRunner().invoke(app, ["enhance", "--pairs", "p.csv", "-o", "out"])
+    assert told.exit_code == 130
+    assert told.stderr.splitlines()[1:] == [
+        "note: what is finished stays; the same command with --resume does the rest",
+        "localvqe: error: interrupted",
+    ]
+    assert outputs("out") == []

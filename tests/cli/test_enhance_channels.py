@@ -113,7 +113,8 @@ def test_a_directory_of_calls() -> None:
         assert sorted(os.listdir("out"))[0] == "a_enhanced.wav"
         np.testing.assert_array_equal(read("out/a_enhanced.wav"), EXPECTED)
         if len(arguments) == 1:
-            assert sorted(os.listdir("out")) == [f"{name}_enhanced.wav" for name in ("a", "b_mic", "c_ref")]
+            outputs = [name for name in sorted(os.listdir("out")) if name.endswith(".wav")]
+            assert outputs == [f"{name}_enhanced.wav" for name in ("a", "b_mic", "c_ref")]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_bad_channel_stops_neither_the_batch_nor_its_count() -> None:
     result = CliRunner().invoke(app, ["enhance", "--pairs", "p.csv", *BOTH, "-o", "out"])
     assert result.exit_code == 1
     assert "mono.wav: has one channel, so there is no channel 2" in result.stderr
-    assert os.listdir("out") == ["b_enhanced.wav"]
+    assert [name for name in os.listdir("out") if name.endswith(".wav")] == ["b_enhanced.wav"]
 
 
 def test_memory_does_not_grow_with_the_length(monkeypatch: pytest.MonkeyPatch) -> None:

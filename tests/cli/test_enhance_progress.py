@@ -7,7 +7,8 @@ import io
 import pytest
 
 from localvqe_cli.cli import common, progress
-from localvqe_cli.cli.progress import ProgressBar, StageProgress
+from localvqe_cli.cli.progress import ListProgress, ProgressBar, StageProgress
+from localvqe_cli.enhance_list import Standing
 
 
 class Screen(io.StringIO):
@@ -73,3 +74,28 @@ def test_every_stage_has_its_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) 
 def test_a_log_gets_lines_of_long_stages_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stages(monkeypatch, terminal=False) == "decoding: 0 %\ndecoding: 25 %\nrooms: 0 %\n"
     assert stages(monkeypatch, terminal=False, line_seconds=60.0) == ""
+
+
+def of_a_list(
+    monkeypatch: pytest.MonkeyPatch, *, terminal: bool, patience: float = -1.0, line_seconds: float = 0.0
+) -> str:
+    screen = Screen(terminal)
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(progress, "_PATIENCE", patience)
+    monkeypatch.setattr(progress, "_LINE_SECONDS", line_seconds)
+    for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    with ListProgress() as told:
+        told(Standing(0, 0, 4000, 0.0, 0.1, 0.0))
+        told(Standing(1000, 2, 4000, 6000.0, 60.0, 0.25))
+    return screen.getvalue()
+
+
+def test_a_list_says_files_speed_failures_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "1000 of 4000 files, 100x real time, 2 failed, 0:03:00 left"
+    assert line in of_a_list(monkeypatch, terminal=True)
+    first, last = of_a_list(monkeypatch, terminal=False).splitlines()
+    assert first == "enhancing: 0 of 4000 files, 0.0x real time"
+    assert last == f"enhancing: {line}"
+    assert of_a_list(monkeypatch, terminal=False, line_seconds=60.0) == ""
+    assert of_a_list(monkeypatch, terminal=True, patience=60.0) == ""

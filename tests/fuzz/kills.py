@@ -3,6 +3,7 @@
 
     python tests/fuzz/kills.py --kills 200                      # kill -9, round robin over the verbs
     python tests/fuzz/kills.py --kills 20 --verbs export eval   # some of them
+    python tests/fuzz/kills.py --kills 500 --verbs enhance-list # many files on two processes, any of them killed
 
 Verbs whose extra or engine is missing are named and left out.
 """
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,15 +37,23 @@ _TRAIN = (
 )
 
 
+_LISTED = 8
+
+
 @dataclass(frozen=True)
 class Verb:
-    """A command, its outputs, and what tells that an output is whole."""
+    """A command, its outputs, and what tells that an output is whole.
+
+    Where it works in a ``folder`` of its own, any of its processes is killed, it goes on in there until all outputs are
+    made, and begins again in an empty one.
+    """
 
     arguments: list[str]
     outputs: list[Path]
     whole: Callable[[Path], object]
     again: str = "--force"
     program: tuple[str, ...] = ("-m", "localvqe_cli")
+    folder: Path | None = None
 
 
 def verbs(folder: Path, server: ModelServer) -> dict[str, Verb]:
@@ -53,6 +63,7 @@ def verbs(folder: Path, server: ModelServer) -> dict[str, Verb]:
     from make_model import narrow_config, random_gguf, random_state, save_checkpoint
     from training_data import make_manifest
 
+    import localvqe
     from localvqe_cli import checkpoint, gguf_file
 
     rng = np.random.default_rng(0)
@@ -70,6 +81,14 @@ def verbs(folder: Path, server: ModelServer) -> dict[str, Verb]:
     (folder / "data").mkdir()
     pairs = folder / "pairs.tsv"
     pairs.write_text("\n".join(["id\tscenario\tmic\tref", *rows]) + "\n")
+    for index in range(_LISTED):
+        for side in ("mic", "ref"):
+            samples = 0.1 * rng.standard_normal(16000 * (1 + 5 * index % 6))
+            sf.write(folder / f"l{index}_{side}.wav", samples, 16000)
+    many = folder / "many.tsv"
+    many.write_text("id\tmic\tref\n" + "".join(f"{i}\tl{i}_mic.wav\tl{i}_ref.wav\n" for i in range(_LISTED)))
+    alone, shared = folder / "alone", folder / "shared"
+    localvqe.enhance_files(many, output=alone, model=model, align="off")
     enhanced, exported, packed, scores = (folder / f"out.{suffix}" for suffix in ("wav", "gguf", "q8.gguf", "csv"))
     weights = rng.bytes(20_000_000)
     entry = published(weights)
@@ -85,6 +104,13 @@ def verbs(folder: Path, server: ModelServer) -> dict[str, Verb]:
             ["enhance", "-m", str(model), str(mic), str(ref), "-o", str(enhanced)],
             [enhanced],
             lambda path: _require(sf.info(path).frames == 16000 * 60),
+        ),
+        "enhance-list": Verb(
+            ["enhance", "-m", str(model), "--pairs", str(many), "-o", str(shared), "-j", "2", "--align", "off"],
+            [*(shared / f"{i}_enhanced.wav" for i in range(_LISTED)), shared / "results.tsv"],
+            lambda path: _require(_as_alone(path, alone)),
+            "--resume",
+            folder=shared,
         ),
         "export": Verb(["export", str(saved), "-o", str(exported)], [exported], gguf_file.read),
         "quantize": Verb(["quantize", str(model), str(packed), "Q8_0"], [packed], gguf_file.read),
@@ -109,6 +135,16 @@ def verbs(folder: Path, server: ModelServer) -> dict[str, Verb]:
     }
 
 
+def _as_alone(path: Path, alone: Path) -> bool:
+    """Equal to what one process makes; of a table, every row once and with the digest of its file."""
+    if path.suffix != ".tsv":
+        return path.read_bytes() == (alone / path.name).read_bytes()
+    rows = [line.split("\t") for line in path.read_text().splitlines()[1:]]
+    digests = {row[0]: row[5] for row in rows if not row[4]}
+    files = {name: hashlib.sha256((alone / f"{name}_enhanced.wav").read_bytes()).hexdigest() for name in digests}
+    return digests == files and len({row[0] for row in rows}) == len(rows)
+
+
 def _require(holds: bool) -> None:
     if not holds:
         raise ValueError("incomplete")
@@ -124,7 +160,13 @@ def _start(verb: Verb, folder: Path, mirror: str, first: bool = False) -> subpro
     again = [verb.again] if verb.again and not first else []
     command = [sys.executable, *verb.program, *verb.arguments, *again]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
     )
 
 
@@ -150,7 +192,7 @@ def campaign(kills: int, seed: int, names: list[str] | None = None) -> tuple[dic
                 if sum(done.values()) >= kills:
                     break
                 after = rng.uniform(0.0, seconds[verb_name])
-                findings += _kill(verb_name, verb, folder, server.mirror, after, rng.random() < 0.5)
+                findings += _kill(verb_name, verb, folder, server.mirror, after, rng)
                 done[verb_name] = done.get(verb_name, 0) + 1
         for verb_name, verb in table.items():  # the next run works
             process = _start(verb, folder, server.mirror)
@@ -160,20 +202,36 @@ def campaign(kills: int, seed: int, names: list[str] | None = None) -> tuple[dic
                     f"{verb_name}: the run after the kills ended with {process.returncode}: {output[-300:]}"
                 )
             findings += _damage(verb_name, verb)
+            findings += [f"{verb_name}: {path.name} is missing" for path in verb.outputs if not path.exists()]
     return done, findings
 
 
-def _kill(name: str, verb: Verb, folder: Path, mirror: str, after: float, fresh: bool) -> list[str]:
+def _kill(name: str, verb: Verb, folder: Path, mirror: str, after: float, rng: random.Random) -> list[str]:
     """One kill after so many seconds, half of them with an older output in place that must survive or be replaced."""
-    if fresh and verb.again != "--resume":
+    if verb.folder is not None:
+        if all(path.exists() for path in verb.outputs):
+            shutil.rmtree(verb.folder)
+    elif verb.again != "--resume" and rng.random() < 0.5:
         for path in verb.outputs:
             path.unlink(missing_ok=True)
     process = _start(verb, folder, mirror)
     with suppress(subprocess.TimeoutExpired):  # it may be quicker than when it was timed
         process.wait(after)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    victims = _session(process.pid) if verb.folder is not None else [process.pid]
+    with suppress(ProcessLookupError, IndexError):
+        os.kill(rng.choice(victims), signal.SIGKILL)
+    process.communicate()  # the end of all its processes, since each has its stdout
     return _damage(name, verb)
+
+
+def _session(leader: int) -> list[int]:
+    """The processes of a session, but for the one that does nothing but tidy up after the others."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.getsid(int(entry.name)) == leader and b"resource_tracker" not in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return sorted(found)
 
 
 def _damage(name: str, verb: Verb) -> list[str]:

@@ -11,7 +11,8 @@ import soundfile as sf
 from fake_model import FakeModel
 
 from localvqe_cli.audio import ClipMode, Job
-from localvqe_cli.enhance_files import EnhanceOptions, FileResult, enhance_job, enhance_jobs
+from localvqe_cli.enhance_files import EnhanceOptions, FileResult, enhance_job
+from localvqe_cli.enhance_list import ListRun
 from localvqe_cli.errors import AudioError, LocalVQEError
 
 
@@ -262,7 +263,7 @@ def test_a_batch_goes_on_after_a_bad_file(bench: Bench) -> None:
         Job("c", good, "", str(bench.folder / "c.wav")),
         Job("d", good, good, str(bench.folder / "d.wav")),
     ]
-    results = list(enhance_jobs(FakeModel(), jobs, EnhanceOptions()))
+    results = list(ListRun(FakeModel(), jobs, EnhanceOptions()).results())
     assert [r.error is None for r in results] == [True, False, False, True]
     assert "not readable as audio" in str(results[1].error)
     assert "no reference found" in str(results[2].error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ from localvqe_cli.evaluation.cache import ScoreCache, digest
 from localvqe_cli.evaluation.scenario import from_name, normalised, talk_type
 from localvqe_cli.evaluation.statistics import aecmos_mean, bootstrap_interval, differences, summaries
 from localvqe_cli.metrics import GROUPS, Group, TalkType
+from localvqe_cli.worker_pool import Died
 
 MIC = SystemInfo("mic", "unprocessed")
 
@@ -467,6 +469,18 @@ def test_parallel_and_serial_runs_agree(tmp_path: Path) -> None:
     assert [(c.id, c.systems) for c in serial.clips] == [(c.id, c.systems) for c in parallel.clips]
     assert serial.problems == parallel.problems
     assert "no such file" in str(serial.problems[0])
+
+
+def test_a_process_that_dies_takes_one_clip_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_dies(work: Any, items: Any, jobs: int) -> Any:
+        for index, made in enumerate(items):
+            yield index, Died("the worker process was ended") if index == 1 else work(made, lambda value: None)
+
+    monkeypatch.setattr("localvqe_cli.evaluation.run.run_in_processes", one_dies)
+    clips = read_source(str(write_set(tmp_path / "data")))
+    found = score(clips, [MIC], Settings(("erle",)), jobs=2)
+    assert [str(problem) for problem in found.problems] == [f"{clips[1].id}: the worker process was ended"]
+    assert sum(bool(clip.systems) for clip in found.clips) == len(clips) - 1
 
 
 def test_the_unprocessed_recordings_score_as_published(eval_dev: Path) -> None:

@@ -1,0 +1,349 @@
+"""Enhance many files: on all cores or together on a device, with a record from which a killed run goes on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+from .atomic import remove_leftovers
+from .audio import Job, prepare_outputs
+from .clip_group import ClipGroup
+from .config import MAX_JOBS
+from .engine import Enhancer
+from .enhance_files import EnhanceOptions, FileResult, Progress, try_job
+from .errors import ModelError, UsageError
+from .file_digest import file_sha256
+from .run_record import OutputEntry, RunRecord, Stamp, recipe_digest, stamp
+from .signal_path import Model
+from .version import __version__
+from .worker_pool import Died, Report, run_in_processes, usable_cpus
+
+__all__ = ["ListRun", "Standing", "prepare_list"]
+
+# Bytes of microphones that take about as long as a process takes to start: less is not worth one.
+_WORTH_A_PROCESS = 1 << 20
+_REPORT_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a list is.
+
+    Attributes:
+        done, failed, files: files that are finished, those of them that failed, and all.
+        seconds: of audio enhanced, unfinished files included.
+        wall_seconds: since the start.
+        share: of the work, 0..1, by the size of the files.
+    """
+
+    done: int
+    failed: int
+    files: int
+    seconds: float
+    wall_seconds: float
+    share: float
+
+    @property
+    def times_real_time(self) -> float:
+        return self.seconds / max(self.wall_seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None where that cannot be said yet."""
+        return None if self.share <= 0.0 else self.wall_seconds * (1.0 - self.share) / self.share
+
+
+Watch = Callable[[Standing], None]
+
+
+def prepare_list(jobs: Sequence[Job], folder: str | None, *, force: bool, resume: bool) -> RunRecord | None:
+    """Check all outputs, and the record in ``folder``, which is made; None where outputs go beside their mics.
+
+    Raises:
+        UsageError: an output or the record exists, unless ``force`` or ``resume`` allows it, or cannot be written.
+    """
+    if folder is None:
+        if resume:
+            raise UsageError("to resume takes a folder of outputs, where the record of the first run is; name it")
+        prepare_outputs(jobs, force=force)
+        return None
+    if resume and force:
+        raise UsageError("to resume and to force contradict each other; drop one of them")
+    record = RunRecord(folder)
+    prepare_outputs(jobs, force=force, output_dir=folder, ours=record.outputs if resume else ())
+    record.prepare(force=force)
+    return record
+
+
+class ListRun:
+    """What is to be done with a list of jobs; :meth:`results` does it.
+
+    Args:
+        record: of the folder that all outputs go to, None for no record.
+        processes: 1 works here; None chooses, see the attribute.
+        resume: leave alone what ``record`` knows to be made in the same way.
+
+    Attributes:
+        finished: the results of jobs that need no work, by their index.
+        processes: how many. Where not given: a device has one, else as many as there are processors for the model's
+            threads, but one file or 1 MB of microphones at the least for each.
+
+    Raises:
+        UsageError: processes out of range, or several for a device.
+        ModelError: the model file cannot be read any more.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        jobs: Sequence[Job],
+        options: EnhanceOptions,
+        *,
+        record: RunRecord | None = None,
+        processes: int | None = None,
+        resume: bool = False,
+    ) -> None:
+        self._model, self._jobs, self._options, self._record = model, list(jobs), options, record
+        self._model_sha256, self._recipe, self._made_by = "", {}, ""
+        if record is not None:
+            self._recipe = _recipe(model, options)
+            self._model_sha256 = str(self._recipe["model_sha256"])
+            self._made_by = recipe_digest(self._recipe)
+        self.finished = self._find_finished() if resume and record is not None else {}
+        self._todo = [index for index in range(len(self._jobs)) if index not in self.finished]
+        self._sizes = {index: _size(self._jobs[index].mic) for index in self._todo}
+        self._streams = _streams(model, len(self._todo))
+        self.processes = self._choose(processes)
+
+    def results(self, watch: Watch | None = None) -> Generator[FileResult, None, None]:
+        """The result of every job in the list's order; a job that fails has an ``error``, and the others go on.
+
+        Args:
+            watch: called after each file, and in between.
+
+        Raises:
+            LocalVQEError: the record cannot be written, a device gives up, or worker processes cannot be started.
+        """
+        names = [_name(job) for job in self._jobs]
+        if self._record is not None and self._todo:
+            todo = [names[index] for index in self._todo]
+            self._record.begin(self._recipe, todo)
+            remove_leftovers(os.path.dirname(self._jobs[0].output) or os.curdir, todo)
+        made = dict(self.finished)
+        following = 0
+        try:
+            for index, outcome in self._outcomes(_Watcher(self._sizes, watch)):
+                made[index] = outcome.result
+                if self._record is not None:
+                    self._record.add(self._entry(names[index], outcome))
+                while following in made:
+                    yield made.pop(following)
+                    following += 1
+            while following in made:
+                yield made.pop(following)
+                following += 1
+        finally:
+            if self._record is not None:
+                self._record.write_table(names)
+
+    def _outcomes(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
+        """(index, outcome) of each job that is to be done, as it is done."""
+        if self._streams > 1:
+            outcomes = self._run_together()
+        elif self.processes > 1:
+            outcomes = self._run_in_processes(watcher)
+        else:
+            outcomes = self._run_here(watcher)
+        for index, outcome in outcomes:
+            watcher.done(index, outcome.result)
+            yield index, outcome
+
+    def _run_here(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
+        for index in self._todo:
+            yield index, _do(self._model, self._jobs[index], self._options, partial(watcher.at, index))
+
+    def _run_together(self) -> Iterator[tuple[int, _Outcome]]:
+        assert isinstance(self._model, Enhancer)
+        jobs = [self._jobs[index] for index in self._todo]
+        with ClipGroup(self._model, self._streams) as group:
+            yield from zip(self._todo, group.map(partial(_do_one_of, options=self._options), jobs), strict=True)
+
+    def _run_in_processes(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
+        assert isinstance(self._model, Enhancer)
+        # Largest first, or the last to start may be an hour long while the other processes have nothing left.
+        order = sorted(self._todo, key=lambda index: -self._sizes[index])
+        jobs = [self._jobs[index] for index in order]
+        work = _Work(self._model, self._options)
+        found = run_in_processes(work, jobs, self.processes, lambda number, at: watcher.at(order[number], *at))
+        for number, outcome in found:
+            yield order[number], _of_dead(jobs[number], outcome) if isinstance(outcome, Died) else outcome
+
+    def _entry(self, name: str, outcome: _Outcome) -> OutputEntry:
+        return OutputEntry(
+            name,
+            self._made_by,
+            self._model_sha256,
+            outcome.inputs,
+            outcome.size,
+            outcome.sha256,
+            outcome.result.to_dict(),
+        )
+
+    def _find_finished(self) -> dict[int, FileResult]:
+        assert self._record is not None
+        found = {}
+        for index, job in enumerate(self._jobs):
+            name = _name(job)
+            entry = self._record.entries.get(name)
+            if entry is None or entry.recipe != self._made_by or entry.inputs != _stamps(job):
+                continue
+            result = _restored(entry.result, job)
+            if result is not None and result.error is None and self._record.is_whole(name):
+                found[index] = result
+        return found
+
+    def _choose(self, asked: int | None) -> int:
+        if asked is not None and not 1 <= asked <= MAX_JOBS:
+            raise UsageError(f"jobs is {asked}, expected 1 to {MAX_JOBS}")
+        on_cpu = isinstance(self._model, Enhancer) and self._model.backend in ("auto", "cpu")
+        if asked is not None:
+            if asked > 1 and isinstance(self._model, Enhancer) and not on_cpu:
+                raise UsageError(f"jobs is {asked}: backend {self._model.backend} takes all files in one process")
+            return min(asked, max(1, len(self._todo)))
+        if not isinstance(self._model, Enhancer) or not on_cpu:
+            return 1
+        free = usable_cpus() // max(1, self._model.threads)
+        worth = 1 + sum(self._sizes.values()) // _WORTH_A_PROCESS
+        return max(1, min(free, len(self._todo), worth, MAX_JOBS))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """A result, and what the record keeps beside it; the fields are those of ``OutputEntry``."""
+
+    result: FileResult
+    inputs: list[Stamp]
+    size: int = -1
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker does with a job. A pickle holds the model's path, so each worker loads it, once."""
+
+    model: Enhancer
+    options: EnhanceOptions
+
+    def __call__(self, job: Job, report: Report) -> _Outcome:
+        last = time.monotonic()
+
+        def progress(done: float, total: float | None) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _REPORT_SECONDS:
+                last = time.monotonic()
+                report((done, total))
+
+        return _do(self.model, job, self.options, progress)
+
+
+class _Watcher:
+    """Adds up how far the files are."""
+
+    def __init__(self, sizes: dict[int, int], watch: Watch | None) -> None:
+        self._sizes, self._watch = sizes, watch
+        self._started = time.monotonic()
+        self._total = max(1, sum(sizes.values()))
+        self._open: dict[int, tuple[float, float]] = {}  # seconds and bytes of files in work
+        self._done = self._failed = 0
+        self._seconds = self._bytes = 0.0
+
+    def at(self, index: int, done: float, total: float | None) -> None:
+        share = min(1.0, done / total) if total else 0.0
+        self._open[index] = done, share * self._sizes[index]
+        self._tell()
+
+    def done(self, index: int, result: FileResult) -> None:
+        self._open.pop(index, None)
+        self._done += 1
+        self._failed += result.error is not None
+        self._seconds += result.seconds
+        self._bytes += self._sizes[index]
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._watch is None:
+            return
+        seconds = self._seconds + sum(at[0] for at in self._open.values())
+        share = (self._bytes + sum(at[1] for at in self._open.values())) / self._total
+        wall = time.monotonic() - self._started
+        self._watch(Standing(self._done, self._failed, len(self._sizes), seconds, wall, min(1.0, share)))
+
+
+def _do(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> _Outcome:
+    inputs = _stamps(job)  # before they are read: a change meanwhile must show later
+    result = try_job(model, job, options, progress)
+    if result.output is None:
+        return _Outcome(result, inputs)
+    try:
+        return _Outcome(result, inputs, os.stat(result.output).st_size, file_sha256(result.output))
+    except OSError as exc:
+        error = f"{result.output}: was written, but cannot be read back ({exc.strerror or exc})"
+        return _Outcome(replace(result, output=None, error=error), inputs)
+
+
+def _do_one_of(model: Model, job: Job, *, options: EnhanceOptions) -> _Outcome:
+    return _do(model, job, options)
+
+
+def _of_dead(job: Job, death: Died) -> _Outcome:
+    return _Outcome(FileResult(job.id, job.mic, job.ref or None, None, error=f"{job.mic}: {death.reason}"), [])
+
+
+def _streams(model: Model, jobs: int) -> int:
+    """How many of that many jobs go through the engine together."""
+    return min(jobs, model.group_streams) if jobs > 1 and isinstance(model, Enhancer) else 1
+
+
+def _recipe(model: Any, options: EnhanceOptions) -> dict[str, Any]:
+    """All that decides how an output sounds, but for the inputs."""
+    backend = getattr(model, "backend", "auto")
+    try:
+        model_sha256 = file_sha256(model.path)
+    except OSError as exc:
+        raise ModelError(f"{model.path}: cannot be read any more ({exc.strerror or exc})") from exc
+    chosen = asdict(options)
+    del chosen["block_frames"]
+    return {
+        "localvqe": __version__,
+        "model_sha256": model_sha256,
+        "backend": "cpu" if backend == "auto" else backend,
+        "noise_gate": getattr(model, "noise_gate", None),
+        **chosen,
+    }
+
+
+def _restored(values: dict[str, Any], job: Job) -> FileResult | None:
+    """The result of an earlier run, in the places of this one."""
+    known = {field.name for field in fields(FileResult)}
+    try:
+        result = FileResult(**{name: value for name, value in values.items() if name in known})
+    except TypeError:
+        return None
+    return replace(result, id=job.id, mic=job.mic, ref=job.ref or None, output=job.output)
+
+
+def _name(job: Job) -> str:
+    return os.path.basename(job.output)
+
+
+def _stamps(job: Job) -> list[Stamp]:
+    return [stamp(job.mic), stamp(job.ref)]
+
+
+def _size(path: str) -> int:
+    found = stamp(path)
+    return 0 if found is None else found[0]
