@@ -24,6 +24,7 @@ _EARLY = 0.005
 _LOSS = 0.015
 _LOSS_SECONDS = 0.25
 _LOSS_BLOCKS = 20
+_STALL = 0.1
 #: A device that was away for longer is another one, or has another clock by now.
 _ABSENCE = 1.0
 
@@ -75,6 +76,8 @@ class DeviceClock:
         if late < -_EARLY:
             self._restart(time)
             return 0.0
+        if self._late and time - self._late[-1][0] > seconds + _STALL:
+            self._late.clear()  # what comes now all at once says nothing yet
         self._late.append((time, late))
         while len(self._late) > _LOSS_BLOCKS and self._late[1][0] <= time - _LOSS_SECONDS:
             self._late.popleft()

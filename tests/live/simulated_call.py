@@ -78,12 +78,10 @@ class Call:
                 canceller.far(self.far_signal[begin:end], when)
         return np.concatenate(out)
 
-    def compare(self, canceller: Canceller, start: float, end: float) -> float:
-        """:meth:`run`, and its :meth:`attenuation`."""
-        return self.attenuation(self.run(canceller), canceller.latency_samples, start, end)
-
     def attenuation(self, out: Samples, latency: int, start: float, end: float) -> float:
-        """By how many dB the output is below the microphone from ``start`` to ``end`` seconds."""
-        span = slice(int(start * RATE), int(end * RATE))
-        mic, left = self.mic_signal[span], out[latency:][span]
-        return float(10.0 * np.log10(np.mean(mic**2) / np.mean(left**2)))
+        """By how many dB the output is below the microphone, over all seconds in which the far end did not stall."""
+        stalled = {int(when) for when, _ in self.far.stalls}
+        mic, left = self.mic_signal, out[latency:]
+        spans = [slice(s * RATE, (s + 1) * RATE) for s in range(int(start), int(end)) if s not in stalled]
+        power = [sum(float(np.sum(signal[span] ** 2)) for span in spans) for signal in (mic, left)]
+        return float(10.0 * np.log10(power[0] / power[1]))
