@@ -1,0 +1,25 @@
+"""Sound systems behind one small interface."""
+
+from __future__ import annotations
+
+import sys
+
+from .backend import Backend, DeviceInfo, DeviceLost, Sink, Source
+
+__all__ = ["Backend", "DeviceInfo", "DeviceLost", "Sink", "Source", "open_backend"]
+
+
+def open_backend() -> Backend:
+    """The sound system of this machine.
+
+    Raises:
+        MissingExtraError: its library is not installed.
+        LocalVQEError: it does not answer.
+    """
+    if sys.platform.startswith("linux"):
+        from .pulse import PulseBackend
+
+        return PulseBackend()
+    from .soundcards import SoundCardBackend
+
+    return SoundCardBackend()
