@@ -95,7 +95,7 @@ def span_of(positions: npt.NDArray[np.float64]) -> tuple[int, int]:
 
 
 def values_at(span: FloatArray, first: int, positions: npt.NDArray[np.float64]) -> FloatArray:
-    """A signal between its samples, (n,) values; ``span`` holds it from sample ``first`` on, as :func:`span_of` says."""
+    """A signal between its samples, (n,); ``span`` is what :func:`span_of` names, from sample ``first`` on."""
     below = np.floor(positions).astype(np.int64)
     windows = np.lib.stride_tricks.sliding_window_view(span, _TAPS)
     values = np.empty(len(positions), np.float32)

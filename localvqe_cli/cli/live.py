@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from ..errors import LocalVQEError, UsageError
 from ..live.canceller import Canceller
-from ..live.devices import Backend, DeviceLost, open_backend
+from ..live.devices import Backend, DeviceLostError, open_backend
 from ..live.recorder import Recorder
 from ..live.service import install_service, remove_service
 from ..live.session import Session
@@ -82,7 +82,7 @@ def live(
     ] = False,
     remove: Annotated[bool, typer.Option("--remove-service", help="Undo --install-service.")] = False,
     force: ForceOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print events, and the status every second, as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events, and a status every second, as JSON.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make a microphone without echo, while a call runs.
@@ -117,26 +117,29 @@ def live(
                 canceller.on_hop(stack.enter_context(Recorder(record, force=force)))
             reporter = _Reporter(as_json, name)
             stack.callback(reporter.finish)
-            session = Session(
-                backend, canceller, mic=mic, far=far, out=name, virtual=out is None, tell=reporter.event
-            )
+            session = Session(backend, canceller, mic=mic, far=far, out=name, virtual=out is None, tell=reporter.event)
             with session:
-                _watch(session, canceller, reporter, duration)
-    except DeviceLost as exc:
+                code = _watch(session, canceller, reporter, duration)
+        if code:
+            raise typer.Exit(code)
+    except DeviceLostError as exc:
         raise LocalVQEError(str(exc)) from exc
     finally:
         backend.close()
 
 
-def _watch(session: Session, canceller: Canceller, reporter: _Reporter, duration: float | None) -> None:
-    """Report every second until the time is over, or Ctrl-C."""
+def _watch(session: Session, canceller: Canceller, reporter: _Reporter, duration: float | None) -> int:
+    """Report every second until the time is over; returns the exit code. However it ends, what was recorded is kept."""
     end = math.inf if duration is None else time.monotonic() + duration
     try:
         while (left := end - time.monotonic()) > 0.0:
             session.wait(min(left, _STATUS_SECONDS))
             reporter.status(canceller.status(), session)
     except KeyboardInterrupt:  # how a call ends
-        reporter.event("stopped", "", "interrupted")
+        return 0
+    except SystemExit as exc:  # SIGTERM
+        return int(exc.code or 0)
+    return 0
 
 
 class _Reporter:

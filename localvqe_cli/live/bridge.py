@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+import numpy.typing as npt
 
 from ..audio.live_resample import LiveResampler
 from ..audio.recent import Recent
@@ -98,7 +99,7 @@ class ClockBridge:
         settling = min(max(age, _SETTLING[0]), _SETTLING[1])
         pace = (1.0 + reader.slope) / (1.0 + self.clock.slope)
         pace += (target - self._position) / (settling * MODEL_RATE)
-        positions = self._position + pace * np.arange(count)
+        positions: npt.NDArray[np.float64] = self._position + pace * np.arange(count, dtype=np.float64)
         self._position += pace * count
         first, last = span_of(positions)
         self._watch(last - self._ring.end, seconds)

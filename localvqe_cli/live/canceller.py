@@ -1,7 +1,7 @@
 """A live call from two devices: microphone and far end as they come, a clean microphone out. ::
 
-    far, its rate and clock ── ClockBridge ──┐ at 16 kHz, on the microphone's clock
-    mic ── to 16 kHz ── hops of 256 ─────────┴── model ── back to the rate ── queue ──► block
+far, its rate and clock ── ClockBridge ──┐ at 16 kHz, on the microphone's clock
+mic ── to 16 kHz ── hops of 256 ─────────┴── model ── back to the rate ── queue ──► block
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from ..geometry import MODEL_RATE
 from .bridge import ClockBridge
 from .canceller import Canceller
 from .clock import DeviceClock
-from .devices import Backend, DeviceLost, Sink, Source
+from .devices import Backend, DeviceLostError, Sink, Source
 
 __all__ = ["Session"]
 
@@ -97,17 +97,18 @@ class Session:
 
     def _run(self, role: str, work: Callable[[], None]) -> None:
         """Work until told to stop, again and again where the device is lost."""
-        while not self._stop.is_set():
-            try:
-                work()
-            except DeviceLost as exc:
-                if self._lost.get(role) != str(exc):
-                    self._lost[role] = str(exc)
-                    self._tell("lost", role, str(exc))
-                self._stop.wait(_RETRY)
-            except BaseException as exc:
-                self.failed = exc
-                self._stop.set()
+        try:
+            while not self._stop.is_set():
+                try:
+                    work()
+                except DeviceLostError as exc:
+                    if self._lost.get(role) != str(exc):
+                        self._lost[role] = str(exc)
+                        self._tell("lost", role, str(exc))
+                    self._stop.wait(_RETRY)
+        except BaseException as exc:
+            self.failed = exc
+            self._stop.set()
 
     @contextmanager
     def _opened(self, role: str, device: Source | Sink) -> Iterator[None]:

@@ -40,7 +40,9 @@ def main() -> None:
         tracemalloc.stop()
         spans = ((10.0, 30.0), (10.0, seconds - 1.0), (seconds - 61.0, seconds - 1.0))
         found = [call.attenuation(out, canceller.latency_samples, *span) for span in spans]
-        grown = (memory[-1] - memory[0] - out.nbytes * (len(memory) - 1) / (seconds / 60.0)) / 1000.0  # but for the output
+        grown = (
+            memory[-1] - memory[0] - out.nbytes * (len(memory) - 1) / (seconds / 60.0)
+        ) / 1000.0  # but for the output
         status = canceller.status()
         print(
             f"{ppm:4d} {status.drift_ppm:6.1f} {found[0]:21.1f} {found[1]:6.1f} {found[2]:12.1f}"

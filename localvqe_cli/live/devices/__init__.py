@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from .backend import Backend, DeviceInfo, DeviceLost, Sink, Source
+from .backend import Backend, DeviceInfo, DeviceLostError, Sink, Source
 
-__all__ = ["Backend", "DeviceInfo", "DeviceLost", "Sink", "Source", "open_backend"]
+__all__ = ["Backend", "DeviceInfo", "DeviceLostError", "Sink", "Source", "open_backend"]
 
 
 def open_backend() -> Backend:

@@ -8,13 +8,13 @@ from typing import Literal, Protocol
 
 from ...audio.resample import FloatArray
 
-__all__ = ["Backend", "DeviceInfo", "DeviceLost", "Kind", "Sink", "Source"]
+__all__ = ["Backend", "DeviceInfo", "DeviceLostError", "Kind", "Sink", "Source"]
 
 #: What a device is good for: ``mic`` hears the room, ``far`` hears what a loudspeaker plays, ``out`` takes sound.
 Kind = Literal["mic", "far", "out"]
 
 
-class DeviceLost(Exception):
+class DeviceLostError(Exception):
     """A device is not there (any more), in a few words; it may come back."""
 
 
@@ -35,7 +35,7 @@ class Source(Protocol):
     def rate(self) -> int: ...
 
     def read(self) -> FloatArray:
-        """Wait for the next samples, (n,) of any n from 1 on. Raises DeviceLost."""
+        """Wait for the next samples, (n,) of any n from 1 on. Raises DeviceLostError."""
 
     def close(self) -> None: ...
 
@@ -47,13 +47,13 @@ class Sink(Protocol):
     def rate(self) -> int: ...
 
     def write(self, samples: FloatArray) -> None:
-        """Hand over (n,) samples in [-1, 1]; waits where the device has enough of them. Raises DeviceLost."""
+        """Hand over (n,) samples in [-1, 1]; waits where the device has enough of them. Raises DeviceLostError."""
 
     def close(self) -> None: ...
 
 
 class Backend(Protocol):
-    """A sound system. A name of None is its default device; every method but ``close`` may raise DeviceLost."""
+    """A sound system. A name of None is its default device; every method but ``close`` may raise DeviceLostError."""
 
     @property
     def makes_microphones(self) -> bool:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...errors import LocalVQEError, MissingExtraError, UsageError
-from .backend import DeviceInfo, DeviceLost
+from .backend import DeviceInfo, DeviceLostError
 from .pulse_stream import PulseStream
 
 __all__ = ["PulseBackend"]
@@ -37,7 +37,7 @@ class PulseBackend:
         try:
             with self._server():
                 pass
-        except DeviceLost as exc:
+        except DeviceLostError as exc:
             raise LocalVQEError(f"{exc}; start it, or run this in the session of the desktop") from exc
 
     def devices(self) -> list[DeviceInfo]:
@@ -103,7 +103,7 @@ class PulseBackend:
         try:
             yield sink
         finally:
-            with suppress(DeviceLost), self._server() as server:
+            with suppress(DeviceLostError), self._server() as server:
                 self._unload(server, reversed(modules))
 
     def close(self) -> None:
@@ -114,12 +114,12 @@ class PulseBackend:
         try:
             server = self._pulsectl.Pulse("localvqe")
         except self._pulsectl.PulseError as exc:
-            raise DeviceLost("no PulseAudio or PipeWire server answers") from exc
+            raise DeviceLostError("no PulseAudio or PipeWire server answers") from exc
         try:
             with server:
                 yield server
         except self._pulsectl.PulseError as exc:
-            raise DeviceLost(f"the sound server refused: {exc}") from exc
+            raise DeviceLostError(f"the sound server refused: {exc}") from exc
 
     def _default(self, kind: str) -> str:
         """Of that kind; never one that we made, or we would hear ourselves."""
@@ -128,7 +128,7 @@ class PulseBackend:
         others = [device for device in found if device.name.removesuffix(_MONITOR) not in ours]
         for device in sorted(others, key=lambda device: not device.is_default):
             return device.name
-        raise DeviceLost(f"there is no {'microphone' if kind == 'mic' else 'loudspeaker'}")
+        raise DeviceLostError(f"there is no {'microphone' if kind == 'mic' else 'loudspeaker'}")
 
     def _ours(self) -> set[str]:
         with self._server() as server:

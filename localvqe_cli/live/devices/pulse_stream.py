@@ -13,7 +13,7 @@ import numpy as np
 from ...audio.resample import FloatArray
 from ...errors import LocalVQEError
 from ...geometry import HOP, MODEL_RATE
-from .backend import DeviceLost
+from .backend import DeviceLostError
 
 __all__ = ["PulseStream"]
 
@@ -33,7 +33,7 @@ class PulseStream:
     rate = MODEL_RATE
 
     def __init__(self, device: str, purpose: str, *, plays: bool) -> None:
-        """Raises DeviceLost where the server or the device is not there."""
+        """Raises DeviceLostError where the server or the device is not there."""
         os.environ.setdefault(_LATENCY_VARIABLE, _LATENCY_MS)
         self._name = device
         self._library, self._strerror = _libraries()
@@ -53,12 +53,13 @@ class PulseStream:
         )
         if not self._handle:
             raise self._lost(error)
-        self._block = np.zeros(HOP, np.float32)
+        self._block: FloatArray = np.zeros(HOP, np.float32)
 
     def read(self) -> FloatArray:
         """The next hop, (256,)."""
         self._call(self._library.pa_simple_read, self._block)
-        return self._block.copy()
+        block: FloatArray = self._block.copy()
+        return block
 
     def write(self, samples: FloatArray) -> None:
         """Hand over (n,) samples; waits while the server's buffer is full."""
@@ -75,8 +76,8 @@ class PulseStream:
         if function(self._handle, samples.ctypes.data, samples.nbytes, ctypes.byref(error)) < 0:
             raise self._lost(error)
 
-    def _lost(self, error: ctypes.c_int) -> DeviceLost:
-        return DeviceLost(f"{self._name}: {self._strerror(error.value).decode(errors='replace')}")
+    def _lost(self, error: ctypes.c_int) -> DeviceLostError:
+        return DeviceLostError(f"{self._name}: {self._strerror(error.value).decode(errors='replace')}")
 
 
 @cache
@@ -84,7 +85,9 @@ def _libraries() -> tuple[Any, Any]:
     try:
         simple, base = ctypes.CDLL("libpulse-simple.so.0"), ctypes.CDLL("libpulse.so.0")
     except OSError as exc:
-        raise LocalVQEError(f"PulseAudio's client library is missing ({exc}); Debian: apt-get install libpulse0") from exc
+        raise LocalVQEError(
+            f"PulseAudio's client library is missing ({exc}); Debian: apt-get install libpulse0"
+        ) from exc
     simple.pa_simple_new.restype = ctypes.c_void_p
     simple.pa_simple_new.argtypes = [
         ctypes.c_char_p,

@@ -9,15 +9,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ...audio.resample import FloatArray
 from ...errors import LocalVQEError, MissingExtraError, UsageError
-from .backend import DeviceInfo, DeviceLost
+from .backend import DeviceInfo, DeviceLostError
 
 __all__ = ["SoundCardBackend"]
+
+_Answer = TypeVar("_Answer")
 
 _RATE = 48000
 _BLOCK = 480
@@ -41,7 +43,7 @@ class _Recorder:
         try:
             return np.asarray(self._stream.record(_BLOCK), np.float32)[:, 0]
         except _REFUSALS as exc:
-            raise DeviceLost(f"{self._name}: {exc}") from exc
+            raise DeviceLostError(f"{self._name}: {exc}") from exc
 
     def close(self) -> None:
         self._context.__exit__(None, None, None)
@@ -61,7 +63,7 @@ class _Player:
         try:
             self._stream.play(np.asarray(samples, np.float32)[:, None])
         except _REFUSALS as exc:
-            raise DeviceLost(f"{self._name}: {exc}") from exc
+            raise DeviceLostError(f"{self._name}: {exc}") from exc
 
     def close(self) -> None:
         self._context.__exit__(None, None, None)
@@ -83,16 +85,13 @@ class SoundCardBackend:
 
     def devices(self) -> list[DeviceInfo]:
         """Microphones, loudspeakers overheard where the system can, loudspeakers."""
-        mic, speaker = (
-            self._asked(self._library.default_microphone).id,
-            self._asked(self._library.default_speaker).id,
-        )
+        mic, speaker = self._asked(lambda: (self._library.default_microphone().id, self._library.default_speaker().id))
         found = []
-        for device in self._asked(lambda: self._library.all_microphones(include_loopback=True)):
+        for device in self._asked(lambda: list(self._library.all_microphones(include_loopback=True))):
             overheard = bool(device.isloopback)
             is_default = self._plays_into(speaker, device) if overheard else device.id == mic
             found.append(DeviceInfo("far" if overheard else "mic", device.name, device.name, is_default))
-        for device in self._asked(self._library.all_speakers):
+        for device in self._asked(lambda: list(self._library.all_speakers())):
             found.append(DeviceInfo("out", device.name, device.name, False))
         return found
 
@@ -107,11 +106,11 @@ class SoundCardBackend:
         if name is None and sys.platform == "darwin":
             raise UsageError("--far: macOS lets nobody hear its loudspeaker; name the cable that gets the same sound")
         if name is None:
-            speaker = self._asked(self._library.default_speaker).name
+            speaker = self._asked(lambda: str(self._library.default_speaker().name))
             return self._asked(lambda: _Recorder(self._microphone(speaker, overheard=True)))
         try:
             return self._asked(lambda: _Recorder(self._microphone(name, overheard=True)))
-        except DeviceLost:
+        except DeviceLostError:
             return self.open_mic(name)
 
     def open_out(self, name: str) -> _Player:
@@ -131,13 +130,13 @@ class SoundCardBackend:
             names = (device.name, device.name.removeprefix("Monitor of ")) if overheard else (device.name,)
             if bool(device.isloopback) == overheard and name in names:
                 return device
-        raise DeviceLost(f"{name}: there is no such device")
+        raise DeviceLostError(f"{name}: there is no such device")
 
     def _plays_into(self, speaker: str, device: Any) -> bool:
         return bool(device.id in (speaker, f"{speaker}.monitor"))
 
-    def _asked(self, ask: Callable[[], Any]) -> Any:
+    def _asked(self, ask: Callable[[], _Answer]) -> _Answer:
         try:
             return ask()
         except _REFUSALS as exc:
-            raise DeviceLost(f"the sound system refused: {exc}") from exc
+            raise DeviceLostError(f"the sound system refused: {exc}") from exc
