@@ -235,8 +235,11 @@ def _service(*, install: bool, remove: bool) -> None:
         raise UsageError("--install-service contradicts --remove-service; drop one of them")
     dropped = ("--install-service", "--remove-service")
     if install:
-        path = install_service([arg for arg in sys.argv[1:] if arg not in dropped])
-        say(f"{path}: written and started; it starts with every session")
+        path, runs = install_service([arg for arg in sys.argv[1:] if arg not in dropped])
+        say(
+            f"{path}: written"
+            + (" and started; it starts with every session" if runs else "; the next session starts it")
+        )
     else:
         path = remove_service()
         say(f"{path}: stopped and removed")

@@ -41,10 +41,12 @@ Terminal=false
 """
 
 
-def install_service(arguments: list[str]) -> Path:
-    """Have ``localvqe`` run with these arguments in every session, and now where systemd can; returns the file.
+def install_service(arguments: list[str]) -> tuple[Path, bool]:
+    """Have ``localvqe`` run with these arguments in every session, and now where systemd can.
 
-    Where there is no systemd of the user's, it is a desktop autostart entry, which the next session starts.
+    Returns:
+        The file that says so, and whether it runs already. Where there is no systemd of the user's, the file is a
+        desktop autostart entry, which the next session starts.
 
     Raises:
         UsageError: this system has neither.
@@ -55,7 +57,7 @@ def install_service(arguments: list[str]) -> Path:
     if not _has_systemd():
         entry = _folder("autostart") / _ENTRY
         _write(entry, _ENTRY_TEXT.format(command=" ".join(_quoted(part, dollar="\\\\$") for part in command)))
-        return entry
+        return entry, False
     unit = _folder("systemd/user") / _UNIT
     line = " ".join(_quoted(part, dollar="$$") for part in command)
     _write(unit, _UNIT_TEXT.format(command=line, terminated=_TERMINATED))
@@ -66,7 +68,7 @@ def install_service(arguments: list[str]) -> Path:
     except LocalVQEError:
         unit.unlink()
         raise
-    return unit
+    return unit, True
 
 
 def remove_service() -> Path:

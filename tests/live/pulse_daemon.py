@@ -1,4 +1,8 @@
-"""A PulseAudio of a test's own: two loudspeakers that nobody hears, of which one is played into by a simulated room."""
+"""A PulseAudio of a test's own, without sound cards.
+
+Two players that start at once do not start together. So loudspeaker and room are the channels of one device, ``card``:
+what the left one plays is the far end, ``speaker_tap``, and what the right one plays the microphone, ``room_mic``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ def missing() -> list[str]:
 
 
 class Daemon:
-    """Sinks ``speaker`` and ``room``; ``env`` is what its clients need."""
+    """The device ``card``; ``env`` is what its clients need."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,15 +40,17 @@ class Daemon:
 
     def start(self) -> None:
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--realtime=no"]
+        remap = "module-remap-source master=card.monitor channels=1 channel_map=mono remix=no"
         for module in (
             "module-native-protocol-unix",
-            "module-null-sink sink_name=speaker rate=16000 channels=1 sink_properties=device.description=Speaker",
-            "module-null-sink sink_name=room rate=16000 channels=1 sink_properties=device.description=Room",
+            "module-null-sink sink_name=card rate=16000 channels=2 sink_properties=device.description=Card",
+            f"{remap} source_name=speaker_tap master_channel_map=front-left",
+            f"{remap} source_name=room_mic master_channel_map=front-right",
         ):
             command += ["-L", module]
         with open(self._folder / "daemon.log", "ab") as log:
             self._process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
-        wait_until(lambda: "room" in self.list("sinks"), "PulseAudio did not start")
+        wait_until(lambda: "room_mic" in self.list("sources"), "PulseAudio did not start")
 
     def stop(self) -> None:
         self._process.terminate()
@@ -55,8 +61,8 @@ class Daemon:
         command = ["pactl", "list", "short", what]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, check=False).stdout
 
-    def play(self, file: Path, sink: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(["paplay", f"--device={sink}", LATENCY, str(file)], env=self.env)
+    def play(self, file: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["paplay", "--device=card", LATENCY, str(file)], env=self.env)
 
     def listen(self, source: str, file: Path) -> subprocess.Popen[bytes]:
         """Raw float32 at 16 kHz goes to ``file`` until it is terminated."""

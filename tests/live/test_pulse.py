@@ -33,7 +33,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def start(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "localvqe_cli", "live", "--mic", "room.monitor", "--far", "speaker", "--json"]
+    command = [sys.executable, "-m", "localvqe_cli", "live", "--mic", "room_mic", "--far", "speaker_tap", "--json"]
     return subprocess.Popen([*command, *arguments], env=daemon.env, stdout=subprocess.PIPE, text=True)
 
 
@@ -51,16 +51,19 @@ def level(signal: np.ndarray) -> float:
     return float(10.0 * np.log10(np.mean(np.square(signal, dtype=np.float64)) + 1e-12))
 
 
+def gain(found: np.ndarray, of: np.ndarray) -> float:
+    """By how many dB ``found`` is louder, in most quarters of a second: a machine at work loses some sound."""
+    starts = range(0, len(of), RATE // 4)
+    return float(np.median([level(found[i : i + RATE // 4]) - level(of[i : i + RATE // 4]) for i in starts]))
+
+
 def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> None:
     far, mic = scene()
-    for name, samples in (("far", far), ("mic", mic)):
-        soundfile.write(tmp_path / f"{name}.wav", samples, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "call.wav", np.stack([far, mic], axis=1), RATE, subtype="FLOAT")
     live = start(daemon, "--virtual-mic", "--record", str(tmp_path / "rec"))
     wait_until(lambda: "localvqe_mic\t" in daemon.list("sources"), "no microphone was made")
     listener = daemon.listen("localvqe_mic", tmp_path / "heard.raw")
-    players = [daemon.play(tmp_path / "far.wav", "speaker"), daemon.play(tmp_path / "mic.wav", "room")]
-    for player in players:
-        assert player.wait(60) == 0
+    assert daemon.play(tmp_path / "call.wav").wait(60) == 0
     listener.terminate()
     listener.wait(20)
     live.send_signal(signal.SIGTERM)  # how a supervisor ends it
@@ -70,9 +73,8 @@ def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> No
 
     clean = np.fromfile(tmp_path / "heard.raw", np.float32)
     place = find(clean, mic[NEAR_ONLY])
-    voice, echo = clean[place : place + 2 * RATE], clean[place - 3 * RATE : place - RATE]
-    assert level(echo) < level(mic[FAR_ONLY]) - 15.0
-    assert level(voice) == pytest.approx(level(mic[NEAR_ONLY]), abs=1.0)
+    assert gain(clean[place - 3 * RATE : place - RATE], mic[FAR_ONLY]) < -15.0, said
+    assert gain(clean[place : place + 2 * RATE], mic[NEAR_ONLY]) == pytest.approx(0.0, abs=1.0)
 
     events = [json.loads(line) for line in said.splitlines()]
     assert {event["device"] for event in events if event["event"] == "opened"} == {"mic", "far", "out"}
@@ -85,7 +87,7 @@ def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> No
     echo = slice(place - 4 * RATE, place - RATE)
     late = find(recorded["mic"][echo.start : echo.stop + RATE], recorded["far"][echo])
     assert 0 < late < RATE // 2
-    assert level(recorded["out"][echo]) < level(recorded["mic"][echo]) - 15.0
+    assert gain(recorded["out"][echo], recorded["mic"][echo]) < -15.0
 
 
 def test_a_sound_server_that_is_restarted_is_survived_and_ctrl_c_leaves_nothing(daemon: Daemon, tmp_path: Path) -> None:
@@ -99,9 +101,9 @@ def test_a_sound_server_that_is_restarted_is_survived_and_ctrl_c_leaves_nothing(
     second.communicate()
     # Sound goes through again.
     tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
-    soundfile.write(tmp_path / "tone.wav", tone, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "tone.wav", np.stack([0.0 * tone, tone], axis=1), RATE, subtype="FLOAT")
     listener = daemon.listen("my_mic", tmp_path / "heard.raw")
-    assert daemon.play(tmp_path / "tone.wav", "room").wait(60) == 0
+    assert daemon.play(tmp_path / "tone.wav").wait(60) == 0
     listener.terminate()
     listener.wait(20)
     live.send_signal(signal.SIGINT)
@@ -134,7 +136,7 @@ def test_a_name_that_no_device_has_is_refused(daemon: Daemon, monkeypatch: pytes
         assert done.stderr == f"localvqe: error: {option} nobody: there is no such device; see localvqe live --list\n"
     listed = CliRunner().invoke(app, ["live", "--list", "--json"])
     found = {(device["kind"], device["name"]) for device in json.loads(listed.stdout)}
-    assert {("far", "speaker.monitor"), ("far", "room.monitor"), ("out", "speaker"), ("out", "room")} <= found
+    assert found == {("mic", "speaker_tap"), ("mic", "room_mic"), ("far", "card.monitor"), ("out", "card")}
     done = CliRunner().invoke(app, ["live", "--virtual-mic", "a b"])
     assert done.exit_code == 2
     assert "use letters, digits" in done.stderr
@@ -156,7 +158,7 @@ def test_the_adapter_of_other_systems_hears_and_plays(daemon: Daemon, tmp_path: 
         backend = SoundCardBackend()
         found = backend.devices()
         print(sorted((d.kind, d.is_default) for d in found))
-        speaker = [d.name for d in found if d.kind == "far" and not d.is_default]
+        speaker = [d.name for d in found if d.kind == "far"]
         source = backend.open_far(speaker[0].removeprefix("Monitor of "))
         heard = np.concatenate([source.read() for _ in range(100)])
         print(source.rate, heard.dtype, heard.ndim, bool(np.abs(heard).max() > 0.2))
@@ -165,12 +167,16 @@ def test_the_adapter_of_other_systems_hears_and_plays(daemon: Daemon, tmp_path: 
         sink.write(np.zeros(480, np.float32))
         sink.close()
     """
-    player = daemon.play(tmp_path / "tone.wav", "room")
+    (tmp_path / "probe.py").write_text(probe)
+    player = daemon.play(tmp_path / "tone.wav")
     try:
-        done = subprocess.run([sys.executable, "-c", probe], env=daemon.env, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "probe.py")], env=daemon.env, capture_output=True, text=True, check=False
+        )
     finally:
         player.terminate()
         player.wait(20)
+    assert done.returncode == 0, done.stderr
     devices, heard = done.stdout.splitlines()
-    assert devices == str([("far", False), ("far", True), ("out", False), ("out", False)])
+    assert devices == str([("far", True), ("mic", False), ("mic", True), ("out", False)])
     assert heard == "48000 float32 1 True"
