@@ -4,3 +4,6 @@ from localvqe_cli.live.canceller import Canceller as Canceller
 from localvqe_cli.live.status import LiveStatus as LiveStatus
 
 __all__ = ["Canceller", "LiveStatus"]
+
+for _found in (Canceller, LiveStatus):
+    _found.__module__ = __name__  # what messages and help() call it

@@ -111,7 +111,14 @@ def live(
         _check_names(backend, mic, far, out)
         name = out or virtual_mic or DEFAULT_MIC
         with ExitStack() as stack:
-            canceller = Canceller(16000, 16000, model=model, strength=strength, noise_gate=noise_gate)
+            canceller = Canceller(
+                backend.rate,
+                backend.rate,
+                model=model,
+                strength=strength,
+                noise_gate=noise_gate,
+                block=backend.block,
+            )
             stack.enter_context(canceller)
             if record is not None:
                 canceller.on_hop(stack.enter_context(Recorder(record, force=force)))

@@ -6,6 +6,7 @@ mic ── to 16 kHz ── hops of 256 ─────────┴── mod
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time as system_time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
@@ -170,7 +171,6 @@ class Canceller:
 
         Blocks count as coming when their source gives them.
         """
-        import asyncio
 
         async def listen() -> None:
             async for block in far:

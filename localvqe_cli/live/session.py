@@ -34,7 +34,7 @@ class Session:
 
     Args:
         backend: the sound system.
-        canceller: does the work; its rates follow the devices.
+        canceller: does the work, at the rate and with the blocks of the backend.
         mic, far: names of devices, None for the default ones.
         out: a device to play into, or with ``virtual`` the name of the microphone to make.
         tell: hears of devices lost and opened, in their threads.
@@ -61,7 +61,7 @@ class Session:
         self._lost: dict[str, str] = {}  # what was last said of a device that is away
         self.failed: BaseException | None = None
         self._out_lock = threading.Lock()
-        self._bridge = ClockBridge(canceller.mic_rate, lag=_OUT_LAG, step=_OUT_STEP, most=_MOST_OUT_LAG)
+        self._bridge = ClockBridge(backend.rate, lag=_OUT_LAG, step=_OUT_STEP, most=_MOST_OUT_LAG)
         self._threads = [
             threading.Thread(target=self._run, args=(role, work), name=f"localvqe {role}", daemon=True)
             for role, work in (("out", self._play), ("far", self._hear_far), ("mic", self._hear_mic))
@@ -111,9 +111,9 @@ class Session:
             self._stop.set()
 
     @contextmanager
-    def _opened(self, role: str, device: Source | Sink) -> Iterator[None]:
+    def _opened(self, role: str, device: Source | Sink, name: str | None) -> Iterator[None]:
         self._lost.pop(role, None)
-        self._tell("opened", role, f"{device.rate} Hz")
+        self._tell("opened", role, name or "the default")
         try:
             yield
         finally:
@@ -121,20 +121,14 @@ class Session:
 
     def _hear_far(self) -> None:
         source = self._backend.open_far(self._far)
-        with self._opened("far", source):
-            if source.rate != self._canceller.far_rate:
-                self._canceller.change_rates(far_rate=source.rate)
+        with self._opened("far", source, self._far):
             while not self._stop.is_set():
                 block = source.read()
                 self._canceller.far(block, time.monotonic())
 
     def _hear_mic(self) -> None:
         source = self._backend.open_mic(self._mic)
-        with self._opened("mic", source):
-            if source.rate != self._canceller.mic_rate:
-                self._canceller.change_rates(mic_rate=source.rate)
-                with self._out_lock:
-                    self._bridge.set_rate(source.rate)
+        with self._opened("mic", source, self._mic):
             while not self._stop.is_set():
                 block = source.read()
                 now = time.monotonic()
@@ -146,7 +140,7 @@ class Session:
         made = self._backend.virtual_mic(self._out) if self._virtual else nullcontext(self._out)
         with made as name:
             sink = self._backend.open_out(name)
-            with self._opened("out", sink):
+            with self._opened("out", sink, self._out):
                 self._feed(sink)
 
     def _feed(self, sink: Sink) -> None:

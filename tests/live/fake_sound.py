@@ -43,9 +43,9 @@ class FakeDevice:
 class FakeSound:
     """``away`` and ``broken`` name kinds of devices; ``opened`` those that are open now."""
 
-    def __init__(self, *, makes_microphones: bool = True, mic_rate: int = 16000, far_rate: int = 16000) -> None:
+    def __init__(self, *, makes_microphones: bool = True, rate: int = 16000) -> None:
         self.makes_microphones = makes_microphones
-        self.rates = {"mic": mic_rate, "far": far_rate, "out": 48000}
+        self.rate, self.block = rate, rate // 100
         self.away: set[str] = set()
         self.broken: set[str] = set()
         self.opened: list[str] = []
@@ -65,7 +65,7 @@ class FakeSound:
         if kind in self.away:
             raise DeviceLostError(f"{kind} is unplugged")
         self.opened.append(kind)
-        return FakeDevice(self, kind, self.rates[kind], 0.25 if kind == "mic" else 0.0)
+        return FakeDevice(self, kind, self.rate if kind != "out" else 48000, 0.25 if kind == "mic" else 0.0)
 
     def open_mic(self, name: str | None) -> FakeDevice:
         return self._open("mic")

@@ -99,11 +99,11 @@ def test_devices_are_listed(sound: FakeSound) -> None:
     assert json.loads(out)[2] == {"kind": "out", "name": "cable", "description": "A cable", "is_default": False}
 
 
-def test_devices_that_vanish_are_opened_again_and_rates_followed() -> None:
-    sound = FakeSound(mic_rate=44100, far_rate=48000)
+def test_devices_that_vanish_are_opened_again() -> None:
+    sound = FakeSound(rate=48000)
     backend: Backend = sound  # type: ignore[assignment]
     told: list[tuple[str, str]] = []
-    with Canceller(16000, 16000) as canceller:
+    with Canceller(48000, 48000, block=480) as canceller:
 
         def tell(event: str, role: str, _: str) -> None:
             told.append((event, role))
@@ -127,7 +127,6 @@ def test_devices_that_vanish_are_opened_again_and_rates_followed() -> None:
             until(lambda: len(sound.opened) == 3)
             reads = dict(sound.reads)
             until(lambda: all(sound.reads[kind] > reads[kind] + 5 for kind in reads))
-            assert (canceller.mic_rate, canceller.far_rate) == (44100, 48000)
         assert sound.opened == sound.made == []
     for role in ("mic", "far", "out"):
         assert [event for event, who in told if who == role] == ["opened", "lost", "opened"]

@@ -161,7 +161,7 @@ def test_the_adapter_of_other_systems_hears_and_plays(daemon: Daemon, tmp_path: 
         speaker = [d.name for d in found if d.kind == "far"]
         source = backend.open_far(speaker[0].removeprefix("Monitor of "))
         heard = np.concatenate([source.read() for _ in range(100)])
-        print(source.rate, heard.dtype, heard.ndim, bool(np.abs(heard).max() > 0.2))
+        print(backend.rate, heard.dtype, heard.ndim, bool(np.abs(heard).max() > 0.2))
         source.close()
         sink = backend.open_out([d.name for d in found if d.kind == "out"][0])
         sink.write(np.zeros(480, np.float32))

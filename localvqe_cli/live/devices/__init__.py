@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 from .backend import Backend, DeviceInfo, DeviceLostError, Sink, Source
+from .pulse import PulseBackend
+from .soundcards import SoundCardBackend
 
 __all__ = ["Backend", "DeviceInfo", "DeviceLostError", "Sink", "Source", "open_backend"]
 
@@ -17,9 +19,5 @@ def open_backend() -> Backend:
         LocalVQEError: it does not answer.
     """
     if sys.platform.startswith("linux"):
-        from .pulse import PulseBackend
-
         return PulseBackend()
-    from .soundcards import SoundCardBackend
-
     return SoundCardBackend()

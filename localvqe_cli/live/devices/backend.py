@@ -31,11 +31,8 @@ class DeviceInfo:
 class Source(Protocol):
     """An open device that gives sound."""
 
-    @property
-    def rate(self) -> int: ...
-
     def read(self) -> FloatArray:
-        """Wait for the next samples, (n,) of any n from 1 on. Raises DeviceLostError."""
+        """Wait for the next block, (block,) at the backend's rate. Raises DeviceLostError."""
 
     def close(self) -> None: ...
 
@@ -58,6 +55,14 @@ class Backend(Protocol):
     @property
     def makes_microphones(self) -> bool:
         """Whether :meth:`virtual_mic` works; where it does not, it raises UsageError."""
+
+    @property
+    def rate(self) -> int:
+        """Of all sources, in Hz."""
+
+    @property
+    def block(self) -> int:
+        """Samples of every block of a source."""
 
     def devices(self) -> list[DeviceInfo]: ...
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...errors import LocalVQEError, MissingExtraError, UsageError
+from ...geometry import HOP, MODEL_RATE
 from .backend import DeviceInfo, DeviceLostError
 from .pulse_stream import PulseStream
 
@@ -24,6 +25,8 @@ class PulseBackend:
     """See :class:`Backend`. Every call asks the server anew, since that may have been restarted."""
 
     makes_microphones = True
+    rate = MODEL_RATE
+    block = HOP
 
     def __init__(self) -> None:
         try:

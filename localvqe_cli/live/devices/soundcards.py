@@ -32,8 +32,6 @@ _CABLES = "VB-CABLE on Windows, BlackHole on macOS"
 class _Recorder:
     """A Source."""
 
-    rate = _RATE
-
     def __init__(self, device: Any) -> None:
         self._name = device.name
         self._context = device.recorder(samplerate=_RATE, channels=1, blocksize=_BLOCK)
@@ -73,6 +71,8 @@ class SoundCardBackend:
     """See :class:`Backend`. Names are those that the system shows."""
 
     makes_microphones = False
+    rate = _RATE
+    block = _BLOCK
 
     def __init__(self) -> None:
         try:
