@@ -19,12 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 from .audio.live_resample import LiveResampler
 from .audio.queue import SampleQueue
 from .errors import AudioError, LocalVQEError, UsageError
-from .geometry import MODEL_RATE
+from .geometry import HOP, MODEL_RATE
 
 if TYPE_CHECKING:
     from .engine import Enhancer
 
-__all__ = ["BlockStream"]
+__all__ = ["MAX_BLOCK", "RATES", "BlockStream", "whole_number", "worst_lack"]
 
 MAX_BLOCK = 1 << 20
 RATES = (8000, 192000)
@@ -64,15 +64,14 @@ class BlockStream:
     _queue: SampleQueue
 
     def __init__(self, enhancer: Enhancer, *, block: int, rate: int = MODEL_RATE) -> None:
-        self.block = _integer("block", block, 1, MAX_BLOCK)
-        self.rate = _integer("rate", rate, *RATES)
+        self.block = whole_number("block", block, 1, MAX_BLOCK)
+        self.rate = whole_number("rate", rate, *RATES)
         model_rate = enhancer.config.sample_rate
         self._enhancer = enhancer
-        self._hop = enhancer.config.hop_length
         self._down = [LiveResampler(self.rate, model_rate) for _ in range(2)]
         self._up = LiveResampler(model_rate, self.rate)
-        self.latency_samples = self._worst_lack(model_rate)
-        hops = -(-self.block * model_rate // (self.rate * self._hop))
+        self.latency_samples = worst_lack(self._down[0], self._up, self.rate, self.block)
+        hops = -(-self.block * model_rate // (self.rate * HOP))
         self._stream = enhancer.stream(max_hops=min(_MAX_HOPS, hops))
         self._start()
 
@@ -136,19 +135,24 @@ class BlockStream:
         self._queue = SampleQueue()
         self._queue.push(np.zeros(self.latency_samples, np.float32))
 
-    def _worst_lack(self, model_rate: int) -> int:
-        """By how many samples what is ready can fall behind what came in, over all calls."""
 
-        def lack(fed: int) -> int:
-            hops = self._down[0].ready(fed) // self._hop
-            return fed - self._up.ready((hops - 1) * self._hop)
+def worst_lack(down: LiveResampler, up: LiveResampler, rate: int, block: int) -> int:
+    """By how many samples at ``rate`` what is ready can fall behind what came in, over all calls with ``block``.
 
-        # Both rates have taken whole hops after this many samples; with whole blocks as well, everything repeats.
-        hop = self._hop * self.rate // math.gcd(self._hop * self.rate, model_rate)
-        return max(lack(fed) for fed in range(self.block, math.lcm(self.block, hop) + 1, self.block))
+    ``down`` and ``up`` convert to and from the model's rate. A block of 1 gives the bound for blocks of any size.
+    """
+
+    def lack(fed: int) -> int:
+        hops = down.ready(fed) // HOP
+        return fed - up.ready((hops - 1) * HOP)
+
+    # Both rates have taken whole hops after this many samples; with whole blocks as well, everything repeats.
+    hop = HOP * rate // math.gcd(HOP * rate, MODEL_RATE)
+    return max(lack(fed) for fed in range(block, math.lcm(block, hop) + 1, block))
 
 
-def _integer(name: str, value: int, low: int, high: int) -> int:
+def whole_number(name: str, value: int, low: int, high: int) -> int:
+    """``value`` as an int; raises UsageError unless it is one from ``low`` to ``high``."""
     try:
         number = operator.index(value)
     except TypeError:

@@ -35,6 +35,7 @@ __all__ = [
     "Device",
     "Enhancer",
     "Stream",
+    "as_samples",
     "dequantize_rows",
     "devices",
     "get_include",
@@ -275,7 +276,7 @@ def _address(samples: Samples, hop: int) -> Any:
     return ctypes.cast(samples.ctypes.data + hop * HOP * samples.itemsize, _FLOATS)
 
 
-def _as_samples(name: str, samples: ArrayLike) -> tuple[Samples, str]:
+def as_samples(name: str, samples: ArrayLike) -> tuple[Samples, str]:
     """``samples`` (n,) as contiguous float32 in units of full scale, and their kind: "float" or an integer type.
 
     Raises:
@@ -454,8 +455,8 @@ class Enhancer:
 
     def _signals(self, mic: ArrayLike, ref: ArrayLike | None) -> tuple[Samples, Samples]:
         """Both as float32 (n,); for the methods that users call, since a warning names their caller."""
-        near, kind = _as_samples("mic", mic)
-        far, far_kind = (np.zeros_like(near), kind) if ref is None else _as_samples("ref", ref)
+        near, kind = as_samples("mic", mic)
+        far, far_kind = (np.zeros_like(near), kind) if ref is None else as_samples("ref", ref)
         if kind != far_kind:
             raise AudioError(f"mic holds {kind} samples and ref {far_kind}; give both the same type")
         if near.shape != far.shape:

@@ -31,6 +31,10 @@ EXAMPLES = {
         ("localvqe enhance mic.wav ref.wav", "localvqe enhance mics/ refs/ -o clean/ -m denoise"),
         "[Guide](../guide/enhance.md); [formats, levels, alignment, JSON](enhance.md).",
     ),
+    "live": (
+        ("localvqe live", "localvqe live --virtual-mic my_mic --record call --duration 60", "localvqe live --list"),
+        "[Guide](../guide/live.md), with what each stage takes. Needs `localvqe[live]`.",
+    ),
     "export": (
         ("localvqe export ckpt.pt -o model.gguf --name 'my model'",),
         "[Guide](../guide/export.md); [the file](gguf-format.md). Needs `localvqe[torch]`.",

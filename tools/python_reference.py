@@ -16,6 +16,7 @@ from typing import Any
 from generated_page import main
 
 import localvqe
+import localvqe.live
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "python.md"
 COMMAND = "python tools/python_reference.py"
@@ -139,9 +140,11 @@ def _section(name: str, thing: Any) -> list[str]:
 def page() -> str:
     """The text of docs/reference/python.md."""
     things = {name: getattr(localvqe, name) for name in localvqe.__all__ if not name.startswith("__")}
+    things |= {f"live.{name}": getattr(localvqe.live, name) for name in localvqe.live.__all__}
     # What one calls, then what one gets and may catch.
     order = sorted(things, key=lambda name: (name[0].isupper() and name != "Enhancer", name.endswith("Error")))
-    names = "\n".join(f"| [{name}](#{name.lower()}) | {_summary(things[name])} |" for name in order)
+    anchors = {name: name.lower().replace(".", "") for name in order}
+    names = "\n".join(f"| [{name}](#{anchors[name]}) | {_summary(things[name])} |" for name in order)
     lines = [_HEAD.format(command=COMMAND, names=names).rstrip()]
     for name in order:
         lines += _section(name, things[name])

@@ -36,6 +36,14 @@ class Recent:
         self._held = np.concatenate([self._held, block])
         self.end += len(block)
 
+    def skip(self, count: int) -> None:
+        """Append ``count`` zeros; where they are more than is held, that is forgotten and they take no memory."""
+        if count <= len(self._held):
+            self.push(np.zeros(count, np.float32))
+            return
+        self.end += count
+        self._held, self._start = np.zeros(0, np.float32), self.end
+
     def read(self, start: int, end: int) -> Samples:
         """The samples from ``start`` up to ``end``."""
         return cut(self._held, start - self._start, end - start)

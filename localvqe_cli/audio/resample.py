@@ -13,7 +13,7 @@ import soxr
 from ..geometry import MODEL_RATE
 from .recent import Recent
 
-__all__ = ["MODEL_RATE", "FloatArray", "PositionReader", "Resampler"]
+__all__ = ["MODEL_RATE", "FloatArray", "PositionReader", "Resampler", "span_of", "values_at"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -69,19 +69,10 @@ class PositionReader:
         """The signal's values at (n,) positions in samples; it is zero outside of itself."""
         if not len(positions):
             return np.zeros(0, np.float32)
-        below = np.floor(positions).astype(np.int64)
-        first = int(below.min()) - _TAPS // 2 + 1
-        last = int(below.max()) + _TAPS // 2 + 1
+        first, last = span_of(positions)
         self._pull(last)
-        span = self._recent.read(first, last)
+        values = values_at(self._recent.read(first, last), first, positions)
         self._recent.forget(first - self._history)
-        windows = np.lib.stride_tricks.sliding_window_view(span, _TAPS)
-        values = np.empty(len(positions), np.float32)
-        for start in range(0, len(positions), _SLICE):
-            now = slice(start, start + _SLICE)
-            powers = np.polynomial.chebyshev.chebvander(2.0 * (positions[now] - below[now]) - 1.0, _DEGREE)
-            taken = windows[below[now] - below.min()] @ _tap_polynomials()
-            values[now] = np.einsum("nd,nd->n", taken, powers.astype(np.float32))
         return values
 
     @property
@@ -96,6 +87,24 @@ class PositionReader:
                 self._ended = True
             else:
                 self._recent.push(block)
+
+
+def span_of(positions: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """First sample, and the one after the last, that the values at (n,) positions are made of; n is not 0."""
+    return int(np.floor(positions.min())) - _TAPS // 2 + 1, int(np.floor(positions.max())) + _TAPS // 2 + 1
+
+
+def values_at(span: FloatArray, first: int, positions: npt.NDArray[np.float64]) -> FloatArray:
+    """A signal between its samples, (n,); ``span`` is what :func:`span_of` names, from sample ``first`` on."""
+    below = np.floor(positions).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(span, _TAPS)
+    values = np.empty(len(positions), np.float32)
+    for start in range(0, len(positions), _SLICE):
+        now = slice(start, start + _SLICE)
+        powers = np.polynomial.chebyshev.chebvander(2.0 * (positions[now] - below[now]) - 1.0, _DEGREE)
+        taken = windows[below[now] - _TAPS // 2 + 1 - first] @ _tap_polynomials()
+        values[now] = np.einsum("nd,nd->n", taken, powers.astype(np.float32))
+    return values
 
 
 @cache

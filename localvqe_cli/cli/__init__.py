@@ -44,6 +44,7 @@ class _Verb(NamedTuple):
 
 _VERBS = {
     "enhance": _Verb("Enhance recordings, one or many.", "enhance", "enhance"),
+    "live": _Verb("Make a microphone without echo.", "live", "live", "LiveCommand"),
     "export": _Verb("Convert a checkpoint to GGUF.", "export", "export"),
     "inspect": _Verb("Show what a model file holds.", "inspect", "inspect"),
     "verify": _Verb("Compare a model with its checkpoint.", "verify", "verify"),

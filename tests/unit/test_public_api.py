@@ -21,7 +21,7 @@ import localvqe
 import localvqe_cli
 
 HEAVY = ("torch", "numpy", "scipy", "soundfile", "soxr", "gguf", "rich", "importlib.metadata")
-EXTRAS = {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "speechmos", "pesq", "pystoi"}
+EXTRAS = {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "speechmos", "pesq", "pystoi", "pulsectl"}
 PUBLIC = {name: getattr(localvqe, name) for name in localvqe.__all__}
 
 
@@ -174,6 +174,7 @@ def test_enhance_in_one_call_is_the_enhancers(monkeypatch: pytest.MonkeyPatch) -
 
 VERBS = {
     "enhance": "enhance",
+    "live": "live",
     "export": "export",
     "inspect": "inspect",
     "verify": "verify",

@@ -1,0 +1,54 @@
+"""Ten minutes of simulated calls at several drifts, with late blocks and stalls, as a table:
+
+python -m tests.live.run [--minutes 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tracemalloc
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from simulated_call import Call, Device
+
+from localvqe_cli.live.canceller import Canceller
+
+DRIFTS = (0, -300, -100, 100, 300)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    seconds = 60.0 * parser.parse_args().minutes
+    stalls = [(second, 0.1) for second in range(30, int(seconds), 30)]
+    print("ppm found  attenuation dB: 10..30 s  whole  last minute   latency ms  memory kB  gaps")
+    for ppm in DRIFTS:
+        call = Call(seconds, far=Device(ppm=ppm, jitter=0.03, stalls=stalls), mic=Device(block=256, jitter=0.03))
+        canceller = Canceller(16000, 16000)
+        memory: list[int] = []
+
+        def watch(when: float, memory: list[int] = memory) -> None:
+            if len(memory) < when // 60.0:
+                memory.append(tracemalloc.get_traced_memory()[0])
+
+        tracemalloc.start()
+        out = call.run(canceller, watch)
+        tracemalloc.stop()
+        spans = ((10.0, 30.0), (10.0, seconds - 1.0), (seconds - 61.0, seconds - 1.0))
+        found = [call.attenuation(out, canceller.latency_samples, *span) for span in spans]
+        grown = (
+            memory[-1] - memory[0] - out.nbytes * (len(memory) - 1) / (seconds / 60.0)
+        ) / 1000.0  # but for the output
+        status = canceller.status()
+        print(
+            f"{ppm:4d} {status.drift_ppm:6.1f} {found[0]:21.1f} {found[1]:6.1f} {found[2]:12.1f}"
+            f" {1000 * canceller.latency_samples / 16000:12.1f} {grown:10.0f} {status.far_gaps:5d}"
+        )
+
+
+if __name__ == "__main__":
+    main()
