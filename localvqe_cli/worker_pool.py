@@ -148,7 +148,8 @@ class _Worker(Generic[Item]):
             kind, value = self.connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):  # the last two from a message cut short
             if not self._started:
-                raise LocalVQEError(f"no worker process can be started: {self.end()}") from None
+                hint = '; a script needs if __name__ == "__main__": before what it starts' if _starts_afresh() else ""
+                raise LocalVQEError(f"no worker process can be started: {self.end()}{hint}") from None
             return "died", None
         if kind == "unusable":
             raise LocalVQEError(f"no worker process can be started: {value}")
@@ -164,6 +165,11 @@ class _Worker(Generic[Item]):
             return f"the worker process ended unasked (exit code {code})"
         hint = ", perhaps for lack of memory: fewer jobs need less" if -code == getattr(signal, "SIGKILL", 9) else ""
         return f"the worker process was ended by signal {-code}{hint}"
+
+
+def _starts_afresh() -> bool:
+    """Workers import the program's main module, and do what it does."""
+    return _start_method == "spawn"
 
 
 def _stop(workers: list[_Worker[Item]]) -> None:

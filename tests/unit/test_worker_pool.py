@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pool_work
 import pytest
@@ -45,6 +49,19 @@ def test_a_defect_is_raised_here_with_its_lines() -> None:
 def test_work_that_no_process_can_take_over_is_one_line() -> None:
     with pytest.raises(LocalVQEError, match="no worker process can be started: no such model any more"):
         list(run_in_processes(pool_work.Unloadable(), [1], 1))
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pool_work\nfrom localvqe_cli.worker_pool import run_in_processes\n"
+        "print(list(run_in_processes(pool_work.work, [1], 1)))\n"
+    )
+    places = [str(Path(pool_work.__file__).parent), str(Path(pool_work.__file__).parents[1])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert 'a script needs if __name__ == "__main__"' in done.stderr.splitlines()[-1]
 
 
 def test_to_stop_does_not_wait_for_what_is_in_work() -> None:
