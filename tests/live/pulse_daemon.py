@@ -10,9 +10,12 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from echo_scene import RATE
 
 #: Machines that run tests have other work too: generous buffers, for players and for what is tested.
 LATENCY = "--latency-msec=400"
@@ -64,11 +67,20 @@ class Daemon:
     def play(self, file: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(["paplay", "--device=card", LATENCY, str(file)], env=self.env)
 
-    def listen(self, source: str, file: Path) -> subprocess.Popen[bytes]:
-        """Raw float32 at 16 kHz goes to ``file`` until it is terminated."""
+    @contextmanager
+    def listening(self, source: str, file: Path) -> Iterator[None]:
+        """What ``source`` gives goes to ``file`` as raw float32 at 16 kHz, from before the body to after it."""
         command = ["parec", f"--device={source}", "--rate=16000", "--channels=1", "--format=float32le", "--raw"]
         with open(file, "wb") as target:
-            return subprocess.Popen([*command, LATENCY], env=self.env, stdout=target)
+            listener = subprocess.Popen([*command, LATENCY], env=self.env, stdout=target)
+        try:
+            wait_until(lambda: file.stat().st_size > 0, "the microphone gives nothing")
+            yield
+            heard = file.stat().st_size
+            wait_until(lambda: file.stat().st_size > heard + 4 * RATE, "the microphone gives no more")
+        finally:
+            listener.terminate()
+            listener.wait(20)
 
 
 def wait_until(happened: object, otherwise: str, seconds: float = 60.0) -> None:

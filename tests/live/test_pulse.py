@@ -62,10 +62,8 @@ def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> No
     soundfile.write(tmp_path / "call.wav", np.stack([far, mic], axis=1), RATE, subtype="FLOAT")
     live = start(daemon, "--virtual-mic", "--record", str(tmp_path / "rec"))
     wait_until(lambda: "localvqe_mic\t" in daemon.list("sources"), "no microphone was made")
-    listener = daemon.listen("localvqe_mic", tmp_path / "heard.raw")
-    assert daemon.play(tmp_path / "call.wav").wait(60) == 0
-    listener.terminate()
-    listener.wait(20)
+    with daemon.listening("localvqe_mic", tmp_path / "heard.raw"):
+        assert daemon.play(tmp_path / "call.wav").wait(60) == 0
     live.send_signal(signal.SIGTERM)  # how a supervisor ends it
     said, _ = live.communicate(timeout=60)
     assert live.returncode == 143
@@ -102,10 +100,8 @@ def test_a_sound_server_that_is_restarted_is_survived_and_ctrl_c_leaves_nothing(
     # Sound goes through again.
     tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
     soundfile.write(tmp_path / "tone.wav", np.stack([0.0 * tone, tone], axis=1), RATE, subtype="FLOAT")
-    listener = daemon.listen("my_mic", tmp_path / "heard.raw")
-    assert daemon.play(tmp_path / "tone.wav").wait(60) == 0
-    listener.terminate()
-    listener.wait(20)
+    with daemon.listening("my_mic", tmp_path / "heard.raw"):
+        assert daemon.play(tmp_path / "tone.wav").wait(60) == 0
     live.send_signal(signal.SIGINT)
     said, _ = live.communicate(timeout=60)
     assert live.returncode == 0
