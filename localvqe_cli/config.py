@@ -148,14 +148,14 @@ class FrontendConfig:
 
     def to_mapping(self) -> dict[str, object]:
         """Plain values, for a checkpoint's ``model_config``."""
-        return {f.name: getattr(self, f.name) for f in self.file_fields(self.version)}
+        return {f.name: getattr(self, f.name) for f in self._file_fields(self.version)}
 
     def gguf_fields(self) -> list[KeyField]:
         """(key, type, value) of every key, in file order."""
-        return _gguf_fields(FRONTEND_PREFIX, self, self.file_fields(self.version))
+        return _gguf_fields(FRONTEND_PREFIX, self, self._file_fields(self.version))
 
     @classmethod
-    def file_fields(cls, version: int) -> list[Field[Any]]:
+    def _file_fields(cls, version: int) -> list[Field[Any]]:
         """What files of a version state, in file order."""
         return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
 
@@ -168,7 +168,7 @@ class FrontendConfig:
         """
         stated = values.get("version")
         known = next((version for version in FRONTEND_VERSIONS if version == stated), cls.version)
-        later = [f for f in fields(cls) if f not in cls.file_fields(known)]
+        later = [f for f in fields(cls) if f not in cls._file_fields(known)]
         return _from_values("front-end", cls, {**values, **{f.name: f.metadata["before"] for f in later}})
 
 
