@@ -57,24 +57,37 @@ def gain(found: np.ndarray, of: np.ndarray) -> float:
     return float(np.median([level(found[i : i + RATE // 4]) - level(of[i : i + RATE // 4]) for i in starts]))
 
 
-def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> None:
+def call_through(daemon: Daemon, folder: Path) -> list[dict[str, object]]:
+    """The scene through ``localvqe live``, heard and recorded in ``folder``; returns what it said."""
     far, mic = scene()
-    soundfile.write(tmp_path / "call.wav", np.stack([far, mic], axis=1), RATE, subtype="FLOAT")
-    live = start(daemon, "--virtual-mic", "--record", str(tmp_path / "rec"))
+    soundfile.write(folder / "call.wav", np.stack([far, mic], axis=1), RATE, subtype="FLOAT")
+    live = start(daemon, "--virtual-mic", "--record", str(folder / "rec"), "--force")
     wait_until(lambda: "localvqe_mic\t" in daemon.list("sources"), "no microphone was made")
-    with daemon.listening("localvqe_mic", tmp_path / "heard.raw"):
-        assert daemon.play(tmp_path / "call.wav").wait(60) == 0
+    with daemon.listening("localvqe_mic", folder / "heard.raw"):
+        assert daemon.play(folder / "call.wav").wait(60) == 0
     live.send_signal(signal.SIGTERM)  # how a supervisor ends it
     said, _ = live.communicate(timeout=60)
     assert live.returncode == 143
     assert "localvqe" not in daemon.list("modules")
+    return [json.loads(line) for line in said.splitlines()]
 
+
+def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> None:
+    for _ in range(3):
+        events = call_through(daemon, tmp_path)
+        status = [event for event in events if event["event"] == "status"][-1]
+        # Where the machine had no time for sound, what came out says nothing about the echo.
+        if not (status["times_passed_through"] or status["mic_losses"] or status["far_losses"]):
+            break
+    else:
+        pytest.skip("three times this machine was too busy for live sound")
+
+    _, mic = scene()
     clean = np.fromfile(tmp_path / "heard.raw", np.float32)
     place = find(clean, mic[NEAR_ONLY])
-    assert gain(clean[place - 3 * RATE : place - RATE], mic[FAR_ONLY]) < -15.0, said
+    assert gain(clean[place - 3 * RATE : place - RATE], mic[FAR_ONLY]) < -15.0
     assert gain(clean[place : place + 2 * RATE], mic[NEAR_ONLY]) == pytest.approx(0.0, abs=1.0)
 
-    events = [json.loads(line) for line in said.splitlines()]
     assert {event["device"] for event in events if event["event"] == "opened"} == {"mic", "far", "out"}
     assert max(event.get("attenuation_db") or 0.0 for event in events) > 15.0
 
