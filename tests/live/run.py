@@ -6,7 +6,6 @@ python -m tests.live.run [--minutes 10]
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -20,35 +19,22 @@ from localvqe_cli.live.canceller import Canceller
 DRIFTS = (0, -300, -100, 100, 300)
 
 
-def resident() -> float:
-    """Memory of this process now, in kB (Linux)."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024.0
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     seconds = 60.0 * parser.parse_args().minutes
     stalls = [(second, 0.1) for second in range(30, int(seconds), 30)]
-    print("ppm found  attenuation dB: 10..30 s  whole  last minute   latency ms  memory kB  gaps")
+    print("ppm found  attenuation dB: 10..30 s  whole  last minute   latency ms  gaps")
     for ppm in DRIFTS:
         call = Call(seconds, far=Device(ppm=ppm, jitter=0.03, stalls=stalls), mic=Device(block=256, jitter=0.03))
         canceller = Canceller(16000, 16000)
-        memory: list[float] = []
-
-        def watch(when: float, memory: list[float] = memory) -> None:
-            if len(memory) < when // 60.0:
-                memory.append(resident())
-
-        out = call.run(canceller, watch)
+        out = call.run(canceller)
         spans = ((10.0, 30.0), (10.0, seconds - 1.0), (seconds - 61.0, seconds - 1.0))
         found = [call.attenuation(out, canceller.latency_samples, *span) for span in spans]
-        given = out.nbytes * (len(memory) - 1) / (seconds / 60.0) / 1024.0  # the output is kept here
-        grown = memory[-1] - memory[0] - given
         status = canceller.status()
         print(
             f"{ppm:4d} {status.drift_ppm:6.1f} {found[0]:21.1f} {found[1]:6.1f} {found[2]:12.1f}"
-            f" {1000 * canceller.latency_samples / 16000:12.1f} {grown:10.0f} {status.far_gaps:5d}"
+            f" {1000 * canceller.latency_samples / 16000:12.1f} {status.far_gaps:5d}"
         )
 
 
