@@ -30,8 +30,12 @@ void * operator new(std::size_t n, std::align_val_t a) { return allocate_or_thro
 void * operator new[](std::size_t n, std::align_val_t a) { return allocate_or_throw(n, std::size_t(a)); }
 void * operator new(std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
 void * operator new[](std::size_t n, const std::nothrow_t &) noexcept { return allocate(n, kUsual); }
-void * operator new(std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept { return allocate(n, std::size_t(a)); }
-void * operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept { return allocate(n, std::size_t(a)); }
+void * operator new(std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept {
+    return allocate(n, std::size_t(a));
+}
+void * operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t &) noexcept {
+    return allocate(n, std::size_t(a));
+}
 void operator delete(void * p) noexcept { std::free(p); }
 void operator delete[](void * p) noexcept { std::free(p); }
 void operator delete(void * p, std::size_t) noexcept { std::free(p); }
