@@ -203,6 +203,11 @@ def devices() -> list[Device]:
     ]
 
 
+def is_cpu(backend: str) -> bool:
+    """Does this name mean the engine's own kernels?"""
+    return backend in ("auto", "cpu")
+
+
 def _check_place(lib: ctypes.CDLL, backend: str, device: int) -> None:
     """Raises UsageError unless this build has the backend, and that the device."""
     if backend not in BACKENDS:
@@ -397,12 +402,12 @@ class Enhancer:
     @property
     def clip_hops(self) -> int:
         """The ``max_hops`` that suits whole clips, 1..64; results do not depend on it."""
-        return _CLIP_HOPS if self.backend in ("auto", "cpu") else _DEVICE_CLIP_HOPS
+        return _CLIP_HOPS if is_cpu(self.backend) else _DEVICE_CLIP_HOPS
 
     @property
     def group_streams(self) -> int:
         """How many clips had better go through the engine together: 1 on the cpu backend and without a network."""
-        if self.backend in ("auto", "cpu"):
+        if is_cpu(self.backend):
             return 1
         return max(1, int(_library().localvqe_model_group_streams(self._handle, self.clip_hops)))
 

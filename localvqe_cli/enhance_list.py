@@ -13,7 +13,7 @@ from .atomic import remove_leftovers
 from .audio import Job, prepare_outputs
 from .clip_group import ClipGroup
 from .config import MAX_JOBS
-from .engine import Enhancer
+from .engine import Enhancer, is_cpu
 from .enhance_files import EnhanceOptions, FileResult, Progress, try_job
 from .errors import ModelError, UsageError
 from .file_digest import file_sha256
@@ -209,7 +209,7 @@ class ListRun:
     def _choose(self, asked: int | None) -> int:
         if asked is not None and not 1 <= asked <= MAX_JOBS:
             raise UsageError(f"jobs is {asked}, expected 1 to {MAX_JOBS}")
-        on_cpu = isinstance(self._model, Enhancer) and self._model.backend in ("auto", "cpu")
+        on_cpu = isinstance(self._model, Enhancer) and is_cpu(self._model.backend)
         if asked is not None:
             if asked > 1 and isinstance(self._model, Enhancer) and not on_cpu:
                 raise UsageError(f"jobs is {asked}: backend {self._model.backend} takes all files in one process")
@@ -320,7 +320,7 @@ def _recipe(model: Any, options: EnhanceOptions) -> dict[str, Any]:
     return {
         "localvqe": __version__,
         "model_sha256": model_sha256,
-        "backend": "cpu" if backend == "auto" else backend,
+        "backend": "cpu" if is_cpu(backend) else backend,
         "noise_gate": getattr(model, "noise_gate", None),
         **chosen,
     }

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..complexity import macs_per_hop
-from ..engine import Enhancer, Stream, kernels, measure_peak
+from ..engine import Enhancer, Stream, is_cpu, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import read
@@ -126,7 +126,7 @@ def run_bench(
         rss_per_stream_mb=per_stream,
         integer_layers=first.integer_layers(),
         profile_us=profile,
-        backend="cpu" if options.backend in ("auto", "cpu") else f"{options.backend}:{options.device}",
+        backend="cpu" if is_cpu(options.backend) else f"{options.backend}:{options.device}",
     )
 
 

@@ -6,12 +6,14 @@ stdout is for results that another program reads (``--json``, audio); people are
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from ..config import MAX_JOBS, MAX_THREADS
+from ..errors import UsageError
 from .completion import complete_backend, complete_model
 
 __all__ = [
@@ -21,10 +23,13 @@ __all__ = [
     "JobsOption",
     "JsonOption",
     "ModelOption",
+    "NoiseGateOption",
     "OutputOption",
     "QuietOption",
+    "StrengthOption",
     "ThreadsOption",
     "VerboseOption",
+    "check_noise_gate",
     "configure_console",
     "detail",
     "emit_json",
@@ -69,12 +74,24 @@ BackendOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[int, typer.Option("--device", min=0, metavar="N", help="Which one: see localvqe devices.")]
+StrengthOption = Annotated[
+    float, typer.Option("--strength", min=0.0, max=1.0, metavar="0..1", help="Share of the enhanced signal.")
+]
+NoiseGateOption = Annotated[
+    float | None, typer.Option("--noise-gate", max=0.0, metavar="DBFS", help="Mute hops at or below this level.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Print details as well.")]
 
 _QUIET, _NORMAL, _VERBOSE = range(3)
 _level = _NORMAL
 _own = False
+
+
+def check_noise_gate(level: float | None) -> None:
+    """Raise UsageError unless ``--noise-gate`` is a level, or absent."""
+    if level is not None and not math.isfinite(level):
+        raise UsageError(f"--noise-gate {level}: give a level in dBFS, for example -60")
 
 
 def configure_console(*, quiet: bool = False, verbose: bool = False) -> None:

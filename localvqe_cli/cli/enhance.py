@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -25,9 +24,12 @@ from .common import (
     JobsOption,
     JsonOption,
     ModelOption,
+    NoiseGateOption,
     QuietOption,
+    StrengthOption,
     ThreadsOption,
     VerboseOption,
+    check_noise_gate,
     configure_console,
     detail,
     emit_json,
@@ -75,12 +77,8 @@ def enhance(
         ),
     ] = None,
     model: ModelOption = None,
-    strength: Annotated[
-        float, typer.Option("--strength", min=0.0, max=1.0, metavar="0..1", help="Share of the enhanced signal.")
-    ] = 1.0,
-    noise_gate: Annotated[
-        float | None, typer.Option("--noise-gate", max=0.0, metavar="DBFS", help="Mute hops at or below this level.")
-    ] = None,
+    strength: StrengthOption = 1.0,
+    noise_gate: NoiseGateOption = None,
     align: Annotated[
         str,
         typer.Option(
@@ -130,8 +128,7 @@ def enhance(
         allow_truncated=allow_truncated,
         strength=strength,
     )
-    if noise_gate is not None and not math.isfinite(noise_gate):
-        raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
+    check_noise_gate(noise_gate)
     if no_ref and ref_channel is not None:
         raise UsageError("--no-ref contradicts --ref-channel; drop one of them")
     listed, batch = _plan(mic, ref, pairs, output, use_ref=not no_ref, two_channel=options.two_channel)

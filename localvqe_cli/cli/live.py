@@ -20,7 +20,19 @@ from ..live.recorder import Recorder
 from ..live.service import install_service, remove_service
 from ..live.session import Session
 from ..live.status import LiveStatus
-from .common import ForceOption, ModelOption, QuietOption, configure_console, emit_json, is_quiet, say, warn
+from .common import (
+    ForceOption,
+    ModelOption,
+    NoiseGateOption,
+    QuietOption,
+    StrengthOption,
+    check_noise_gate,
+    configure_console,
+    emit_json,
+    is_quiet,
+    say,
+    warn,
+)
 
 __all__ = ["LiveCommand", "live"]
 
@@ -65,12 +77,8 @@ def live(
     ] = None,
     list_devices: Annotated[bool, typer.Option("--list", help="List devices and exit.")] = False,
     model: ModelOption = None,
-    strength: Annotated[
-        float, typer.Option("--strength", min=0.0, max=1.0, metavar="0..1", help="Share of the enhanced signal.")
-    ] = 1.0,
-    noise_gate: Annotated[
-        float | None, typer.Option("--noise-gate", max=0.0, metavar="DBFS", help="Mute hops at or below this level.")
-    ] = None,
+    strength: StrengthOption = 1.0,
+    noise_gate: NoiseGateOption = None,
     record: Annotated[
         str | None, typer.Option("--record", metavar="DIR", help="Write mic.flac, far.flac and out.flac there.")
     ] = None,
@@ -92,8 +100,7 @@ def live(
     nothing behind.
     """
     configure_console(quiet=quiet)
-    if noise_gate is not None and not math.isfinite(noise_gate):
-        raise UsageError(f"--noise-gate {noise_gate}: give a level in dBFS, for example -60")
+    check_noise_gate(noise_gate)
     if duration is not None and not 0.0 < duration < math.inf:
         raise UsageError(f"--duration {duration}: give a number of seconds above 0")
     if out is not None and virtual_mic is not None:

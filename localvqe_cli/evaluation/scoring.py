@@ -18,7 +18,7 @@ import numpy as np
 from ..audio import MODEL_RATE, ReadStats
 from ..audio.queue import SampleQueue
 from ..audio.resample import FloatArray
-from ..engine import Enhancer
+from ..engine import Enhancer, is_cpu
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
@@ -60,7 +60,7 @@ class Settings:
     @property
     def on_cpu(self) -> bool:
         """Models run on the engine's own kernels."""
-        return self.backend in ("auto", "cpu")
+        return is_cpu(self.backend)
 
 
 #: A system's output (n,) at 16 kHz, and the seconds that a second of it took; None where it was not computed here.

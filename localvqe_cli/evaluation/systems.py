@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
-from ..engine import Enhancer, kernels, library_path
+from ..engine import Enhancer, is_cpu, kernels, library_path
 from ..errors import UsageError
 from ..models import resolve
 from .cache import file_sha256
@@ -62,5 +62,5 @@ def output_systems(clips: Sequence[Clip], folders: dict[str, str]) -> list[Syste
 @lru_cache(maxsize=1)
 def engine_identity(backend: str = "auto", device: int = 0) -> str:
     """Changes whenever the engine may compute something else: part of the name of every score of a model."""
-    place = "" if backend in ("auto", "cpu") else f" {backend}:{device}"
+    place = "" if is_cpu(backend) else f" {backend}:{device}"
     return f"{kernels()} {file_sha256(str(library_path()))}{place}"

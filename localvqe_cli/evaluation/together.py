@@ -25,9 +25,7 @@ def enhance_together(plans: Iterator[Plan], systems: Sequence[SystemInfo], setti
     Raises:
         EngineError: a device gives up.
     """
-    first = list(islice(plans, 1))
-    plans = _chain(first, plans)
-    if not first or settings.on_cpu:
+    if settings.on_cpu:
         yield from plans
         return
     with ExitStack() as stack:
@@ -35,18 +33,13 @@ def enhance_together(plans: Iterator[Plan], systems: Sequence[SystemInfo], setti
         for system in systems:
             if system.kind == "model" and system.source is not None:
                 model = load_model(system.source, settings)
-                if model.group_streams > 1:
-                    groups[system.name] = stack.enter_context(ClipGroup(model))
+                if (streams := model.group_streams) > 1:
+                    groups[system.name] = stack.enter_context(ClipGroup(model, streams))
         most = max((group.streams for group in groups.values()), default=1)
         while batch := list(islice(plans, most)):
             for name, group in groups.items():
                 _run(group, name, [made for made in batch if made.todo.get(name)], settings)
             yield from batch
-
-
-def _chain(first: list[Plan], rest: Iterator[Plan]) -> Iterator[Plan]:
-    yield from first
-    yield from rest
 
 
 def _run(group: ClipGroup, name: str, plans: list[Plan], settings: Settings) -> None:
