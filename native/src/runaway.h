@@ -1,12 +1,9 @@
-// Weights that make the output grow beyond all numbers: how that is seen, and what is said.
+// Weights that make the output grow beyond all numbers: how that is seen.
 #pragma once
 
 #include "config.h"
 
 namespace localvqe {
-
-constexpr const char * kRanAway =
-    "the output is not finite: the model's weights make it run away; silence was returned and the stream reset";
 
 // Of a hop, (256).
 inline bool all_finite(const float * x) {

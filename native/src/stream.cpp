@@ -41,7 +41,8 @@ void Stream::process(const float * mic, const float * ref, float * out, size_t h
             if (!all_finite(result)) {
                 std::fill(out + size_t(t) * kHop, out + hops * kHop, 0.0f);
                 reset();
-                throw Error(kRanAway);
+                throw Error("the output is not finite: the model's weights make it run away; silence was returned and "
+                            "the stream reset");
             }
             std::memcpy(out + size_t(t) * kHop, result, kHop * sizeof(float));
         }

@@ -20,12 +20,20 @@ class Screen(io.StringIO):
         return self._terminal
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, *, terminal: bool = True, patience: float = -1.0) -> str:
+def on_screen(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, patience: float, line_seconds: float = 0.0, columns: int = 60
+) -> Screen:
     screen = Screen(terminal)
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(progress, "_PATIENCE", patience)
-    for name, value in {"TERM": "xterm", "COLUMNS": "60"}.items():
+    monkeypatch.setattr(progress, "_LINE_SECONDS", line_seconds)
+    for name, value in {"TERM": "xterm", "COLUMNS": str(columns)}.items():
         monkeypatch.setenv(name, value)
+    return screen
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, *, terminal: bool = True, patience: float = -1.0) -> str:
+    screen = on_screen(monkeypatch, terminal, patience)
     with ProgressBar("call [1].wav") as bar:
         bar(1.0, 4.0)
         bar(2.0, None)
@@ -52,12 +60,7 @@ def test_quiet_sees_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def stages(
     monkeypatch: pytest.MonkeyPatch, *, terminal: bool, patience: float = -1.0, line_seconds: float = 0.0
 ) -> str:
-    screen = Screen(terminal)
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setattr(progress, "_PATIENCE", patience)
-    monkeypatch.setattr(progress, "_LINE_SECONDS", line_seconds)
-    for name, value in {"TERM": "xterm", "COLUMNS": "60"}.items():
-        monkeypatch.setenv(name, value)
+    screen = on_screen(monkeypatch, terminal, patience, line_seconds, columns=60)
     with StageProgress() as told:
         told("decoding", 0.0, 4.0)
         told("decoding", 1.0, 4.0)
@@ -79,12 +82,7 @@ def test_a_log_gets_lines_of_long_stages_only(monkeypatch: pytest.MonkeyPatch) -
 def of_a_list(
     monkeypatch: pytest.MonkeyPatch, *, terminal: bool, patience: float = -1.0, line_seconds: float = 0.0
 ) -> str:
-    screen = Screen(terminal)
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setattr(progress, "_PATIENCE", patience)
-    monkeypatch.setattr(progress, "_LINE_SECONDS", line_seconds)
-    for name, value in {"TERM": "xterm", "COLUMNS": "120"}.items():
-        monkeypatch.setenv(name, value)
+    screen = on_screen(monkeypatch, terminal, patience, line_seconds, columns=120)
     with ListProgress() as told:
         told(Standing(0, 0, 4000, 0.0, 0.1, 0.0))
         told(Standing(1000, 2, 4000, 6000.0, 60.0, 0.25))

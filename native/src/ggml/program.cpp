@@ -56,8 +56,8 @@ int GgmlProgram::most_streams(int batch) const {
     const GgmlSession::Size one = GgmlSession(*this, 1, batch, 1, profile).size();
     size_t free = 0, total = 0;
     ggml_backend_dev_memory(device_, &free, &total);
-    const size_t room = std::min(free / 2, ggml_backend_buft_get_max_size(ggml_backend_dev_buffer_type(device_)) / 2);
-    return int(std::clamp<size_t>(std::min(free / 2 / one.bytes, room / one.largest), 1, kMostStreams));
+    const size_t largest = ggml_backend_buft_get_max_size(ggml_backend_dev_buffer_type(device_));
+    return int(std::clamp<size_t>(std::min(free / 2 / one.bytes, largest / 2 / one.largest), 1, kMostStreams));
 }
 
 ggml_tensor * GgmlProgram::tensor(std::vector<int64_t> shape, std::vector<float> values,
