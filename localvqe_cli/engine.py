@@ -447,10 +447,13 @@ class Enhancer:
         if block is None:
             if rate != MODEL_RATE:
                 raise UsageError(f"a stream at {rate} Hz needs its block: the samples of each call, such as block=480")
-            return Stream(self, max_hops=max_hops)
+            return self._stream(max_hops)
         if max_hops != 1:
             raise UsageError("max_hops is of streams without block; a block's hops are run at once anyway")
         return BlockStream(self, block=block, rate=rate)
+
+    def _stream(self, max_hops: int) -> Stream:
+        return Stream(self, max_hops=max_hops)
 
     def _clip(self, mic: Samples, ref: Samples) -> Samples:
         if mic.size == 0:
@@ -532,20 +535,23 @@ class Stream:
             UsageError: the stream was closed.
         """
         near, far = self._enhancer._signals(mic, ref)
-        ctx = self._open_handle()
         if self._pending.shape[1]:
             near = np.concatenate([self._pending[0], near])
             far = np.concatenate([self._pending[1], far])
         whole = near.size // HOP * HOP
         self._pending = np.stack([near[whole:], far[whole:]])
         out = np.empty(whole, np.float32)
-        if whole:
-            status = self._lib.localvqe_process_hops_f32(
-                ctx, _pointer(near), _pointer(far), whole // HOP, _pointer(out)
-            )
-            if status != 0:
-                raise self._failure(status)
+        self._run(near, far, out)
         return out
+
+    def _run(self, near: Samples, far: Samples, out: Samples) -> None:
+        """As many hops as fit ``out`` (k * 256,), which may be none."""
+        ctx, hops = self._open_handle(), out.size // HOP
+        if hops == 0:
+            return
+        status = self._lib.localvqe_process_hops_f32(ctx, _pointer(near), _pointer(far), hops, _pointer(out))
+        if status != 0:
+            raise self._failure(status)
 
     def _open_handle(self) -> int:
         if not self._ctx:
@@ -569,6 +575,9 @@ class Stream:
 
     def reset(self) -> None:
         """Forget everything heard so far, including a partial hop."""
+        self._forget()
+
+    def _forget(self) -> None:
         self._lib.localvqe_reset(self._open_handle())
         self._pending = np.zeros((2, 0), np.float32)
 
@@ -609,7 +618,7 @@ class Stream:
             raise EngineError(f"the engine has no statistics of {tensor} ({count})")
         return out[:count]
 
-    def raw_call(self, mic: Samples, ref: Samples, out: Samples) -> RawCall:
+    def raw_call(self, mic: Samples, ref: Samples, out: Samples) -> Callable[[int, int], None]:
         """A function ``(hop, n)`` for timing: it processes ``n`` hops of ``mic`` and ``ref`` from ``hop`` on into the
         start of ``out``, with nothing in between. The arrays must be contiguous float32 and long enough.
         """

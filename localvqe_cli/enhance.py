@@ -22,6 +22,7 @@ from .engine import Enhancer
 from .enhance_files import EnhanceOptions, FileResult, enhance_job
 from .enhance_list import ListRun, prepare_list
 from .errors import UsageError
+from .open_model import open_model
 
 __all__ = ["enhance", "enhance_file", "enhance_files"]
 
@@ -70,8 +71,8 @@ def enhance_file(
         mic: what the microphone heard; any format, rate and channels that libsndfile reads.
         ref: what the loudspeaker played. None is silence, or with both channels given a channel of ``mic``.
         output: the file to write, or a folder that exists; None is ``MIC_enhanced.wav`` beside the mic.
-        model: path of a GGUF file, a name from the registry, None for the embedded default; or an :class:`Enhancer`,
-            which is loaded once for many calls.
+        model: path of a GGUF or ONNX file, a name from the registry, None for the embedded default; or an
+            :class:`Enhancer`, which is loaded once for many calls.
         strength: share of the enhanced signal, 0..1.
         noise_gate: hops of output at or below this level in dBFS become silence; of the model, so not beside an
             Enhancer.
@@ -188,7 +189,7 @@ def _path(path: StrPath | None) -> str | None:
 
 def _loaded(model: AnyModel, noise_gate: float | None, threads: int | None) -> Enhancer:
     if not isinstance(model, Enhancer):
-        return Enhancer(model, threads=1 if threads is None else threads, noise_gate=noise_gate)
+        return open_model(model, threads=1 if threads is None else threads, noise_gate=noise_gate)
     if noise_gate is not None or threads is not None:
         raise UsageError("threads and noise_gate belong to the model: give them to the Enhancer that was passed")
     return model

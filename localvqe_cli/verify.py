@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from .engine import Enhancer, Stream
 from .errors import AudioError, LocalVQEError, MissingExtraError, UsageError
 from .geometry import MODEL_RATE
 from .models import named
+from .onnx_file.format import HALF, TYPE_KEY
+from .open_model import is_onnx, open_model
 from .signal_path import read_at_model_rate
 from .verify_result import BlockResult, TensorResult, Verification
 
@@ -40,6 +42,8 @@ BLOCK_TOLERANCE = 1e-4
 #: Where convolutions run on 16-bit integers, a block may instead be this close: their rounding is some 75 dB below the
 #: output, and 60 dB below the blocks of a model with random weights whose attention is undecided between lags.
 INTEGER_SNR_DB = 50.0
+#: The same where an ONNX file keeps its weights in half precision.
+HALF_SNR_DB = 50.0
 #: Largest error of a quantized tensor, root mean square, relative to its weights': twice what normal weights show.
 QUANTIZED_TOLERANCE = {"Q8_0": 0.012, "Q6_K": 0.045, "Q5_K": 0.08, "Q4_K": 0.16}
 SECONDS = 4.0
@@ -84,7 +88,8 @@ def verify(
     Args:
         checkpoint: PyTorch checkpoint, or a name from the registry.
         model: model file, or a name from the registry; if it is quantized, its tensors are compared within the error of
-            their type, and the blocks with a reference that has the file's weights.
+            their type, and the blocks with a reference that has the file's weights. Of an ONNX file, which onnxruntime
+            runs, only the output is compared: its graph has no tensors and blocks of these names.
         mic: a recording, of which the first minute is used, or (n,) samples at 16 kHz; None is a built-in signal of
             ``seconds``.
         ref: likewise, where the mic is given; None is silence.
@@ -103,6 +108,11 @@ def verify(
         raise UsageError(f"tolerance is {tolerance}, expected a number of 0 or more")
     near, far, signal_notes = _signals(mic, ref, seconds)
     checkpoint_path, gguf_path = named(os.fspath(checkpoint)), named(os.fspath(model))
+    if is_onnx(gguf_path):
+        tolerance = BLOCK_TOLERANCE if tolerance is None else tolerance
+        return _verify_onnx(
+            checkpoint_path, open_model(gguf_path, backend=backend, device=device), near, far, tolerance, signal_notes
+        )
     file = gguf_file.read(gguf_path)
     assert file.config is not None  # validated
     loaded = _read_checkpoint(checkpoint_path, file.config)
@@ -121,8 +131,35 @@ def verify(
         tolerance=tolerance,
         seconds=len(near) / file.config.sample_rate,
         tensors=tuple(_compare_tensors(loaded, file)),
-        blocks=tuple(_compare_blocks(_reference(loaded, file), stream, near, far, tolerance, enough_snr)),
+        blocks=tuple(
+            _compare_blocks(
+                _reference(loaded, file), stream, near, far, tolerance, enough_snr, _block_names(file.config)
+            )
+        ),
         notes=notes,
+    )
+
+
+def _verify_onnx(
+    checkpoint_path: str, enhancer: Enhancer, near: Samples, far: Samples, tolerance: float, notes: list[str]
+) -> Verification:
+    loaded = _read_checkpoint(checkpoint_path, enhancer.config)
+    _require_same_config(checkpoint_path, loaded.config, enhancer.path, enhancer.config)
+    enough_snr = math.inf
+    if enhancer.metadata[TYPE_KEY] == HALF:
+        enough_snr = HALF_SNR_DB
+        notes = [*notes, f"the weights are in half precision: {HALF_SNR_DB:g} dB are enough for the output"]
+    model = _reference_class().from_state(loaded.config, loaded.state).double()
+    blocks = _compare_blocks(model, enhancer.stream(), near, far, tolerance, enough_snr, blocks=())
+    return Verification(
+        checkpoint=Path(checkpoint_path),
+        model=enhancer.path,
+        config=enhancer.config,
+        tolerance=tolerance,
+        seconds=len(near) / MODEL_RATE,
+        tensors=(),
+        blocks=tuple(blocks),
+        notes=(*notes, *loaded.notes),
     )
 
 
@@ -214,17 +251,22 @@ def _same(stated: Any, found: Any) -> bool:
 
 def _reference(loaded: checkpoint.Checkpoint, file: gguf_file.GGUFModel) -> LocalVQE:
     """The checkpoint's model, with the file's weights where they are quantized."""
-    try:
-        from .reference import LocalVQE
-    except ImportError as exc:
-        raise MissingExtraError("the PyTorch reference", "torch") from exc
+    reference = _reference_class()
     import torch
 
     quantized = {name: file.array(name) for name, info in file.tensors.items() if info.original is not None}
     if not quantized:
-        return LocalVQE.from_state(loaded.config, loaded.state).double()
+        return reference.from_state(loaded.config, loaded.state).double()
     state = export.with_folded_weights(loaded.config, loaded.state, quantized)
-    return LocalVQE.from_state(loaded.config, {name: torch.from_numpy(a) for name, a in state.items()}).double()
+    return reference.from_state(loaded.config, {name: torch.from_numpy(a) for name, a in state.items()}).double()
+
+
+def _reference_class() -> type[LocalVQE]:
+    try:
+        from .reference import LocalVQE
+    except ImportError as exc:
+        raise MissingExtraError("the PyTorch reference", "torch") from exc
+    return LocalVQE
 
 
 def _open_stream(path: str | os.PathLike[str], backend: str, device: int) -> Stream:
@@ -246,6 +288,15 @@ def _compare_tensors(loaded: checkpoint.Checkpoint, file: gguf_file.GGUFModel) -
         else:
             passed = max_abs <= TENSOR_TOLERANCE * peak
         yield TensorResult(name, expected.shape, max_abs, peak, passed)
+
+
+def _block_names(config: ModelConfig) -> tuple[str, ...]:
+    """All that a model of this configuration computes on the way, in its order."""
+    return (
+        *(FRONTEND_BLOCKS if config.frontend is not None else ()),
+        *(RESIDUAL_BLOCKS if config.residual is not None else ()),
+        *(BLOCKS if config.network else ()),
+    )
 
 
 class _Difference:
@@ -279,15 +330,16 @@ class _Difference:
 
 
 def _compare_blocks(
-    model: LocalVQE, stream: Stream, mic: Samples, ref: Samples, tolerance: float, enough_snr: float
+    model: LocalVQE,
+    stream: Stream,
+    mic: Samples,
+    ref: Samples,
+    tolerance: float,
+    enough_snr: float,
+    blocks: Sequence[str],
 ) -> Iterator[BlockResult]:
-    """Run both over the signal and one hop of silence, which brings out the last samples."""
-    config = model.config
-    blocks = (
-        *(FRONTEND_BLOCKS if config.frontend is not None else ()),
-        *(RESIDUAL_BLOCKS if config.residual is not None else ()),
-        *(BLOCKS if config.network else ()),
-    )
+    """Run both over the signal and one hop of silence, which brings out the last samples; ``blocks`` are compared, and
+    the output."""
     differences = {name: _Difference() for name in (*blocks, OUTPUT)}
     hop = model.config.hop_length
     total = -(-len(mic) // hop) + 1
@@ -295,7 +347,7 @@ def _compare_blocks(
     hops = [np.pad(signal, padding).reshape(total, hop) for signal in (mic, ref)]
     for index, frame in enumerate(_reference_frames(model, *hops)):
         output = stream.process(hops[0][index], hops[1][index])
-        taps = stream.taps()
+        taps = stream.taps() if blocks else {}
         for name in blocks:
             if name not in taps or taps[name].shape != frame[name].shape:
                 shape = taps[name].shape if name in taps else "none"

@@ -18,6 +18,8 @@ from ..engine import Enhancer, Stream, is_cpu, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import read
+from ..onnx_file.format import PARAMETERS_KEY, TYPE_KEY
+from ..open_model import is_onnx, open_model
 from ..worker_pool import usable_cpus
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
 from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, is_busy
@@ -89,7 +91,9 @@ def run_bench(
         raise UsageError(f"the input has {mic.size} samples; a benchmark needs at least one hop of {HOP}")
     mic, ref = np.ascontiguousarray(mic[:whole]), np.ascontiguousarray(ref[:whole])
 
-    load = partial(Enhancer, model, backend=options.backend, device=options.device)
+    if options.profile and is_onnx(model):
+        raise UsageError(f"{model}: the time per block is the engine's; profile the GGUF file")
+    load = partial(open_model, model, backend=options.backend, device=options.device)
     load()  # whatever is loaded once per process is not part of loading a model
     before = rss_mb()
     started = time.perf_counter()
@@ -107,18 +111,9 @@ def run_bench(
     engine_rss = rss_mb() - before
     per_stream = _rss_per_stream(enhancer, mic, ref)
     profile = _profile(first, mic, ref) if options.profile else None
-    facts = read(enhancer.path)
-    # Norms and biases are F32 in every file; what it is named by is the rest.
-    types = sorted({info.type.name for info in facts.tensors.values()} - {"F32"}) or ["F32"]
     return BenchReport(
         machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * max(peaks) / 1e9),
-        model=ModelFacts(
-            name=enhancer.name,
-            version=enhancer.config.version,
-            parameters=facts.parameters,
-            type="+".join(types),
-            mmac_per_hop=macs / 1e6,
-        ),
+        model=_facts(enhancer, macs),
         runs=runs,
         load_ms=load_ms,
         peak_rss_mb=peak_rss_mb(),
@@ -126,8 +121,25 @@ def run_bench(
         rss_per_stream_mb=per_stream,
         integer_layers=first.integer_layers(),
         profile_us=profile,
-        backend="cpu" if is_cpu(options.backend) else f"{options.backend}:{options.device}",
+        backend=_place(enhancer),
     )
+
+
+def _facts(enhancer: Enhancer, macs: int) -> ModelFacts:
+    if is_onnx(enhancer.path):
+        parameters, kind = int(str(enhancer.metadata[PARAMETERS_KEY])), str(enhancer.metadata[TYPE_KEY])
+    else:
+        file = read(enhancer.path)
+        # Norms and biases are F32 in every file; what it is named by is the rest.
+        kinds = sorted({info.type.name for info in file.tensors.values()} - {"F32"}) or ["F32"]
+        parameters, kind = file.parameters, "+".join(kinds)
+    return ModelFacts(enhancer.name, enhancer.config.version, parameters, kind, macs / 1e6)
+
+
+def _place(enhancer: Enhancer) -> str:
+    if is_onnx(enhancer.path):
+        return enhancer.backend
+    return "cpu" if is_cpu(enhancer.backend) else f"{enhancer.backend}:{enhancer.device}"
 
 
 def _run(

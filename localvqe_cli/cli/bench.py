@@ -129,7 +129,9 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
     )
     if model.type != "F32":
         console.print(f"{report.integer_layers} convolutions as integer products, the rest unpacked to F32 at load")
-    if report.backend != "cpu":
+    if report.backend == "onnxruntime":
+        console.print("run by onnxruntime, through Python")
+    elif report.backend != "cpu":
         console.print(f"the network runs on backend {report.backend}; its threads are those of the host")
     table = Table(box=None, pad_edge=False)
     console.print("ms per hop, by threads (T) and live streams (N):")

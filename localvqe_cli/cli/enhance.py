@@ -13,10 +13,10 @@ import typer
 
 from ..audio import ClipMode, Job, jobs_from_directories, jobs_from_manifest, prepare_outputs, single_job
 from ..config import QUANTIZATION_PREFIX
-from ..engine import Enhancer
 from ..enhance_files import EnhanceOptions, FileResult, enhance_job
 from ..errors import AudioError, UsageError
 from ..file_notes import BAND_NOTE
+from ..open_model import open_model
 from .common import (
     BackendOption,
     DeviceOption,
@@ -224,7 +224,7 @@ def load_model(
     model: str | None, *, threads: int, noise_gate: float | None, backend: str = "auto", device: int = 0
 ) -> Any:
     """The engine, loaded with ``model``."""
-    return Enhancer(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
+    return open_model(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
 
 
 def _one_of(positional: str | None, option: str | None, name: str, flag: str) -> str | None:

@@ -1,15 +1,17 @@
-"""``localvqe export``: a PyTorch checkpoint becomes a GGUF file."""
+"""``localvqe export``: a PyTorch checkpoint becomes a GGUF file, or a model of either kind an ONNX file."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from enum import Enum
+from typing import Annotated, Any
 
 import typer
 
 from ..config import DMAX_RANGE
 from ..errors import UsageError
 from ..export import export as run
+from ..onnx_file.format import OPSETS, Part
 from .common import (
     ForceOption,
     JsonOption,
@@ -25,14 +27,31 @@ from .completion import complete_checkpoint
 __all__ = ["export"]
 
 
+class Format(str, Enum):
+    """``--format``."""
+
+    gguf = "gguf"
+    onnx = "onnx"
+
+
+class States(str, Enum):
+    """``--states``."""
+
+    separate = "separate"
+    packed = "packed"
+
+
 def export(
     checkpoint: Annotated[
         str,
         typer.Argument(
-            metavar="CHECKPOINT", help="PyTorch checkpoint or registry name.", autocompletion=complete_checkpoint
+            metavar="CHECKPOINT",
+            help="PyTorch checkpoint or registry name; for ONNX a GGUF file as well.",
+            autocompletion=complete_checkpoint,
         ),
     ],
     output: OutputOption = None,
+    kind: Annotated[Format, typer.Option("--format", help="For the engine, or for other runtimes.")] = Format.gguf,
     arch: Annotated[
         int | None,
         typer.Option("--arch", metavar="N", help="Architecture version 1, 2 or 3, if the checkpoint does not say."),
@@ -55,18 +74,50 @@ def export(
         list[str] | None,
         typer.Option("--meta", metavar="KEY=TEXT", help="A further key to keep in the file; may be repeated."),
     ] = None,
+    part: Annotated[
+        Part | None, typer.Option("--part", help="ONNX: the whole model, or only what is behind its adaptive filter.")
+    ] = None,
+    states: Annotated[
+        States | None, typer.Option("--states", help="ONNX: an input and output per state, or one vector for all.")
+    ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            "--opset",
+            metavar="N",
+            help=f"ONNX: version of the operators, {OPSETS[0]} to {OPSETS[1]}; {OPSETS[0]} if not given.",
+        ),
+    ] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="ONNX: keep the weights in half precision.")] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Convert a PyTorch checkpoint into a GGUF file for the engine.
+    """Convert a PyTorch checkpoint into a GGUF file for the engine, or a model into an ONNX file for other runtimes.
 
-    BatchNorm and the attention's temperature are folded into the weights. The file is CHECKPOINT-f32.gguf unless -o
-    names another.
+    BatchNorm and the attention's temperature are folded into the weights. The file is CHECKPOINT-f32.gguf, or
+    CHECKPOINT.onnx, unless -o names another. An ONNX file takes and gives one hop, and its states.
     """
     configure_console(quiet=quiet)
     if output == "-":
         raise UsageError("a model cannot be written to stdout; name a file with -o")
+    if kind is Format.onnx:
+        _export_onnx(
+            checkpoint,
+            output,
+            part=part or Part.step,
+            packed=states is States.packed,
+            half=fp16,
+            opset=OPSETS[0] if opset is None else opset,
+            arch=arch,
+            dmax=dmax,
+            metadata=_with_names(_texts(meta or []), name, licence),
+            force=force,
+            as_json=as_json,
+        )
+        return
+    if part or states or opset is not None or fp16:
+        raise UsageError("--part, --states, --opset and --fp16 are of ONNX files; add --format onnx")
     summary = run(
         checkpoint,
         output,
@@ -94,6 +145,38 @@ def export(
                 "notes": list(summary.notes),
             }
         )
+
+
+def _export_onnx(checkpoint: str, output: str | None, *, as_json: bool, **options: Any) -> None:
+    """Export to ONNX and say what came of it."""
+    from ..onnx_file.writer import export_onnx
+
+    summary = export_onnx(checkpoint, output, **options)
+    for text in summary.notes:
+        note(text)
+    size = f"{summary.nodes} nodes, {len(summary.states)} states, {summary.nbytes / 1e6:.1f} MB"
+    say(f"wrote {summary.output}: {summary.config.summary()}, {size}")
+    if as_json:
+        emit_json(
+            {
+                "output": str(summary.output),
+                "bytes": summary.nbytes,
+                "nodes": summary.nodes,
+                "parameters": summary.parameters,
+                "states": {name: list(shape) for name, shape in summary.states.items()},
+                "config": asdict(summary.config),
+                "notes": list(summary.notes),
+            }
+        )
+
+
+def _with_names(meta: dict[str, str], name: str | None, licence: str | None) -> dict[str, str]:
+    for key, text in (("general.name", name), ("general.license", licence)):
+        if text is not None:
+            if key in meta:
+                raise UsageError(f"{key} is given twice")
+            meta = {key: text, **meta}
+    return meta
 
 
 def _texts(pairs: list[str]) -> dict[str, str]:

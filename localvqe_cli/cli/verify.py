@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ..open_model import is_onnx
 from ..verify import verify as run
 from ..verify_result import BlockResult, Verification
 from .common import BackendOption, DeviceOption, JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
@@ -33,7 +34,9 @@ def verify(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="GGUF file or registry name of what was made from it.", autocompletion=complete_model
+            metavar="MODEL",
+            help="GGUF or ONNX file, or registry name, of what was made from it.",
+            autocompletion=complete_model,
         ),
     ],
     mic: Annotated[
@@ -54,7 +57,8 @@ def verify(
     """Compare a model file with its checkpoint, tensor by tensor and block by block.
 
     The PyTorch reference runs CHECKPOINT, the engine runs MODEL, on the same signal. Exits with 1 if a tensor is not
-    the checkpoint's or a block drifts, and names the first block that does.
+    the checkpoint's or a block drifts, and names the first block that does. Of an ONNX file, which onnxruntime runs,
+    the output is compared.
     """
     configure_console(quiet=quiet)
     result = run(checkpoint, model, mic=mic, ref=ref, tolerance=tolerance, backend=backend, device=device)
@@ -79,7 +83,7 @@ def _print(result: Verification) -> None:
         print_table(console, table)
         more = f", {len(changed) - _LISTED} of them not listed" if len(changed) > _LISTED else ""
         console.print(f"tensors: {len(changed)} of {len(result.tensors)} are not the checkpoint's{more}")
-    else:
+    elif not is_onnx(result.model):
         console.print(f"tensors: all {len(result.tensors)} are the checkpoint's")
 
     table = Table(box=box.SIMPLE, pad_edge=False)
@@ -107,7 +111,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 def _verdict(result: Verification) -> str:
     held = f"{result.seconds:g} s of signal, tolerance {result.tolerance:g}"
     if result.ok:
-        return f"verified: the engine computes what the reference computes ({held})"
+        who = "onnxruntime" if is_onnx(result.model) else "the engine"
+        return f"verified: {who} computes what the reference computes ({held})"
     first = result.first_drift
     place = f"the first block that drifts is {first}" if first else "no block drifts"
     tensors = f"changed tensors: {len(result.changed_tensors)}; " if result.changed_tensors else ""

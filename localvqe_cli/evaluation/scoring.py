@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +23,7 @@ from ..engine import Enhancer, is_cpu
 from ..errors import AudioError, LocalVQEError, MissingExtraError
 from ..metrics import GROUPS, ClipSignals, Failure, Score, TalkType, Undefined
 from ..metrics.signals import is_silent
+from ..open_model import is_onnx, open_model
 from ..signal_path import Model, align_reference, read_at_model_rate
 from .cache import Record, ScoreCache, digest, file_sha256
 from .inputs import Clip
@@ -245,14 +247,17 @@ def load_model(path: str, settings: Settings) -> Enhancer:
 
 @cache
 def _load(path: str, backend: str, device: int) -> Enhancer:
-    return Enhancer(path, backend=backend, device=device)
+    return open_model(path, backend=backend, device=device)
 
 
 def _identity(clip: Clip, system: SystemInfo, settings: Settings) -> list[Any]:
     if system.kind == "unprocessed":
         return ["mic"]
     if system.kind == "model":
-        return ["model", system.sha256, settings.engine, settings.align]
+        engine = settings.engine
+        if is_onnx(system.source):
+            engine = f"onnxruntime {version('onnxruntime')}"
+        return ["model", system.sha256, engine, settings.align]
     path = clip.outputs.get(system.name)
     if path is None:
         raise AudioError("no output found for it")

@@ -8,9 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
-from ..engine import Enhancer, is_cpu, kernels, library_path
+from ..engine import is_cpu, kernels, library_path
 from ..errors import UsageError
 from ..models import resolve
+from ..open_model import open_model
 from .cache import file_sha256
 from .inputs import ENHANCED, Clip
 from .result import SystemInfo
@@ -46,7 +47,7 @@ def model_system(name: str | None, model: str | None, backend: str = "auto", dev
         UsageError: there is no such backend or device.
     """
     path = resolve(model)
-    enhancer = Enhancer(path, backend=backend, device=device)
+    enhancer = open_model(path, backend=backend, device=device)
     if name is None:
         # A file is called by its stem, a registry name by itself, so that reports of two releases can be compared.
         name = _DEFAULT if model is None else Path(model).name.removesuffix(".gguf")

@@ -14,7 +14,7 @@ from fake_model import FakeModel
 from gguf_document import Document
 
 from localvqe_cli import gguf_file
-from localvqe_cli.errors import AudioError, CheckpointError, GGUFError, UsageError
+from localvqe_cli.errors import AudioError, CheckpointError, GGUFError, LocalVQEError, ModelError, UsageError
 
 
 def model_case(folder: Path, documents: list[Document], seed: int, program: str | None = None) -> Case:
@@ -98,6 +98,31 @@ def checkpoint_case(folder: Path, contents: list[bytes], seed: int) -> Case:
             verdict = "refused"
         assert not (folder / "executed").exists(), "code in the checkpoint was run"
         return verdict
+
+    return case
+
+
+def onnx_case(folder: Path, contents: list[bytes], seed: int) -> Case:
+    """Refused with exit code 4, or taken and run: a finite hop, or a word why not."""
+    from localvqe_cli.onnx_file.session import OnnxEnhancer
+
+    hop = np.full(256, 0.1, np.float32)
+
+    def case(index: int) -> str:
+        rng = mutate.source(seed, index)
+        path = folder / f"{os.getpid()}.onnx"
+        path.write_bytes(mutate.damage_onnx(rng, contents[index % len(contents)]))
+        try:
+            stream = OnnxEnhancer(path).stream()
+        except ModelError as exc:
+            one_line(str(exc), path)
+            return "refused"
+        try:
+            assert np.isfinite(stream.process(hop, hop)).all()
+        except LocalVQEError as exc:
+            one_line(str(exc))
+            return "stopped"
+        return "accepted"
 
     return case
 

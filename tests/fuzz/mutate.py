@@ -9,6 +9,7 @@ import random
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from gguf_document import ARR, BLOCKS, BOOL, CODES, F32, STR, U8, U32, Document, Key, Raw, Tensor
@@ -294,6 +295,103 @@ def hostile_object(rng: Random) -> Any:
 
 
 # -- tables -----------------------------------------------------------------------------------
+
+
+# -- ONNX, by its structure -------------------------------------------------------------------
+
+#: Operators that a graph of ours has, and some that none has.
+OPERATORS = ("Add", "Concat", "Expand", "Gather", "MatMul", "Reshape", "Slice", "TopK", "Loop", "Sqrt", "NonZero", "")
+
+
+def damage_onnx(rng: Random, valid: bytes) -> bytes:
+    """An ONNX file with one to three lies in its structure, and sometimes loose bytes on top."""
+    import onnx
+
+    model = onnx.ModelProto()
+    model.ParseFromString(valid)
+    kinds = (_onnx_key, _onnx_node, _onnx_attribute, _onnx_edge, _onnx_tensor, _onnx_signal, _onnx_whole)
+    for kind in rng.choices(kinds, k=rng.choice((1, 1, 2, 3))):
+        with suppress(IndexError):  # what it would damage is gone already
+            kind(rng, model)
+    content: bytes = model.SerializeToString()
+    return damage_bytes(rng, content, 4096) if rng.random() < 0.15 else content
+
+
+def _onnx_key(rng: Random, model: Any) -> None:
+    row = rng.choice(model.metadata_props)
+    kind = rng.randrange(4)
+    if kind == 0:
+        model.metadata_props.remove(row)
+    else:
+        row.value = rng.choice((str(number(rng)), rng.choice(CHARACTERS), str(rng.choice(VALUES))))
+
+
+def _onnx_node(rng: Random, model: Any) -> None:
+    node = rng.choice(model.graph.node)
+    kind = rng.randrange(4)
+    if kind == 0:
+        model.graph.node.remove(node)
+    elif kind == 1:
+        node.op_type = rng.choice(OPERATORS)
+    elif kind == 2:
+        node.domain = rng.choice(("com.microsoft", "ai.onnx.ml", "x"))
+    else:
+        model.graph.node.append(rng.choice(model.graph.node))
+
+
+def _onnx_attribute(rng: Random, model: Any) -> None:
+    attribute = rng.choice([a for node in model.graph.node for a in node.attribute])
+    wild = max(-(1 << 63), min(number(rng), (1 << 63) - 1)) * rng.choice((1, -1))
+    if attribute.ints:
+        attribute.ints[rng.randrange(len(attribute.ints))] = wild
+    elif attribute.HasField("f"):
+        attribute.f = rng.choice(VALUES)
+    else:
+        attribute.i = wild
+
+
+def _onnx_edge(rng: Random, model: Any) -> None:
+    node = rng.choice([node for node in model.graph.node if node.input])
+    other = rng.choice([name for n in model.graph.node for name in n.output] + [""])
+    node.input[rng.randrange(len(node.input))] = other
+
+
+def _onnx_tensor(rng: Random, model: Any) -> None:
+    tensor = rng.choice(model.graph.initializer)
+    kind = rng.randrange(4)
+    if kind == 0 and tensor.dims:
+        tensor.dims[rng.randrange(len(tensor.dims))] = min(number(rng), (1 << 63) - 1)
+    elif kind == 1:
+        tensor.data_location = 1
+        tensor.external_data.add(key="location", value="/etc/passwd")
+    elif kind == 2:
+        tensor.data_type = rng.choice((0, 1, 2, 7, 10, 99))
+    else:
+        tensor.raw_data = damage_bytes(rng, tensor.raw_data)
+
+
+def _onnx_signal(rng: Random, model: Any) -> None:
+    value = rng.choice([*model.graph.input, *model.graph.output])
+    kind = rng.randrange(3)
+    if kind == 0:
+        value.name = rng.choice((*CHARACTERS, "mic", "out", "state"))
+    elif kind == 1:
+        dims = value.type.tensor_type.shape.dim
+        dims[rng.randrange(len(dims))].dim_value = min(number(rng), (1 << 63) - 1)
+    else:
+        value.type.tensor_type.elem_type = rng.choice((0, 1, 7, 10, 11))
+
+
+def _onnx_whole(rng: Random, model: Any) -> None:
+    kind = rng.randrange(4)
+    if kind == 0:
+        model.opset_import[0].version = rng.choice((0, 1, 7, 16, 18, 40))
+    elif kind == 1:
+        model.opset_import.add(domain="com.microsoft", version=1)
+    elif kind == 2:
+        model.ir_version = rng.choice((0, 1, 3, 99))
+    else:
+        model.graph.ClearField(rng.choice(("input", "output", "initializer", "node", "name")))
 
 
 def damage_text(rng: Random, valid: bytes) -> bytes:

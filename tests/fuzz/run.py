@@ -2,7 +2,7 @@
 r"""Fuzz everything that reads what strangers made. The full campaign:
 
     python tests/fuzz/run.py --models 20000 --audio 5000 --checkpoints 2000 \
-        --manifests 5000 --calls 1000000 --build build/fuzz
+        --manifests 5000 --onnx 10000 --calls 1000000 --build build/fuzz
 
 Without counts a short one runs. ``--seed`` changes the cases; case N of a seed is always the same bytes, and
 ``--first N --models 1`` repeats it. ``--build DIR`` builds the engine there with address and undefined sanitizers
@@ -31,7 +31,14 @@ def build(folder: Path, sanitizer: str, extra: list[str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, count in (("models", 500), ("audio", 200), ("checkpoints", 60), ("manifests", 500), ("calls", 0)):
+    for name, count in (
+        ("models", 500),
+        ("audio", 200),
+        ("checkpoints", 60),
+        ("manifests", 500),
+        ("onnx", 100),
+        ("calls", 0),
+    ):
         parser.add_argument(f"--{name}", type=int, default=count, metavar="N")
     parser.add_argument("--streams", type=float, default=0.0, metavar="SECONDS", help="64 streams in 8 threads")
     parser.add_argument("--seed", type=int, default=1)
@@ -65,6 +72,8 @@ def main() -> int:
             fuzz("audio", cases.audio_case(folder, seeds.sounds(folder), args.seed), args.audio)
         if args.checkpoints:
             fuzz("checkpoints", cases.checkpoint_case(folder, seeds.checkpoints(folder), args.seed), args.checkpoints)
+        if args.onnx:
+            fuzz("onnx", cases.onnx_case(folder, seeds.onnx_files(folder), args.seed), args.onnx)
         if args.models or args.calls or args.streams:
             documents = seeds.models(folder)
             if args.models:

@@ -53,6 +53,24 @@ def checkpoints(folder: Path) -> list[bytes]:
     return out
 
 
+def onnx_files(folder: Path) -> list[bytes]:
+    """A network of each norm, all stages, and a filter alone, small; states apart and packed."""
+    from localvqe_cli.onnx_file.writer import export_onnx
+
+    configs = {
+        "v1": narrow_config(1),
+        "stages": narrow_config(3, **_STAGES),
+        "alone": ModelConfig(version=3, network=False, **_STAGES),
+    }
+    out = []
+    for seed, (name, config) in enumerate(configs.items()):
+        model = folder / f"{name}.gguf"
+        random_gguf(model, config, seed)
+        made = export_onnx(model, folder / f"{name}.onnx", packed=name == "stages", half=name == "v1")
+        out.append(made.output.read_bytes())
+    return out
+
+
 def sounds(folder: Path) -> list[tuple[str, bytes]]:
     """(suffix, content) of a tenth of a second in each kind of container and coding."""
     import soundfile as sf

@@ -17,14 +17,16 @@ import seeds
 SEED = 20261121
 
 
-PARTS = {"models": 200, "audio": 100, "checkpoints": 40, "manifests": 300}
+PARTS = {"models": 200, "audio": 100, "checkpoints": 40, "manifests": 300, "onnx": 60}
+#: Packages without which there is nothing to try.
+NEEDED = {"checkpoints": ("torch",), "onnx": ("torch", "onnx", "onnxruntime")}
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_nothing_gets_through(part: str) -> None:
     """In a process of its own: one that has computed with threads, as this one may have, cannot be forked safely."""
-    if part == "checkpoints":
-        pytest.importorskip("torch")
+    for needed in NEEDED.get(part, ()):
+        pytest.importorskip(needed)
     counts = [f"--{name}={count if name == part else 0}" for name, count in PARTS.items()]
     command = [sys.executable, str(Path(__file__).with_name("run.py")), *counts, f"--seed={SEED}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

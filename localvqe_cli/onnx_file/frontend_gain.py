@@ -1,0 +1,94 @@
+"""The small recurrent network that sets the adaptive filter's gain, for all bins at once; see ``reference``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..config import GAIN_FEATURES
+from ..geometry import BINS
+from ..reference.frontend_gain import COHERENCE_FLOOR, FAST, LARGEST, LEVEL_FLOOR, LOG_LIMIT, LOG_SCALE, SLOW
+from ..tensors import FRONTEND_GAIN
+from .graph import Graph, Weights
+
+__all__ = ["gain_controller"]
+
+
+def gain_controller(
+    g: Graph,
+    hidden: int,
+    weights: Weights,
+    *,
+    error: tuple[str, str],
+    echo: tuple[str, str],
+    mic_power: str,
+    far_power: str,
+    unsure: str,
+    noise: str,
+    unadapted: str,
+    adapts: str,
+) -> tuple[str, str]:
+    """Factors of observation noise and process noise, (1, F) each; spectra and powers are (1, F), flags (1, 1)."""
+
+    def product(a: str, b: str) -> str:
+        return g.op("Mul", a, b)
+
+    def total(a: str, b: str) -> str:
+        return g.op("Add", a, b)
+
+    def level(name: str, now: str, memory: float, *, starts: bool = False) -> str:
+        before = g.state(f"frontend_gain.{name}", 1, BINS)
+        value = total(g.op("Mul", before, memory), g.op("Mul", now, 1.0 - memory))
+        value = g.op("Where", unadapted, now, value) if starts else value
+        g.keep(f"frontend_gain.{name}", g.op("Where", adapts, value, before))
+        return value
+
+    error_power, echo_power = (total(product(re, re), product(im, im)) for re, im in (error, echo))
+    far = level("far", far_power, SLOW, starts=True)
+    slow_error, slow_echo = level("error", error_power, FAST), level("echo", echo_power, FAST)
+    cross_re = level("cross_re", total(product(error[0], echo[0]), product(error[1], echo[1])), FAST)
+    cross_im = level("cross_im", g.op("Sub", product(error[1], echo[0]), product(error[0], echo[1])), FAST)
+    joint = total(product(cross_re, cross_re), product(cross_im, cross_im))
+    coherence = g.op("Div", joint, g.op("Add", product(slow_error, slow_echo), COHERENCE_FLOOR))
+
+    def mean(x: str) -> str:
+        return g.reduce("Mean", x, [1], keep=True)
+
+    def everywhere(x: str) -> str:
+        return g.op("Expand", x, g.constant([1, BINS], np.int64))
+
+    # All ratios in one piece: rows of numerators over rows of denominators.
+    above = [error_power, echo_power, unsure, far_power, mic_power]
+    below = [noise, error_power, error_power, far, error_power]
+    above += [everywhere(mean(mic_power)), everywhere(mean(echo_power))]
+    below += [everywhere(mean(error_power))] * 2
+    ratio = g.op("Div", g.op("Add", g.concat(0, *above), LEVEL_FLOOR), g.op("Add", g.concat(0, *below), LEVEL_FLOOR))
+    logs = g.op("Mul", g.op("Clip", g.op("Log", ratio), -LOG_LIMIT, LOG_LIMIT), LOG_SCALE)
+    first, whole = g.split(logs, 0, 5, 2)
+    surprise = g.slice(first, 0, 2, 3)
+    place = (np.arange(BINS) * (2.0 / (BINS - 1)) - 1.0)[None]
+    features = g.concat(0, first, coherence, whole, everywhere(mean(surprise)), everywhere(mean(coherence)), place)
+    assert len(above) + 4 == GAIN_FEATURES
+    hidden_now = _recur(g, hidden, weights, g.op("Transpose", features, perm=[1, 0]), adapts)
+    name = f"{FRONTEND_GAIN}.out"
+    out = g.op("Gemm", hidden_now, weights[f"{name}.weight"], weights[f"{name}.bias"], transB=1)
+    factors = g.op("Exp", g.op("Mul", g.op("Tanh", g.op("Transpose", out, perm=[1, 0])), LARGEST))
+    noise_factor, process_factor = g.split(factors, 0, 1, 1)
+    return noise_factor, process_factor
+
+
+def _recur(g: Graph, hidden: int, weights: Weights, x: str, adapts: str) -> str:
+    """A gated recurrent unit: features (F, 11) -> states (F, H)."""
+    before = g.state("frontend_gain.hidden", BINS, hidden)
+
+    def linear(value: str, part: str) -> list[str]:
+        name = f"{FRONTEND_GAIN}.{{}}_{part}"
+        out = g.op("Gemm", value, weights[name.format("weight")], weights[name.format("bias")], transB=1)
+        return g.split(out, 1, hidden, hidden, hidden)
+
+    new, old = linear(x, "ih"), linear(before, "hh")
+    reset, update = (g.op("Sigmoid", g.op("Add", new[i], old[i])) for i in (0, 1))
+    state = g.op("Tanh", g.op("Add", new[2], g.op("Mul", reset, old[2])))
+    # (1 - update) state + update before
+    now = g.op("Add", state, g.op("Mul", update, g.op("Sub", before, state)))
+    g.keep("frontend_gain.hidden", g.op("Where", adapts, now, before))
+    return now
