@@ -36,8 +36,9 @@ EXAMPLES = {
         "[Guide](../guide/live.md), with what each stage takes. Needs `localvqe[live]`.",
     ),
     "export": (
-        ("localvqe export ckpt.pt -o model.gguf --name 'my model'",),
-        "[Guide](../guide/export.md); [the file](gguf-format.md). Needs `localvqe[torch]`.",
+        ("localvqe export ckpt.pt -o model.gguf --name 'my model'", "localvqe export denoise --format onnx"),
+        "[Guide](../guide/export.md), [for ONNX](../guide/onnx.md); [the file](gguf-format.md), [that of ONNX](onnx.md). "
+        "Needs `localvqe[torch]`, for ONNX `localvqe[onnx]`.",
     ),
     "inspect": (("localvqe inspect model.gguf --deep",), "[Guide](../guide/export.md#look-into-a-file)."),
     "verify": (
