@@ -7,7 +7,7 @@
  *
  *     int main(void) {
  *         static float mic[16000], ref[16000], out[16000];      // one second at 16 kHz, filled by you
- *         uintptr_t ctx = localvqe_new("model.gguf");
+ *         localvqe_ctx_t ctx = localvqe_new("model.gguf");
  *         if (!ctx) { fprintf(stderr, "%s\n", localvqe_creation_error()); return 1; }
  *         if (localvqe_process_f32(ctx, mic, ref, 16000, out) != 0) { fprintf(stderr, "%s\n", localvqe_last_error(ctx)); }
  *         localvqe_free(ctx);
@@ -44,24 +44,31 @@
 extern "C" {
 #endif
 
+/* What handles are called; all are integers. */
+typedef uintptr_t localvqe_ctx_t;     /* a stream with its history */
+typedef uintptr_t localvqe_options_t; /* how to make one */
+typedef uintptr_t localvqe_model_t;   /* weights that streams share */
+typedef uintptr_t localvqe_group_t;   /* streams that move together */
+
 /* ---- Creating ------------------------------------------------------------------------------------------------- */
 
 /* A context on its own copy of the model; 0 on failure, then localvqe_creation_error() says why. */
-LOCALVQE_API uintptr_t localvqe_new(const char * model_path);
+LOCALVQE_API localvqe_ctx_t localvqe_new(const char * model_path);
 
 /* The same with options. Setters return 0, -1 for a null handle, -2 for a bad value. */
-LOCALVQE_API uintptr_t localvqe_options_new(void);
-LOCALVQE_API void localvqe_options_free(uintptr_t options);
-LOCALVQE_API int localvqe_options_set_model_path(uintptr_t options, const char * model_path);
+LOCALVQE_API localvqe_options_t localvqe_options_new(void);
+LOCALVQE_API void localvqe_options_free(localvqe_options_t options);
+LOCALVQE_API int localvqe_options_set_model_path(localvqe_options_t options, const char * model_path);
 LOCALVQE_API int localvqe_options_set_backend(
-    uintptr_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
-LOCALVQE_API int localvqe_options_set_device(uintptr_t options,
+    localvqe_options_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
+LOCALVQE_API int localvqe_options_set_device(localvqe_options_t options,
                                              int index); /* among those of the backend, set before; from 0 */
 LOCALVQE_API int localvqe_options_set_threads(
-    uintptr_t options, int threads); /* 0 = auto, at most 32; more than there are processors are not started */
-LOCALVQE_API uintptr_t localvqe_new_with_options(uintptr_t options);
+    localvqe_options_t options,
+    int threads); /* 0 = GGML_NTHREADS, else auto; at most 32; more than there are processors are not started */
+LOCALVQE_API localvqe_ctx_t localvqe_new_with_options(localvqe_options_t options);
 
-LOCALVQE_API void localvqe_free(uintptr_t ctx);
+LOCALVQE_API void localvqe_free(localvqe_ctx_t ctx);
 
 /* Lists the devices the engine can run on, to stderr. */
 LOCALVQE_API void localvqe_list_devices(void);
@@ -70,33 +77,34 @@ LOCALVQE_API void localvqe_list_devices(void);
 
 /* A whole clip: resets, then processes n_samples into out (also n_samples, lagging by one hop). A last partial hop is
  * processed as if followed by zeros. -2 when there is less than one hop or more than 2^28 samples (4.6 hours). */
-LOCALVQE_API int localvqe_process_f32(uintptr_t ctx, const float * mic, const float * ref, int n_samples, float * out);
-LOCALVQE_API int localvqe_process_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int n_samples,
+LOCALVQE_API int localvqe_process_f32(localvqe_ctx_t ctx, const float * mic, const float * ref, int n_samples,
+                                      float * out);
+LOCALVQE_API int localvqe_process_s16(localvqe_ctx_t ctx, const int16_t * mic, const int16_t * ref, int n_samples,
                                       int16_t * out);
 
 /* One hop of a live stream; -2 when hop_samples is not localvqe_hop_length(). */
-LOCALVQE_API int localvqe_process_frame_f32(uintptr_t ctx, const float * mic, const float * ref, int hop_samples,
+LOCALVQE_API int localvqe_process_frame_f32(localvqe_ctx_t ctx, const float * mic, const float * ref, int hop_samples,
                                             float * out);
-LOCALVQE_API int localvqe_process_frame_s16(uintptr_t ctx, const int16_t * mic, const int16_t * ref, int hop_samples,
-                                            int16_t * out);
+LOCALVQE_API int localvqe_process_frame_s16(localvqe_ctx_t ctx, const int16_t * mic, const int16_t * ref,
+                                            int hop_samples, int16_t * out);
 
 /* Forgets everything heard so far; options and noise gate stay. */
-LOCALVQE_API void localvqe_reset(uintptr_t ctx);
+LOCALVQE_API void localvqe_reset(localvqe_ctx_t ctx);
 
 /* An output hop whose RMS is at or below threshold_dbfs becomes zeros. Survives localvqe_reset. */
-LOCALVQE_API int localvqe_set_noise_gate(uintptr_t ctx, int enabled, float threshold_dbfs);
-LOCALVQE_API int localvqe_get_noise_gate(uintptr_t ctx, int * enabled, float * threshold_dbfs);
+LOCALVQE_API int localvqe_set_noise_gate(localvqe_ctx_t ctx, int enabled, float threshold_dbfs);
+LOCALVQE_API int localvqe_get_noise_gate(localvqe_ctx_t ctx, int * enabled, float * threshold_dbfs);
 
 /* ---- Asking --------------------------------------------------------------------------------------------------- */
 
 /* Text of the last failure on ctx, "" if none; valid until the next call on ctx. */
-LOCALVQE_API const char * localvqe_last_error(uintptr_t ctx);
-LOCALVQE_API int localvqe_sample_rate(uintptr_t ctx); /* 16000; 0 for a null handle, as the next two */
-LOCALVQE_API int localvqe_hop_length(uintptr_t ctx);  /* 256 */
-LOCALVQE_API int localvqe_fft_size(uintptr_t ctx);    /* 512 */
+LOCALVQE_API const char * localvqe_last_error(localvqe_ctx_t ctx);
+LOCALVQE_API int localvqe_sample_rate(localvqe_ctx_t ctx); /* 16000; 0 for a null handle, as the next two */
+LOCALVQE_API int localvqe_hop_length(localvqe_ctx_t ctx);  /* 256 */
+LOCALVQE_API int localvqe_fft_size(localvqe_ctx_t ctx);    /* 512 */
 
 /* Time per block since profiling was switched on, to stdout. */
-LOCALVQE_API void localvqe_print_profile(uintptr_t ctx);
+LOCALVQE_API void localvqe_print_profile(localvqe_ctx_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
 
@@ -120,13 +128,14 @@ LOCALVQE_API const char * localvqe_device_description(int i);
 /* A model shared by many streams. The model may be freed before its streams: the last one keeps it alive.
  * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
  * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files. */
-LOCALVQE_API uintptr_t localvqe_model_load(const char * model_path);
-LOCALVQE_API uintptr_t localvqe_model_load_with_options(uintptr_t options); /* its threads do not count here */
-LOCALVQE_API void localvqe_model_free(uintptr_t model);
-LOCALVQE_API uintptr_t localvqe_stream_new(uintptr_t model, int threads, int max_hops);
+LOCALVQE_API localvqe_model_t localvqe_model_load(const char * model_path);
+LOCALVQE_API localvqe_model_t
+localvqe_model_load_with_options(localvqe_options_t options); /* its threads do not count here */
+LOCALVQE_API void localvqe_model_free(localvqe_model_t model);
+LOCALVQE_API localvqe_ctx_t localvqe_stream_new(localvqe_model_t model, int threads, int max_hops);
 
 /* Any number of whole hops of a stream, continuing where it stands; the same samples in larger steps. */
-LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * ref, int n_hops,
+LOCALVQE_API int localvqe_process_hops_f32(localvqe_ctx_t ctx, const float * mic, const float * ref, int n_hops,
                                            float * out);
 
 /* Streams of one model that move together, for clips on a GPU, which many hops at once suit. localvqe_model_group_streams is
@@ -134,55 +143,55 @@ LOCALVQE_API int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, con
  * own (backend cpu, models without a network). mic, ref and out hold (streams, n_hops * 256) samples. status (streams) is -3
  * for a stream whose model ran away: it gets silence from there on and starts anew; else 0. A clip of its own begins with
  * localvqe_group_reset(group, stream). localvqe_group_new returns 0 on failure, as localvqe_stream_new. */
-LOCALVQE_API int localvqe_model_group_streams(uintptr_t model, int max_hops);
-LOCALVQE_API uintptr_t localvqe_group_new(uintptr_t model, int threads, int streams,
-                                          int max_hops); /* at most 256 streams */
-LOCALVQE_API void localvqe_group_free(uintptr_t group);
-LOCALVQE_API int localvqe_group_process_f32(uintptr_t group, const float * mic, const float * ref, int n_hops,
+LOCALVQE_API int localvqe_model_group_streams(localvqe_model_t model, int max_hops);
+LOCALVQE_API localvqe_group_t localvqe_group_new(localvqe_model_t model, int threads, int streams,
+                                                 int max_hops); /* at most 256 streams */
+LOCALVQE_API void localvqe_group_free(localvqe_group_t group);
+LOCALVQE_API int localvqe_group_process_f32(localvqe_group_t group, const float * mic, const float * ref, int n_hops,
                                             float * out, int * status);
-LOCALVQE_API int localvqe_group_reset(uintptr_t group, int stream);
-LOCALVQE_API int localvqe_group_set_noise_gate(uintptr_t group, int enabled, float threshold_dbfs);
-LOCALVQE_API const char * localvqe_group_last_error(uintptr_t group);
+LOCALVQE_API int localvqe_group_reset(localvqe_group_t group, int stream);
+LOCALVQE_API int localvqe_group_set_noise_gate(localvqe_group_t group, int enabled, float threshold_dbfs);
+LOCALVQE_API const char * localvqe_group_last_error(localvqe_group_t group);
 
 /* Frames of 16 ms by which the far end currently seems to lag, and the weight of that, 0..1 (may be null):
  *   network alone: the peak of the AlignBlock's distribution, 0..d_max-1, and its weight;
  *   front-end alone: the delay at which its filter begins, 0..lags-1, and 1; the echo's peak is 0 to 2 frames later;
  *   both: the sum of the two, 0..lags-1 + d_max-1, and the weight of the AlignBlock's peak.
  * Negative return values as above. */
-LOCALVQE_API int localvqe_current_delay(uintptr_t ctx, float * confidence);
+LOCALVQE_API int localvqe_current_delay(localvqe_ctx_t ctx, float * confidence);
 
 /* Block outputs of the latest hop, for verification. Which there are depends on the model:
  *   with a front-end: frontend_error and frontend_echo, (1, 256) samples;
  *   with a gain stage behind it: residual_gain, (1, 257), 0..1;
  *   with a network: mic_spectrum, ref_spectrum, mic_enc1..5, far_enc1..2, delay, align, bottleneck, dec5..dec1, enhanced.
  * localvqe_tap_read copies dim0 * dim1 floats and returns how many, or -2 if the name is unknown or capacity too small. */
-LOCALVQE_API int localvqe_tap_count(uintptr_t ctx);
-LOCALVQE_API const char * localvqe_tap_name(uintptr_t ctx, int index);
-LOCALVQE_API int localvqe_tap_shape(uintptr_t ctx, const char * name, int * dim0, int * dim1);
-LOCALVQE_API int localvqe_tap_read(uintptr_t ctx, const char * name, float * out, int capacity);
+LOCALVQE_API int localvqe_tap_count(localvqe_ctx_t ctx);
+LOCALVQE_API const char * localvqe_tap_name(localvqe_ctx_t ctx, int index);
+LOCALVQE_API int localvqe_tap_shape(localvqe_ctx_t ctx, const char * name, int * dim0, int * dim1);
+LOCALVQE_API int localvqe_tap_read(localvqe_ctx_t ctx, const char * name, float * out, int capacity);
 
 /* The profile by block: how many blocks, their names, and nanoseconds per hop since profiling was switched on. */
-LOCALVQE_API int localvqe_profile_count(uintptr_t ctx);
-LOCALVQE_API const char * localvqe_profile_name(uintptr_t ctx, int index);
-LOCALVQE_API double localvqe_profile_ns(uintptr_t ctx, int index);
+LOCALVQE_API int localvqe_profile_count(localvqe_ctx_t ctx);
+LOCALVQE_API const char * localvqe_profile_name(localvqe_ctx_t ctx, int index);
+LOCALVQE_API double localvqe_profile_ns(localvqe_ctx_t ctx, int index);
 
 /* F32 multiply-adds per second that one core reaches with the kernel set in use, measured for about `seconds` (at most
  * 10): the roofline every speed of this engine can be held against. 0 when it cannot be measured. */
 LOCALVQE_API double localvqe_measure_peak(double seconds);
 
 /* Switches profiling on (1) or off (0) and clears its counters. */
-LOCALVQE_API int localvqe_set_profiling(uintptr_t ctx, int enabled);
+LOCALVQE_API int localvqe_set_profiling(localvqe_ctx_t ctx, int enabled);
 
 /* How many convolutions of this model run as integer products: those stored as Q8_0 (with at least 8 input channels), where
  * the kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
  * or =f32 in the environment overrides that choice for models loaded afterwards. 0 for a model without a network. */
-LOCALVQE_API int localvqe_integer_layers(uintptr_t ctx);
+LOCALVQE_API int localvqe_integer_layers(localvqe_ctx_t ctx);
 
 /* Calibration: after localvqe_set_observing(ctx, 1), everything processed by hop is added up; localvqe_input_power copies the
  * mean square of each channel that the layer of this weight tensor ("mic_enc2.conv.weight") has read, and returns how many
  * channels, or -2 if there is no such layer, nothing was processed, or capacity is too small. */
-LOCALVQE_API int localvqe_set_observing(uintptr_t ctx, int enabled);
-LOCALVQE_API int localvqe_input_power(uintptr_t ctx, const char * tensor, float * out, int capacity);
+LOCALVQE_API int localvqe_set_observing(localvqe_ctx_t ctx, int enabled);
+LOCALVQE_API int localvqe_input_power(localvqe_ctx_t ctx, const char * tensor, float * out, int capacity);
 
 /* ggml's block formats, as model files hold them. type is ggml's number: 8 Q8_0, 12 Q4_K, 13 Q5_K, 14 Q6_K. A matrix has
  * `rows` rows of `columns` numbers, a multiple of 32 (Q8_0) or 256. localvqe_quantized_size is the bytes it takes, 0 for a

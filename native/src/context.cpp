@@ -1,6 +1,7 @@
 #include "context.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -13,10 +14,24 @@ constexpr int kMaxAutoThreads = 8;
 
 } // namespace
 
-int auto_threads() { return std::max(1, std::min(int(std::thread::hardware_concurrency()), kMaxAutoThreads)); }
+int auto_threads() {
+    const int asked = threads_from_environment();
+    return asked > 0 ? asked : std::max(1, std::min(int(std::thread::hardware_concurrency()), kMaxAutoThreads));
+}
+
+int threads_from_environment() {
+    const char * text = std::getenv("GGML_NTHREADS");
+    if (text == nullptr) {
+        return 0;
+    }
+    char * end = nullptr;
+    const long count = std::strtol(text, &end, 10);
+    return end != text && *end == '\0' && count >= 1 && count <= kMaxThreads ? int(count) : 0;
+}
 
 Context::Context(std::shared_ptr<const Model> model, int threads, int max_hops)
-    : model_(std::move(model)), threads_(threads), stream_(new Stream(model_, threads == 0 ? 1 : threads, max_hops)) {}
+    : model_(std::move(model)), threads_(threads > 0 ? threads : threads_from_environment()),
+      stream_(new Stream(model_, std::max(1, threads_), max_hops)) {}
 
 void Context::process_hops(const float * mic, const float * ref, size_t hops, float * out) {
     stream_->process(mic, ref, out, hops);

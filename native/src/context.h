@@ -11,6 +11,8 @@ namespace localvqe {
 
 // What 0 threads means where there is work for several.
 int auto_threads();
+// What GGML_NTHREADS asks for, or 0; programs written for ggml set it.
+int threads_from_environment();
 
 // A live stream, and for whole clips a second one that works in larger steps and starts on first use.
 class Context {

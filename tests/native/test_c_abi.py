@@ -320,6 +320,93 @@ def test_a_c_program_links_against_the_installed_library(model, tmp_path, standa
     np.testing.assert_array_equal(got, expected)
 
 
+#: The calls, types and order of calls that programs for other LocalVQE libraries are written with.
+CLIENT = """#include "localvqe_api.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(int argc, char ** argv) {
+    localvqe_options_t options = localvqe_options_new();
+    localvqe_options_set_model_path(options, argc > 1 ? argv[1] : "");
+    localvqe_options_set_backend(options, "CPU");
+    localvqe_options_set_device(options, 0);
+    localvqe_options_set_threads(options, 0);
+    localvqe_ctx_t ctx = localvqe_new_with_options(options);
+    localvqe_options_free(options);
+    if (!ctx) return 1;
+    const int hop = localvqe_hop_length(ctx), n = 20 * hop;
+    if (localvqe_sample_rate(ctx) != 16000 || localvqe_fft_size(ctx) != 2 * hop) return 2;
+    float * buffer = malloc(4 * (size_t) n * sizeof(float));
+    float *mic = buffer, *ref = buffer + n, *clip = buffer + 2 * n, *live = buffer + 3 * n;
+    for (int i = 0; i < n; i++) {
+        ref[i] = 0.2f * (float) ((i * 37) % 101 - 50) / 50.0f;
+        mic[i] = i < 500 ? 0.001f * (float) (i % 7) : 0.5f * ref[i - 500] + 0.01f * (float) (i % 5);
+    }
+    if (localvqe_process_f32(ctx, mic, ref, n, clip) != 0) return 3;
+    localvqe_reset(ctx);
+    for (int i = 0; i < n; i += hop) {
+        if (localvqe_process_frame_f32(ctx, mic + i, ref + i, hop, live + i) != 0) return 4;
+    }
+    if (memcmp(clip, live, (size_t) n * sizeof(float)) != 0) return 5;
+    int16_t *s16 = malloc(3 * (size_t) n * sizeof(int16_t));
+    for (int i = 0; i < n; i++) s16[i] = (int16_t) (32767 * mic[i]), s16[n + i] = (int16_t) (32767 * ref[i]);
+    if (localvqe_process_s16(ctx, s16, s16 + n, n, s16 + 2 * n) != 0) return 6;
+    localvqe_reset(ctx);
+    if (localvqe_process_frame_s16(ctx, s16, s16 + n, hop, s16 + 2 * n) != 0) return 7;
+    int enabled = 1;
+    float level = 0;
+    if (localvqe_set_noise_gate(ctx, 1, -50.0f) != 0 || localvqe_get_noise_gate(ctx, &enabled, &level) != 0) return 8;
+    if (enabled != 1 || level != -50.0f || strlen(localvqe_last_error(ctx)) != 0) return 9;
+    localvqe_print_profile(ctx);
+    localvqe_free(ctx);
+    free(buffer);
+    free(s16);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("threads", [None, "2", "many"])
+def test_a_program_for_other_localvqe_libraries_runs_unchanged(model, tmp_path, threads) -> None:
+    """``GGML_NTHREADS`` included, which such programs are started with."""
+    cc = shutil.which("cc") or shutil.which("gcc")
+    if cc is None:
+        pytest.skip("no C compiler")
+    (tmp_path / "client.c").write_text(CLIENT)
+    folder = localvqe.get_library_dir()
+    build = [cc, "-std=c99", "-Wall", "-Wextra", "-Werror", "client.c", "-o", "client", "-I", localvqe.get_include()]
+    subprocess.run([*build, "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"], cwd=tmp_path, check=True)
+    environment = {
+        **os.environ,
+        "LOCALVQE_OVERSUBSCRIBE": "1",
+        **({} if threads is None else {"GGML_NTHREADS": threads}),
+    }
+    done = subprocess.run([tmp_path / "client", model], env=environment, check=False, capture_output=True)
+    assert done.returncode == 0, done.returncode
+    assert done.stdout.startswith(b"no profile")
+
+
+THREADS = """
+import os, sys
+import numpy as np
+from localvqe import Enhancer
+stream = Enhancer(sys.argv[1], threads=0).stream()
+before = len(os.listdir("/proc/self/task"))
+kept = [Enhancer(sys.argv[1], threads=0).stream()]
+kept[0].process(np.zeros(512, np.float32), np.zeros(512, np.float32))
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads as Linux lists them")
+@pytest.mark.parametrize(("asked", "started"), [("3", 2), ("1", 0), ("33", 0), ("-1", 0), ("", 0)])
+def test_the_environment_says_how_many_workers_where_nobody_asked(model, asked, started) -> None:
+    environment = {**os.environ, "LOCALVQE_OVERSUBSCRIBE": "1", "GGML_NTHREADS": asked}
+    command = [sys.executable, "-c", THREADS, str(model)]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert int(done.stdout) == started
+
+
 def abi() -> str:
     """Until 1.0 every minor version may break programs."""
     major, minor = localvqe.__version__.split(".")[:2]
