@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import asdict
 from enum import Enum
 from typing import Annotated, Any
@@ -89,6 +90,12 @@ def export(
         ),
     ] = None,
     fp16: Annotated[bool, typer.Option("--fp16", help="ONNX: keep the weights in half precision.")] = False,
+    int8: Annotated[
+        str | None,
+        typer.Option(
+            "--int8", metavar="PAIRS", help="ONNX: 8-bit convolutions, calibrated on a table or folder of pairs."
+        ),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -108,6 +115,7 @@ def export(
             part=part or Part.step,
             packed=states is States.packed,
             half=fp16,
+            calibrate=int8,
             opset=OPSETS[0] if opset is None else opset,
             arch=arch,
             dmax=dmax,
@@ -116,8 +124,8 @@ def export(
             as_json=as_json,
         )
         return
-    if part or states or opset is not None or fp16:
-        raise UsageError("--part, --states, --opset and --fp16 are of ONNX files; add --format onnx")
+    if part or states or opset is not None or fp16 or int8 is not None:
+        raise UsageError("--part, --states, --opset, --fp16 and --int8 are of ONNX files; add --format onnx")
     summary = run(
         checkpoint,
         output,
@@ -147,15 +155,23 @@ def export(
         )
 
 
-def _export_onnx(checkpoint: str, output: str | None, *, as_json: bool, **options: Any) -> None:
+def _export_onnx(checkpoint: str, output: str | None, *, calibrate: str | None, as_json: bool, **options: Any) -> None:
     """Export to ONNX and say what came of it."""
     from ..onnx_file.writer import export_onnx
+    from ..quantization.clips import read_clips
 
-    summary = export_onnx(checkpoint, output, **options)
+    recordings = None if calibrate is None else read_clips(calibrate)
+    for text in recordings.notes if recordings is not None else ():
+        note(text)
+    clips = recordings.clips if recordings is not None else ()
+    summary = export_onnx(checkpoint, output, int8=clips, **options)
     for text in summary.notes:
         note(text)
     size = f"{summary.nodes} nodes, {len(summary.states)} states, {summary.nbytes / 1e6:.1f} MB"
     say(f"wrote {summary.output}: {summary.config.summary()}, {size}")
+    if summary.clips:
+        worst, median = min(summary.clips.values()), statistics.median(summary.clips.values())
+        say(f"SNR against floats on {len(summary.clips)} clips: median {median:.1f} dB, worst {worst:.1f} dB")
     if as_json:
         emit_json(
             {
@@ -165,6 +181,7 @@ def _export_onnx(checkpoint: str, output: str | None, *, as_json: bool, **option
                 "parameters": summary.parameters,
                 "states": {name: list(shape) for name, shape in summary.states.items()},
                 "config": asdict(summary.config),
+                "snr_db": summary.clips,
                 "notes": list(summary.notes),
             }
         )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = [
     "HALF",
+    "INT8",
     "MIC",
     "NEXT",
     "OPSETS",
@@ -17,6 +22,7 @@ __all__ = [
     "STATE",
     "SUFFIX",
     "TYPE_KEY",
+    "Clip",
     "Part",
 ]
 
@@ -32,7 +38,20 @@ OPSETS = (17, 23)
 PART_KEY = "localvqe.onnx.part"
 TYPE_KEY = "localvqe.onnx.type"
 PARAMETERS_KEY = "localvqe.onnx.parameters"
-SINGLE, HALF = "F32", "F16"
+SINGLE, HALF, INT8 = "F32", "F16", "INT8"
+
+
+class Clip(Protocol):
+    """A pair to calibrate with: equally long signals (n,) at 16 kHz."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def mic(self) -> NDArray[np.float32]: ...
+
+    @property
+    def ref(self) -> NDArray[np.float32]: ...
 
 
 class Part(str, Enum):

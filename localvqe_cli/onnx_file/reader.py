@@ -14,27 +14,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..config import ModelConfig
 from ..errors import MissingExtraError, ModelError
 from ..geometry import HOP
 from ..tensor_check import names, printable
-from .format import HALF, MIC, NEXT, OPSETS, OUT, PARAMETERS_KEY, PART_KEY, REF, SINGLE, STATE, TYPE_KEY, Part
+from .format import HALF, INT8, MIC, NEXT, OPSETS, OUT, PARAMETERS_KEY, PART_KEY, REF, SINGLE, STATE, TYPE_KEY, Part
 
 __all__ = ["OnnxFile", "read"]
 
-#: What blocks are written with.
+#: What blocks are written with, and what quantizing one adds.
 # fmt: off
 OPERATORS = frozenset((
-    "Add", "And", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Elu", "Equal", "Exp", "Expand",
-    "Gather", "Gemm", "Greater", "Identity", "LayerNormalization", "Less", "Log", "MatMul", "Max", "Min", "Mod",
-    "Mul", "Not", "Pad", "Pow", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "Reshape", "Sigmoid", "Slice",
-    "Softmax", "Split", "Sqrt", "Sub", "Tanh", "TopK", "Transpose", "Unsqueeze", "Where",
+    "Add", "And", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Conv", "DequantizeLinear", "Div", "Elu",
+    "Equal", "Exp", "Expand", "Gather", "Gemm", "Greater", "Identity", "LayerNormalization", "Less", "Log",
+    "MatMul", "Max", "Min", "Mod", "Mul", "Not", "Pad", "Pow", "QuantizeLinear", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceSum", "Reshape", "Sigmoid", "Slice", "Softmax", "Split", "Sqrt", "Sub", "Tanh", "TopK",
+    "Transpose", "Unsqueeze", "Where",
 ))
 # fmt: on
 _MAX_BYTES = 512 << 20
 _MAX_NODES = 5000
-#: Of a value, in numbers: 64 MB.
-_MAX_SIZE = 1 << 24
+#: Of a value, and of all together, in numbers: 16 and 256 MB.
+_MAX_SIZE, _MAX_SIZES = 1 << 22, 1 << 26
+#: Of an axis, and of what shapes and places are made of; a slice may also end at the end, however far that is.
+_MAX_AXIS, _END = 1 << 20, (1 << 63) - 1
+#: Of an attribute, and of a list of places.
+_MAX_ATTRIBUTE, _MAX_PLACES = 1 << 12, 1 << 12
+_MAX_AXES = 8
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class OnnxFile:
 
     Attributes:
         path: the file.
-        content: its bytes.
+        content: the graph as it was checked, for a runtime.
         config: the model's hyperparameters.
         part: which part of the model it is.
         metadata: all that it says of itself, as text.
@@ -80,13 +88,18 @@ def read(path: str | os.PathLike[str]) -> OnnxFile:
         model.ParseFromString(content)
     except Exception as exc:  # protobuf's own, which has no base but this
         raise ModelError(f"{path}: is not an ONNX file") from exc
-    metadata = {row.key: row.value for row in model.metadata_props}
+    metadata = {_said(row.key): _said(row.value) for row in model.metadata_props}
     try:
         config, part = _described(metadata)
         states = _checked(model)
     except _ForeignError as exc:
         raise ModelError(f"{path}: {exc}") from exc
-    return OnnxFile(Path(path), content, config, part, metadata, states)
+    return OnnxFile(Path(path), model.SerializeToString(), config, part, metadata, states)
+
+
+def _said(text: str | bytes) -> str:
+    """Text of a file; what is no UTF-8 arrives as bytes."""
+    return text if isinstance(text, str) else text.decode(errors="replace")
 
 
 class _ForeignError(Exception):
@@ -115,7 +128,7 @@ def _described(metadata: Mapping[str, str]) -> tuple[ModelConfig, Part]:
         part = Part(metadata[PART_KEY])
     except (ModelError, ValueError, OverflowError) as exc:
         raise _ForeignError(printable(str(exc), 200)) from exc
-    if metadata[TYPE_KEY] not in (SINGLE, HALF) or not metadata[PARAMETERS_KEY].isdecimal():
+    if metadata[TYPE_KEY] not in (SINGLE, HALF, INT8) or not metadata[PARAMETERS_KEY].isdecimal():
         raise _ForeignError(f"key {TYPE_KEY} or {PARAMETERS_KEY} has a value that it cannot have")
     return config, part
 
@@ -144,19 +157,19 @@ def _checked(model: Any) -> dict[str, tuple[int, ...]]:
         raise _ForeignError(f"is of opset {opset}, expected {OPSETS[0]} to {OPSETS[1]}")
     if len(graph.node) > _MAX_NODES:
         raise _ForeignError(f"has {len(graph.node):,} nodes, more than any model of ours")
-    foreign = {node.op_type for node in graph.node if node.op_type not in OPERATORS or node.domain}
+    foreign = {_said(node.op_type) for node in graph.node if node.op_type not in OPERATORS or node.domain}
     if foreign:
         raise _ForeignError(
             f"uses the operator{'s' if len(foreign) > 1 else ''} {names(sorted(foreign))}; no file of ours does"
         )
     for node in graph.node:
-        if any(attribute.HasField("g") or attribute.graphs or attribute.HasField("t") for attribute in node.attribute):
-            raise _ForeignError("holds graphs within its graph; no file of ours does")
+        for attribute in node.attribute:
+            _check_attribute(attribute)
     for tensor in graph.initializer:
-        if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise _ForeignError("keeps numbers in another file; no file of ours does")
-        if min(tensor.dims, default=1) < 0 or math.prod(tensor.dims) > _MAX_SIZE:
-            raise _ForeignError("holds a tensor larger than any of ours")
+        _check_tensor(tensor)
+    # Nothing that the file says of values in between is believed, and a runtime is not told either.
+    del graph.value_info[:]
+    _shapes([*graph.input, *graph.output])
     try:
         known = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
         onnx.checker.check_model(model)
@@ -167,7 +180,42 @@ def _checked(model: Any) -> dict[str, tuple[int, ...]]:
     computed = {name for node in graph.node for name in node.output}
     if unknown := sorted(name for name in computed if name not in shapes):
         raise _ForeignError(f"has values of unknown size: {names(unknown)}")
+    if sum(math.prod(shape) for shape in shapes.values()) > _MAX_SIZES:
+        raise _ForeignError("has values of immodest size")
     return _interface(graph, shapes)
+
+
+def _check_attribute(attribute: Any) -> None:
+    import onnx
+
+    if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) or attribute.HasField("g"):
+        raise _ForeignError("holds graphs within its graph; no file of ours does")
+    numbers = onnx.AttributeProto.INT, onnx.AttributeProto.FLOAT, onnx.AttributeProto.INTS
+    if attribute.type not in numbers or len(attribute.ints) > 2 * _MAX_AXES:
+        raise _ForeignError(f"attribute {printable(_said(attribute.name))} is of a kind that no file of ours has")
+    if any(abs(value) > _MAX_ATTRIBUTE for value in (attribute.i, *attribute.ints)):
+        raise _ForeignError(f"attribute {printable(_said(attribute.name))} is larger than in any file of ours")
+
+
+def _check_tensor(tensor: Any) -> None:
+    import onnx
+
+    if tensor.external_data or tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise _ForeignError("keeps numbers in another file; no file of ours does")
+    kinds = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.FLOAT16: 2, onnx.TensorProto.INT64: 8}
+    kinds |= {onnx.TensorProto.INT8: 1, onnx.TensorProto.INT32: 4}  # of quantized convolutions
+    name = printable(_said(tensor.name))
+    if tensor.data_type not in kinds:
+        raise _ForeignError(f"tensor {name} is of a type that no file of ours has")
+    size = math.prod(tensor.dims)
+    if min(tensor.dims, default=1) < 0 or len(tensor.dims) > _MAX_AXES or size > _MAX_SIZE:
+        raise _ForeignError(f"tensor {name} is larger than any of ours")
+    if len(tensor.raw_data) != size * kinds[tensor.data_type]:
+        raise _ForeignError(f"tensor {name} has another number of values than its shape says")
+    if tensor.data_type == onnx.TensorProto.INT64:
+        places = np.frombuffer(tensor.raw_data, "<i8")
+        if size > _MAX_PLACES or ((np.abs(places) > _MAX_AXIS) & (places != _END)).any():
+            raise _ForeignError(f"tensor {name} holds places beyond any of ours")
 
 
 def _shapes(values: Any) -> dict[str, tuple[int, ...]]:
@@ -175,8 +223,9 @@ def _shapes(values: Any) -> dict[str, tuple[int, ...]]:
     for value in values:
         kind = value.type.tensor_type
         dims = [d.dim_value if d.HasField("dim_value") else -1 for d in kind.shape.dim]
-        if not kind.HasField("shape") or min(dims, default=1) < 0 or math.prod(dims) > _MAX_SIZE:
-            raise _ForeignError(f"has a value of unknown or immodest size: {printable(value.name)}")
+        modest = len(dims) <= _MAX_AXES and all(0 <= d <= _MAX_SIZE for d in dims) and math.prod(dims) <= _MAX_SIZE
+        if not kind.HasField("shape") or not modest:
+            raise _ForeignError(f"has a value of unknown or immodest size: {printable(_said(value.name))}")
         shapes[value.name] = tuple(dims)
     return shapes
 

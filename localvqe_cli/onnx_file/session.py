@@ -19,7 +19,7 @@ from ..tensor_check import printable
 from .format import MIC, NEXT, OUT, REF
 from .reader import OnnxFile, read
 
-__all__ = ["OnnxEnhancer", "OnnxStream"]
+__all__ = ["OnnxEnhancer", "OnnxStream", "run_session"]
 
 Samples = NDArray[np.float32]
 
@@ -50,7 +50,7 @@ class OnnxEnhancer(Enhancer):
         self.file: OnnxFile = read(self.path)
         if self.file.config.frontend is not None and self.file.part != "step":
             raise ModelError(f"{self.path}: is the part behind the adaptive filter only; export the whole step")
-        self.session = _session(self.file, threads)
+        self.session = run_session(self.file, threads)
         self._said_loud = False
         self.threads = threads
         self.noise_gate = None
@@ -140,7 +140,8 @@ class OnnxStream(Stream):
         return call
 
 
-def _session(file: OnnxFile, threads: int) -> Any:
+def run_session(file: OnnxFile, threads: int) -> Any:
+    """onnxruntime's session of a checked file; 0 threads are as many as it likes."""
     try:
         import onnxruntime
     except ImportError as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..errors import CheckpointError, MissingExtraError, UsageError
 from ..export import fold
 from ..models import named
 from ..tensors import gguf_shapes
-from .format import HALF, OPSETS, PARAMETERS_KEY, PART_KEY, SINGLE, SUFFIX, TYPE_KEY, Part
+from .format import HALF, OPSETS, PARAMETERS_KEY, PART_KEY, SINGLE, SUFFIX, TYPE_KEY, Clip, Part
 
 __all__ = ["OnnxSummary", "export_onnx"]
 
@@ -32,6 +32,7 @@ class OnnxSummary:
         parameters: of the model.
         states: name -> shape of each state that goes from run to run, in the graph's order.
         nbytes: size of the file.
+        clips: id -> SNR in dB against the graph in floats, of calibration clips; empty where nothing was quantized.
         notes: what the user should know of, a line each.
     """
 
@@ -41,6 +42,7 @@ class OnnxSummary:
     parameters: int
     states: dict[str, tuple[int, ...]]
     nbytes: int
+    clips: dict[str, float]
     notes: tuple[str, ...]
 
 
@@ -60,6 +62,7 @@ def export_onnx(
     part: Part = Part.step,
     packed: bool = False,
     half: bool = False,
+    int8: Sequence[Clip] = (),
     opset: int = OPSETS[0],
     arch: int | None = None,
     dmax: int | None = None,
@@ -74,6 +77,7 @@ def export_onnx(
         part: the whole model, or what is behind its adaptive filter.
         packed: one state vector instead of one tensor each.
         half: keep the weights in half precision; the arithmetic stays in single.
+        int8: recordings to calibrate with, so that the convolutions run on 8-bit integers; none leaves them floats.
         opset: version of the operators, within OPSETS.
         arch, dmax: where a checkpoint does not say, as for :func:`export.export`.
         metadata: further keys to keep in the file, by their whole names.
@@ -85,6 +89,8 @@ def export_onnx(
     """
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise UsageError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[1]}")
+    if half and int8:
+        raise UsageError("weights are kept in half precision or as 8-bit integers, not both")
     source = _read(os.fspath(model), arch, dmax)
     config = source.config
     if part is Part.network and (config.frontend is None or not config.network):
@@ -92,6 +98,8 @@ def export_onnx(
         raise UsageError(f"{source.path}: {what}; export the whole step")
     target = _default_output(os.fspath(model), source.path) if output is None else Path(output)
     check_output(target, force=force, inputs=[source.path])
+    if int8 and not config.network:
+        raise UsageError(f"{source.path} has no network: there is nothing in it to quantize")
     try:
         from .model import step
     except ImportError as exc:
@@ -106,6 +114,11 @@ def export_onnx(
         rows[key] = text
     graph = step(config, source.weights, opset, with_filter=part is Part.step)
     made = graph.finish(f"localvqe_{part.value}", rows, packed=packed, half=half)
+    clips: dict[str, float] = {}
+    if int8:
+        from .int8 import quantized
+
+        made, clips = quantized(made, int8)
     with atomic_output(target) as temporary:
         Path(temporary).write_bytes(made.SerializeToString())
     return OnnxSummary(
@@ -115,6 +128,7 @@ def export_onnx(
         parameters=parameters,
         states=graph.states,
         nbytes=target.stat().st_size,
+        clips=clips,
         notes=source.notes,
     )
 

@@ -75,6 +75,26 @@ def test_half_precision_is_verified_by_its_snr(checkpoint: Path) -> None:
     assert "50 dB are enough" in result.stderr
 
 
+def test_8_bit_convolutions_are_calibrated_and_measured(
+    checkpoint: Path, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "pairs.tsv"
+    table.write_text("id\tmic\tref\na\tmic.wav\tref.wav\n")
+    result = _run("export", checkpoint, "--format", "onnx", "--int8", table, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert 15 < facts["snr_db"]["a"] < 60
+    assert "SNR against floats on 1 clips" in result.stderr
+    small = checkpoint.with_suffix(".onnx")
+    cleaned = _run("enhance", *pair, "-m", small, "-o", tmp_path / "out.wav", "--quiet")
+    assert cleaned.exit_code == 0, cleaned.output
+    assert _run("verify", checkpoint, small).exit_code == 1  # it is not the checkpoint's model any more
+    both = ("--int8", table, "--fp16", "--force")
+    assert "not both" in refusal(_run("export", checkpoint, "--format", "onnx", *both), 2)
+    assert "no network" in refusal(_run("export", "default", "--format", "onnx", "--int8", table), 2)
+    assert "no such table" in refusal(_run("export", checkpoint, "--format", "onnx", "--int8", "x", "--force"), 2)
+
+
 def test_bench_takes_the_time(model: Path) -> None:
     result = _run("bench", "-m", model, "--mode", "stream", "-t", "1", "--iters", "1", "--json")
     assert result.exit_code == 0, result.output
@@ -115,7 +135,9 @@ def test_a_foreign_file_is_one_line(model: Path, checkpoint: Path, pair: tuple[P
 
 
 @pytest.mark.parametrize(
-    "options", [("--part", "step"), ("--states", "packed"), ("--opset", "17"), ("--fp16",)], ids=" ".join
+    "options",
+    [("--part", "step"), ("--states", "packed"), ("--opset", "17"), ("--fp16",), ("--int8", "x")],
+    ids=" ".join,
 )
 def test_options_of_onnx_need_the_format(options: tuple[str, ...], checkpoint: Path) -> None:
     assert "--format onnx" in refusal(_run("export", checkpoint, *options), 2)
