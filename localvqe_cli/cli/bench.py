@@ -16,6 +16,7 @@ from ..config import MAX_THREADS
 from ..errors import UsageError
 from ..signal_path import read_at_model_rate
 from ..worker_pool import usable_cpus
+from .bench_all import survey_all
 from .common import (
     BackendOption,
     DeviceOption,
@@ -58,6 +59,12 @@ def bench(
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
     profile: Annotated[bool, typer.Option("--profile", help="Time per block as well.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="All models side by side, published shapes included; some minutes.")
+    ] = False,
+    plot: Annotated[
+        str | None, typer.Option("--plot", metavar="FILE", help="With --all: draw x floor by model, as PNG or SVG.")
+    ] = None,
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="FILE", help="An earlier --json; exit 1 if slower.")
     ] = None,
@@ -74,6 +81,12 @@ def bench(
     the measured peak of one core: it can be compared between machines, and --baseline does.
     """
     configure_console(quiet=quiet, verbose=verbose)
+    if plot is not None and not every:
+        raise UsageError("--plot draws what --all measures; add --all")
+    if every and (model is not None or profile or baseline is not None or streams != 1):
+        raise UsageError(
+            "--all measures every model in its own way; leave --model, --streams, --profile, --baseline out"
+        )
     earlier = load_baseline(baseline) if baseline is not None else {}
     options = BenchOptions(
         threads=tuple(dict.fromkeys(threads)) if threads else _default_threads(),
@@ -84,6 +97,9 @@ def bench(
         backend=backend,
         device=device,
     )
+    if every:
+        survey_all(options, plot, as_json=as_json)
+        return
     report = run_bench(model, options, _signals(pair), progress=lambda what: detail(f"running: {what}"))
     rows = compare(report, earlier)
     if baseline is not None and not rows:

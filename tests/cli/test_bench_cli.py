@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import time
@@ -14,6 +15,7 @@ from make_model import narrow_config, random_gguf, random_quantized_gguf
 from typer.testing import CliRunner, Result
 
 from localvqe_cli.benchmark import BenchRun
+from localvqe_cli.benchmark import survey as benchmark_survey
 from localvqe_cli.benchmark.machine import engine_threads
 from localvqe_cli.benchmark.result import is_busy
 from localvqe_cli.cli import app
@@ -50,6 +52,46 @@ def bench(*args: object, code: int = 0) -> Result:
     result = CliRunner().invoke(app, ["bench", "--iters", "1", *map(str, args)])
     assert result.exit_code == code, result.output
     return result
+
+
+def test_all_models_stand_in_one_table_and_one_plot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    small = narrow_config(2, mic_channels=(2, 16, 16, 16, 16, 16), far_channels=(2, 16, 16))
+    monkeypatch.setattr(benchmark_survey, "PUBLISHED", {"v1.1": small})
+    monkeypatch.setattr(benchmark_survey, "_OWN", ("default",))
+    monkeypatch.setattr(benchmark_survey, "_LIVE", 2)
+    plot = tmp_path / "floor.svg"
+    rows = json.loads(bench("--all", "-t", 1, "--mode", "stream", "--plot", plot, "--json").stdout)
+    names = [row["name"] for row in rows]
+    assert names[:4] == ["v1.1", "v1.1 Q8_0", "v1.1 Q4_K", "default"]
+    types = [row["model"]["type"] for row in rows[:3]]
+    assert types[:2] == ["F32", "Q8_0"]
+    assert types[2].startswith("Q4_K")
+    for row in rows[:4]:
+        assert [run["streams"] for run in row["runs"]] == [1, 2]
+        assert all(run["p50_ms"] > 0 for run in row["runs"])
+    assert all(name in plot.read_text() for name in ("<svg", "x floor"))
+    if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
+        assert names[4:] == ["v1.1, onnxruntime", "default, onnxruntime"]
+
+
+def test_random_weights_are_a_model_that_runs(tmp_path: Path) -> None:
+    for version in (1, 2, 3):
+        path = tmp_path / f"{version}.gguf"
+        benchmark_survey.write_random_model(path, narrow_config(version))
+        mic = np.random.default_rng(0).standard_normal(16000) * 0.1
+        out = Enhancer(path).enhance(mic, mic)
+        assert np.isfinite(out).all()
+        assert 0 < np.abs(out).max() < 100
+
+
+@pytest.mark.parametrize(
+    "more", [("-m", "default"), ("--profile",), ("--streams", "2")], ids=lambda options: options[0]
+)
+def test_what_all_measures_is_not_for_choosing(more: tuple[str, ...]) -> None:
+    assert "--all" in bench("--all", *more, code=2).stderr
+    assert "add --all" in bench("--plot", "x.png", code=2).stderr
+    assert ".png or .svg" in bench("--all", "--plot", "x.pdf", code=2).stderr
 
 
 @pytest.fixture(scope="module")
