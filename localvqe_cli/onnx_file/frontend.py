@@ -156,11 +156,11 @@ def _decide(g: Graph, lags: int, score: str, active: str, heard: str) -> tuple[s
     largest = g.ops("TopK", 2, score, g.constant([half], np.int64))[0]
     median, highest = g.slice(largest, 0, half - 1, half), g.slice(largest, 0, 0, 1)
     best = g.number(g.op("ArgMax", score, axis=0, keepdims=1))
+    edge = g.op("Min", offset, float(numbers.MARGIN))  # zero at the start, where nothing comes before
     since = g.op("Sub", np.arange(lags), offset)
-    near = g.op("Equal", since, g.op("Clip", since, 0.0, numbers.IN_PLACE - 1.0))
+    near = _within(g, since, edge)
     in_use = g.reduce("Max", g.op("Where", near, score, 0.0), [0], keep=True)
-    ahead = g.op("Sub", best, offset)
-    away = g.op("Not", g.op("Equal", ahead, g.op("Clip", ahead, 0.0, numbers.IN_PLACE - 1.0)))
+    away = g.op("Not", _within(g, g.op("Sub", best, offset), edge))
     stands_out = g.op("Greater", highest, g.op("Mul", median, numbers.PROMINENCE))
     beats = g.op("Greater", highest, g.op("Mul", in_use, numbers.DOMINANCE))
     believed = g.op("And", away, g.op("And", stands_out, beats))
@@ -175,3 +175,8 @@ def _decide(g: Graph, lags: int, score: str, active: str, heard: str) -> tuple[s
     now = g.op("Add", offset, by)
     g.keep("search.offset", now)
     return by, now
+
+
+def _within(g: Graph, since: str, edge: str) -> str:
+    """Flags: lags since the filter's start that it hears the whole of."""
+    return g.op("Equal", since, g.op("Max", g.op("Min", since, numbers.IN_PLACE - 1.0), edge))

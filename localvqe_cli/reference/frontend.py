@@ -43,7 +43,7 @@ PATIENCE = 4
 HEARD_ENOUGH = 15
 #: More than any filter is long.
 IDLE_AT_START = 1 << 20
-#: The filter starts this many frames before the best lag, which may then wander over as many frames as IN_PLACE.
+#: The filter starts this many frames before the best lag, which may then wander up to IN_PLACE frames behind the start.
 MARGIN = 1
 IN_PLACE = 3
 
@@ -102,9 +102,12 @@ class DelaySearch:
 
         best = score.argmax(dim=-1)
         peak = score.gather(1, best[:, None])[:, 0]
-        since = torch.arange(score.shape[1], device=score.device) - self.offset[:, None]
-        in_use = torch.where((since >= 0) & (since < IN_PLACE), score, 0.0).amax(dim=-1)
-        away = (best < self.offset) | (best >= self.offset + IN_PLACE)
+        # An echo at the very edge loses what comes of it before the edge.
+        first = torch.where(self.offset == 0, 0, self.offset + MARGIN)
+        lag = torch.arange(score.shape[1], device=score.device)
+        near = (lag >= first[:, None]) & (lag < self.offset[:, None] + IN_PLACE)
+        in_use = torch.where(near, score, 0.0).amax(dim=-1)
+        away = (best < first) | (best >= self.offset + IN_PLACE)
         believed = away & (peak > PROMINENCE * score.median(dim=-1).values) & (peak > DOMINANCE * in_use)
         patience = torch.where(believed, torch.where(best == self._candidate, self._patience, 0) + 1, 0)
         self._patience = learned(patience, self._patience)

@@ -89,6 +89,16 @@ def test_a_delay_that_jumps_is_found_again() -> None:
         assert level(error[last]) < level(mic[last]) - 20.0
 
 
+def test_an_echo_that_comes_a_hop_earlier_is_heard_from_its_start() -> None:
+    """By then it is at the edge of the filter, and what comes before the edge no coefficient can take away."""
+    ref = noise(8.0, 1)
+    mic = echo_of(ref, room(2483))
+    mic[4 * RATE :] = echo_of(ref, room(2483 - 256))[4 * RATE :]
+    error, _ = run(mic, ref)
+    for last in (slice(3 * RATE, 4 * RATE), slice(7 * RATE, None)):
+        assert level(error[last]) < level(mic[last]) - 25.0
+
+
 def test_an_echo_that_stops_is_not_made_up() -> None:
     ref = noise(4.0, 1)
     mic = echo_of(ref, room(500))

@@ -247,11 +247,13 @@ void FrontendState::search(const Kernels & k, const float * near_re, const float
     std::copy_n(score, config_.lags, sorted);
     float * middle = sorted + (config_.lags - 1) / 2;
     std::nth_element(sorted, middle, sorted + config_.lags);
+    // An echo at the very edge loses what comes of it before the edge.
+    const int first = offset_ == 0 ? 0 : offset_ + kMargin;
     float in_use = 0.0f;
-    for (int lag = offset_; lag < std::min(offset_ + kInPlace, config_.lags); ++lag) {
+    for (int lag = first; lag < std::min(offset_ + kInPlace, config_.lags); ++lag) {
         in_use = std::max(in_use, score[lag]);
     }
-    const bool away = best < offset_ || best >= offset_ + kInPlace;
+    const bool away = best < first || best >= offset_ + kInPlace;
     const bool believed = away && score[best] > kProminence * *middle && score[best] > kDominance * in_use;
     patience_ = believed ? (best == candidate_ ? patience_ : 0) + 1 : 0;
     candidate_ = best;
