@@ -17,6 +17,7 @@ pytest.importorskip("pipecat", reason="Pipecat is not installed: python -m tests
 
 from pipecat.frames.frames import (
     EndFrame,
+    EndWorkerFrame,
     FilterEnableFrame,
     Frame,
     InputAudioRawFrame,
@@ -192,7 +193,7 @@ def test_the_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
             while len(said) < 10:
                 await self.push_audio_frame(InputAudioRawFrame(np.full(320, 4000, np.int16).tobytes(), RATE, 1))
                 await asyncio.sleep(0.002)
-            await self.push_frame(EndFrame())
+            await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
 
     class Loudspeaker(Output):
         async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
