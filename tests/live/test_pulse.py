@@ -89,8 +89,8 @@ def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> No
             return
         except AssertionError:
             status = [event for event in events if event["event"] == "status"][-1]
-            # Where the machine had no time for sound, what came out says nothing about the echo. Where blocks kept being
-            # late, the far end's place moved while the filter learned it.
+            # Where the machine had no time for sound, what came out says nothing about the echo. Where blocks kept
+            # being late, the far end's place moved while the filter learned it.
             late = float(str(status["lag_ms"])) > 16.0
             if not (late or status["times_passed_through"] or status["mic_losses"] or status["far_losses"]):
                 raise
