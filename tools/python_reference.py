@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from generated_page import main
@@ -32,6 +36,49 @@ Written by `{command}` from the docstrings: change those, not this page.
 |---|---|
 {names}
 """
+
+
+#: What the plug-ins for voice agents import; the page is the same where these are missing, and needs no other version.
+_STAND_INS = (
+    *("livekit", "livekit.agents", "livekit.agents.voice"),
+    *("pipecat.audio.filters.base_audio_filter", "pipecat.frames.frames", "pipecat.processors.frame_processor"),
+)
+
+
+class _Anything(ModuleType):
+    """Has every name: classes to derive from, and modules that have them."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name[0].islower():
+            return _Anything(name)
+        return type(name, (), {"__class_getitem__": classmethod(lambda cls, item: cls)})
+
+
+@contextmanager
+def _stand_ins() -> Iterator[None]:
+    """Inside, the plug-ins can be imported; afterwards nobody knows of it."""
+    before = dict(sys.modules)
+    for name in _STAND_INS:
+        sys.modules[name] = _Anything(name)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - set(before):
+            if name in _STAND_INS or name.startswith(("localvqe.", "localvqe_cli.agents.")):
+                del sys.modules[name]
+        sys.modules.update(before)
+
+
+def _plug_ins() -> dict[str, Any]:
+    with _stand_ins():
+        modules = [import_module(f"localvqe.{name}") for name in ("livekit", "pipecat")]
+    return {
+        f"{module.__name__.partition('.')[2]}.{name}": getattr(module, name)
+        for module in modules
+        for name in module.__all__
+    }
 
 
 def _summary(thing: Any) -> str:
@@ -141,6 +188,7 @@ def page() -> str:
     """The text of docs/reference/python.md."""
     things = {name: getattr(localvqe, name) for name in localvqe.__all__ if not name.startswith("__")}
     things |= {f"live.{name}": getattr(localvqe.live, name) for name in localvqe.live.__all__}
+    things |= _plug_ins()
     # What one calls, then what one gets and may catch.
     order = sorted(things, key=lambda name: (name[0].isupper() and name != "Enhancer", name.endswith("Error")))
     anchors = {name: name.lower().replace(".", "") for name in order}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from echo_scene import RATE
@@ -20,15 +22,24 @@ from echo_scene import RATE
 #: Machines that run tests have other work too: generous buffers, for players and for what is tested.
 LATENCY = "--latency-msec=400"
 LIVE_LATENCY_MS = "80"
-NEEDED = ("pulseaudio", "pactl", "paplay", "parec")
-
-
-def missing() -> list[str]:
-    return [name for name in NEEDED if shutil.which(name) is None]
+_REMAP = "module-remap-source master=card.monitor channels=1 channel_map=mono remix=no"
+#: What makes the devices.
+MODULES = (
+    "module-null-sink sink_name=card rate=16000 channels=2 sink_properties=device.description=Card",
+    f"{_REMAP} source_name=speaker_tap master_channel_map=front-left",
+    f"{_REMAP} source_name=room_mic master_channel_map=front-right",
+)
 
 
 class Daemon:
     """The device ``card``; ``env`` is what its clients need."""
+
+    needed: ClassVar[tuple[str, ...]] = ("pulseaudio", "pactl", "paplay", "parec")
+    packages = "pulseaudio pulseaudio-utils"
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        return [name for name in cls.needed if shutil.which(name) is None]
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -43,21 +54,30 @@ class Daemon:
 
     def start(self) -> None:
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--realtime=no"]
-        remap = "module-remap-source master=card.monitor channels=1 channel_map=mono remix=no"
-        for module in (
-            "module-native-protocol-unix",
-            "module-null-sink sink_name=card rate=16000 channels=2 sink_properties=device.description=Card",
-            f"{remap} source_name=speaker_tap master_channel_map=front-left",
-            f"{remap} source_name=room_mic master_channel_map=front-right",
-        ):
+        for module in ("module-native-protocol-unix", *MODULES):
             command += ["-L", module]
-        with open(self._folder / "daemon.log", "ab") as log:
-            self._process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.spawn(*command)
         wait_until(lambda: "room_mic" in self.list("sources"), "PulseAudio did not start")
 
+    def spawn(self, *command: str) -> None:
+        """Run it until :meth:`stop`."""
+        with open(self._folder / "daemon.log", "ab") as log:
+            self._processes.append(subprocess.Popen(command, env=self.env, stdout=log, stderr=log))
+
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
+        for process in reversed(self._processes):
+            process.terminate()
+            process.wait(20)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Inside, whoever talks to the clients answers nothing."""
+        self._processes[-1].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._processes[-1].send_signal(signal.SIGCONT)
 
     def list(self, what: str) -> str:
         """Short list of sinks, sources or modules; empty while nothing answers."""
@@ -77,7 +97,7 @@ class Daemon:
             wait_until(lambda: file.stat().st_size > 0, "the microphone gives nothing")
             yield
             heard = file.stat().st_size
-            wait_until(lambda: file.stat().st_size > heard + 4 * RATE, "the microphone gives no more")
+            wait_until(lambda: file.stat().st_size > heard + 2 * RATE, "the microphone gives no more")
         finally:
             listener.terminate()
             listener.wait(20)

@@ -1,4 +1,7 @@
-"""``localvqe live`` on a real PulseAudio: what another program hears from the microphone that it makes."""
+"""``localvqe live`` on a real sound server: what another program hears from the microphone that it makes.
+
+PulseAudio; or PipeWire, by ``python -m tests.live.run_pipewire``.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,26 @@ import numpy as np
 import pytest
 import soundfile
 from echo_scene import RATE, heard, speech_like, steady
-from pulse_daemon import Daemon, find, missing, wait_until
+from pipewire_daemon import chosen
+from pulse_daemon import Daemon, find, wait_until
 from typer.testing import CliRunner
 
 from localvqe_cli.cli import app
+from localvqe_cli.live.devices import DeviceLostError, pulse
+from localvqe_cli.live.devices.pulse import PulseBackend
 
 pytest.importorskip("pulsectl", reason="pulsectl is not installed: pip install 'localvqe[live]'")
-pytestmark = pytest.mark.skipif(bool(missing()), reason="no PulseAudio: apt-get install pulseaudio pulseaudio-utils")
+pytestmark = pytest.mark.skipif(bool(chosen().missing()), reason=f"not installed: apt-get install {chosen().packages}")
 
-FAR_ONLY, NEAR_ONLY, END = slice(3 * RATE, 5 * RATE), slice(6 * RATE, 8 * RATE), 9
+#: Where only one side is heard, in samples, and the end in seconds.
+FAR_ONLY, NEAR_ONLY, END = slice(5 * RATE // 2, 4 * RATE), slice(9 * RATE // 2, 23 * RATE // 4), 6
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    daemon = Daemon(tmp_path_factory.mktemp("pulse"))
-    yield daemon
-    daemon.stop()
+    found = chosen()(tmp_path_factory.mktemp("sound"))
+    yield found
+    found.stop()
 
 
 def start(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:
@@ -38,9 +45,9 @@ def start(daemon: Daemon, *arguments: str) -> subprocess.Popen[str]:
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
-    """Far end and microphone: five seconds of far end, then two of near end."""
+    """Far end and microphone: far end first, then near end."""
     far = speech_like(END, 3)
-    far[int(5.5 * RATE) :] = 0.0
+    far[int(4.1 * RATE) :] = 0.0
     near = speech_like(END, 4)
     near[: NEAR_ONLY.start] = near[NEAR_ONLY.stop :] = 0.0
     noise = 3e-4 * np.random.default_rng(1).standard_normal(len(far)).astype(np.float32)
@@ -73,37 +80,56 @@ def call_through(daemon: Daemon, folder: Path) -> list[dict[str, object]]:
 
 
 def test_the_echo_goes_and_the_voice_stays(daemon: Daemon, tmp_path: Path) -> None:
-    for _ in range(3):
-        events = call_through(daemon, tmp_path)
-        status = [event for event in events if event["event"] == "status"][-1]
-        # Where the machine had no time for sound, what came out says nothing about the echo.
-        if not (status["times_passed_through"] or status["mic_losses"] or status["far_losses"]):
-            break
-    else:
-        pytest.skip("three times this machine was too busy for live sound")
+    for attempt in range(3):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        events = call_through(daemon, folder)
+        try:
+            check_call(folder, events)
+            return
+        except AssertionError:
+            status = [event for event in events if event["event"] == "status"][-1]
+            # Where the machine had no time for sound, what came out says nothing about the echo. Where blocks kept
+            # being late, the far end's place moved while the filter learned it.
+            late = float(str(status["lag_ms"])) > 16.0
+            if not (late or status["times_passed_through"] or status["mic_losses"] or status["far_losses"]):
+                raise
+    pytest.skip("three times this machine was too busy for live sound")
 
+
+def check_call(folder: Path, events: list[dict[str, object]]) -> None:
+    """What was heard, what was said, and what was recorded."""
     _, mic = scene()
-    clean = np.fromfile(tmp_path / "heard.raw", np.float32)
+    clean = np.fromfile(folder / "heard.raw", np.float32)
     place = find(clean, mic[NEAR_ONLY])
-    assert gain(clean[place - 3 * RATE : place - RATE], mic[FAR_ONLY]) < -15.0
-    assert gain(clean[place : place + 2 * RATE], mic[NEAR_ONLY]) == pytest.approx(0.0, abs=1.0)
+    echo = slice(place + FAR_ONLY.start - NEAR_ONLY.start, place + FAR_ONLY.stop - NEAR_ONLY.start)
+    assert gain(clean[echo], mic[FAR_ONLY]) < -15.0
+    assert gain(clean[place : place + NEAR_ONLY.stop - NEAR_ONLY.start], mic[NEAR_ONLY]) == pytest.approx(0.0, abs=1.0)
 
     assert {event["device"] for event in events if event["event"] == "opened"} == {"mic", "far", "out"}
-    assert max(event.get("attenuation_db") or 0.0 for event in events) > 15.0
+    attenuations = [event["attenuation_db"] for event in events if event["event"] == "status"]
+    assert max(float(str(found)) for found in attenuations if found is not None) > 15.0
 
-    recorded = {name: soundfile.read(tmp_path / "rec" / f"{name}.flac")[0] for name in ("mic", "far", "out")}
+    recorded = {name: soundfile.read(folder / "rec" / f"{name}.flac")[0] for name in ("mic", "far", "out")}
     assert len({len(samples) for samples in recorded.values()}) == 1
     place = find(recorded["mic"], mic[NEAR_ONLY])
     assert find(recorded["out"], mic[NEAR_ONLY]) == place  # in step to the sample
-    echo = slice(place - 4 * RATE, place - RATE)
+    echo = slice(place + FAR_ONLY.start - NEAR_ONLY.start, place + FAR_ONLY.stop - NEAR_ONLY.start)
     late = find(recorded["mic"][echo.start : echo.stop + RATE], recorded["far"][echo])
     assert 0 < late < RATE // 2
     assert gain(recorded["out"][echo], recorded["mic"][echo]) < -15.0
 
 
 def test_a_sound_server_that_is_restarted_is_survived_and_ctrl_c_leaves_nothing(daemon: Daemon, tmp_path: Path) -> None:
-    live = start(daemon, "--virtual-mic", "my_mic", "--record", str(tmp_path))
+    killed = start(daemon, "--virtual-mic", "my_mic")
     wait_until(lambda: "my_mic\t" in daemon.list("sources"), "no microphone was made")
+    killed.kill()
+    killed.communicate()
+    assert f"localvqe.pid={killed.pid}" in daemon.list("modules")
+    # What it left is taken away by the next of that name.
+    live = start(daemon, "--virtual-mic", "my_mic", "--record", str(tmp_path))
+    wait_until(lambda: f"localvqe.pid={live.pid}" in daemon.list("modules"), "no microphone was made")
+    assert f"localvqe.pid={killed.pid}" not in daemon.list("modules")
     daemon.stop()
     daemon.start()
     wait_until(lambda: "my_mic\t" in daemon.list("sources"), "the microphone did not come back")
@@ -111,7 +137,7 @@ def test_a_sound_server_that_is_restarted_is_survived_and_ctrl_c_leaves_nothing(
     assert second.wait(60) == 2  # two cannot have one name
     second.communicate()
     # Sound goes through again.
-    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
     soundfile.write(tmp_path / "tone.wav", np.stack([0.0 * tone, tone], axis=1), RATE, subtype="FLOAT")
     with daemon.listening("my_mic", tmp_path / "heard.raw"):
         assert daemon.play(tmp_path / "tone.wav").wait(60) == 0
@@ -123,17 +149,6 @@ def test_a_sound_server_that_is_restarted_is_survived_and_ctrl_c_leaves_nothing(
     assert max(level(found[i : i + 8000]) for i in range(0, len(found) - 8000, 4000)) > level(tone) - 6.0
     lost = [event["device"] for event in map(json.loads, said.splitlines()) if event["event"] == "lost"]
     assert {"mic", "far", "out"} <= set(lost)
-
-
-def test_what_a_killed_one_left_is_taken_away(daemon: Daemon) -> None:
-    live = start(daemon, "--virtual-mic")
-    wait_until(lambda: "localvqe_mic\t" in daemon.list("sources"), "no microphone was made")
-    live.kill()
-    live.communicate()
-    again = start(daemon, "--duration", "1")
-    again.communicate(timeout=60)
-    assert again.returncode == 0
-    assert "localvqe" not in daemon.list("modules")
 
 
 def test_a_name_that_no_device_has_is_refused(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +168,23 @@ def test_a_name_that_no_device_has_is_refused(daemon: Daemon, monkeypatch: pytes
     done = CliRunner().invoke(app, ["live", "--list"])
     assert done.exit_code == 1
     assert done.stderr.startswith("localvqe: error: no PulseAudio or PipeWire server answers; start it")
+
+
+def test_a_server_that_hangs_is_given_up(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in daemon.env.items():
+        monkeypatch.setenv(name, value)
+    backend = PulseBackend()
+    monkeypatch.setattr(pulse, "_PATIENCE", 0.3)
+    asked = backend._server()
+    with daemon.hanging(), pytest.raises(DeviceLostError, match="no PulseAudio or PipeWire server answers"):
+        backend.devices()
+    with (
+        pytest.raises(DeviceLostError, match=r"refused: no answer for 0\.3 seconds"),
+        asked as server,
+        daemon.hanging(),
+    ):
+        server.source_list()
+    assert backend.devices()
 
 
 def test_the_adapter_of_other_systems_hears_and_plays(daemon: Daemon, tmp_path: Path) -> None:

@@ -21,7 +21,19 @@ import localvqe
 import localvqe_cli
 
 HEAVY = ("torch", "numpy", "scipy", "soundfile", "soxr", "gguf", "rich", "importlib.metadata")
-EXTRAS = {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "speechmos", "pesq", "pystoi", "pulsectl"}
+EXTRAS = {
+    "torch",
+    "scipy",
+    "onnxruntime",
+    "matplotlib",
+    "librosa",
+    "speechmos",
+    "pesq",
+    "pystoi",
+    "pulsectl",
+    "livekit",
+    "pipecat",
+}
 PUBLIC = {name: getattr(localvqe, name) for name in localvqe.__all__}
 
 

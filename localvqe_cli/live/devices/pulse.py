@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 from ...errors import LocalVQEError, MissingExtraError, UsageError
@@ -19,6 +21,10 @@ _MONITOR = ".monitor"
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,60}")
 #: Marks the modules that we loaded, and who did.
 _OWNER = "localvqe.pid"
+#: Seconds for a server to answer everything that is asked at a time; its library would wait for ever for one that is
+#: still starting, or has hung.
+_PATIENCE = 10.0
+_STEP = 0.002
 
 
 class PulseBackend:
@@ -61,18 +67,18 @@ class PulseBackend:
 
     def open_mic(self, name: str | None) -> PulseStream:
         """A microphone; the default is the server's."""
-        return PulseStream(name or self._default("mic"), "microphone", plays=False)
+        return PulseStream(self._there(name or self._default("mic")), "microphone", plays=False)
 
     def open_far(self, name: str | None) -> PulseStream:
         """What a loudspeaker plays; ``name`` is its own or its monitor's."""
-        name = name or self._default("far")
+        name = self._there(name or self._default("far"))
         if name in {found.name for found in self.devices() if found.kind == "out"}:
             name += _MONITOR
         return PulseStream(name, "far end", plays=False)
 
     def open_out(self, name: str) -> PulseStream:
         """A device to play into."""
-        return PulseStream(name, "clean microphone", plays=True)
+        return PulseStream(self._there(name), "clean microphone", plays=True)
 
     @contextmanager
     def virtual_mic(self, name: str) -> Iterator[str]:
@@ -115,7 +121,7 @@ class PulseBackend:
     @contextmanager
     def _server(self) -> Iterator[Any]:
         try:
-            server = self._pulsectl.Pulse("localvqe")
+            server = _bounded(self._pulsectl)("localvqe")
         except self._pulsectl.PulseError as exc:
             raise DeviceLostError("no PulseAudio or PipeWire server answers") from exc
         try:
@@ -123,6 +129,12 @@ class PulseBackend:
                 yield server
         except self._pulsectl.PulseError as exc:
             raise DeviceLostError(f"the sound server refused: {exc}") from exc
+
+    def _there(self, name: str) -> str:
+        """``name``, of a device that is there: PipeWire would open another in place of one that is missing."""
+        if name not in {device.name for device in self.devices()}:
+            raise DeviceLostError(f"{name}: there is no such device")
+        return name
 
     def _default(self, kind: str) -> str:
         """Of that kind; never one that we made, or we would hear ourselves."""
@@ -153,6 +165,24 @@ class PulseBackend:
         for module in modules:
             with suppress(self._pulsectl.PulseError):
                 server.module_unload(module)
+
+
+@cache
+def _bounded(library: Any) -> Any:
+    """The library's connection, in which nothing waits longer than :data:`_PATIENCE` from its beginning."""
+
+    class Bounded(library.Pulse):  # type: ignore[misc]
+        def __init__(self, name: str) -> None:
+            self._end = time.monotonic() + _PATIENCE
+            super().__init__(name)
+
+        def _pulse_iterate(self, block: bool = True) -> None:
+            """What the library calls again and again while it waits."""
+            self._pulse_poll(_STEP)
+            if time.monotonic() > self._end:
+                raise library.PulseError(f"no answer for {_PATIENCE:g} seconds")
+
+    return Bounded
 
 
 def _is_running(pid: int) -> bool:
