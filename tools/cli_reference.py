@@ -37,7 +37,7 @@ EXAMPLES = {
     ),
     "export": (
         ("localvqe export ckpt.pt -o model.gguf --name 'my model'", "localvqe export denoise --format onnx"),
-        "[Guide](../guide/export.md), [for ONNX](../guide/onnx.md); [the file](gguf-format.md), [that of ONNX](onnx.md). "
+        "[Guide](../guide/export.md), [for ONNX](../guide/onnx.md); [the file](gguf-format.md), [of ONNX](onnx.md). "
         "Needs `localvqe[torch]`, for ONNX `localvqe[onnx]`.",
     ),
     "inspect": (("localvqe inspect model.gguf --deep",), "[Guide](../guide/export.md#look-into-a-file)."),

@@ -32,8 +32,7 @@ from .status import LiveStatus
 __all__ = ["Canceller", "HopListener"]
 
 #: The far end is read behind by so many samples, and by a step more where its blocks come too late for that. Steps are
-#: of whole hops, so that coefficients of the adaptive filter keep their lags. One hop would be the worst: the filter
-#: looks one before the echo, and its search lets an echo at the very edge be, whose first part it then misses.
+#: of whole hops, so that coefficients of the adaptive filter keep their lags; of two, so that there are few.
 _LAG, _LAG_STEP, _MOST_LAG = HOP, 2 * HOP, 9 * HOP
 
 #: Called with every hop of mic, far end and output, (256,) each at 16 kHz; the output belongs to the mic's hop before.
