@@ -15,10 +15,12 @@ from .clip_group import ClipGroup
 from .config import MAX_JOBS
 from .engine import Enhancer, is_cpu
 from .enhance_files import EnhanceOptions, FileResult, Progress, try_job
-from .errors import ModelError, UsageError
+from .errors import LocalVQEError, ModelError, UsageError
 from .file_digest import file_sha256
-from .run_record import OutputEntry, RunRecord, Stamp, recipe_digest, stamp
+from .run_record import OutputEntry, RunRecord, recipe_digest
 from .signal_path import Model
+from .storage import Stamp, is_remote, name_of, stamp, stamps
+from .storage.remote import is_private, require_writable, staged
 from .version import __version__
 from .worker_pool import Died, Report, run_in_processes, usable_cpus
 
@@ -65,6 +67,7 @@ def prepare_list(jobs: Sequence[Job], folder: str | None, *, force: bool, resume
 
     Raises:
         UsageError: an output or the record exists, unless ``force`` or ``resume`` allows it, or cannot be written.
+        RemoteError: a storage cannot be asked.
     """
     if folder is None:
         if resume:
@@ -73,6 +76,8 @@ def prepare_list(jobs: Sequence[Job], folder: str | None, *, force: bool, resume
         return None
     if resume and force:
         raise UsageError("to resume and to force contradict each other; drop one of them")
+    if is_remote(folder):
+        require_writable(folder)
     record = RunRecord(folder)
     prepare_outputs(jobs, force=force, output_dir=folder, ours=record.outputs if resume else ())
     record.prepare(force=force)
@@ -93,7 +98,8 @@ class ListRun:
             threads, but one file or 1 MB of microphones at the least for each.
 
     Raises:
-        UsageError: processes out of range, or several for a device.
+        UsageError: processes out of range, or several for a device or for ``memory://``.
+        RemoteError: no microphone's storage can be asked.
         ModelError: the model file cannot be read any more.
     """
 
@@ -113,9 +119,10 @@ class ListRun:
             self._recipe = _recipe(model, options)
             self._model_sha256 = str(self._recipe["model_sha256"])
             self._made_by = recipe_digest(self._recipe)
+        self._stamps = stamps([job.mic for job in self._jobs])
         self.finished = self._find_finished() if resume and record is not None else {}
         self._todo = [index for index in range(len(self._jobs)) if index not in self.finished]
-        self._sizes = {index: _size(self._jobs[index].mic) for index in self._todo}
+        self._sizes = {index: self._size(self._jobs[index].mic) for index in self._todo}
         self._streams = _streams(model, len(self._todo))
         self.processes = self._choose(processes)
 
@@ -132,7 +139,8 @@ class ListRun:
         if self._record is not None and self._todo:
             todo = [names[index] for index in self._todo]
             self._record.begin(self._recipe, todo)
-            remove_leftovers(os.path.dirname(self._jobs[0].output) or os.curdir, todo)
+            if not is_remote(self._record.folder):
+                remove_leftovers(self._record.folder, todo)
         made = dict(self.finished)
         following = 0
         try:
@@ -146,8 +154,11 @@ class ListRun:
             while following in made:
                 yield made.pop(following)
                 following += 1
+            if self._record is not None:
+                self._record.finish()
         finally:
             if self._record is not None:
+                self._record.keep()
                 self._record.write_table(names)
 
     def _outcomes(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
@@ -196,25 +207,36 @@ class ListRun:
     def _find_finished(self) -> dict[int, FileResult]:
         assert self._record is not None
         found = {}
-        for index, job in enumerate(self._jobs):
-            name = _name(job)
-            entry = self._record.entries.get(name)
-            if entry is None or entry.recipe != self._made_by or entry.inputs != _stamps(job):
+        known = {index: self._record.entries.get(_name(job)) for index, job in enumerate(self._jobs)}
+        alike = {index: entry for index, entry in known.items() if entry is not None and entry.recipe == self._made_by}
+        self._stamps |= stamps([self._jobs[index].ref for index in alike])
+        for index, entry in alike.items():
+            job = self._jobs[index]
+            if any(path and path not in self._stamps for path in (job.mic, job.ref)):
+                continue  # its storage gives no answer
+            if entry.inputs != [self._stamps.get(path) if path else None for path in (job.mic, job.ref)]:
                 continue
             result = _restored(entry.result, job)
-            if result is not None and result.error is None and self._record.is_whole(name):
+            if result is not None and result.error is None and self._record.is_whole(entry.output):
                 found[index] = result
         return found
+
+    def _size(self, mic: str) -> int:
+        found = self._stamps.get(mic)
+        return 0 if found is None else max(0, int(found[0]))
 
     def _choose(self, asked: int | None) -> int:
         if asked is not None and not 1 <= asked <= MAX_JOBS:
             raise UsageError(f"jobs is {asked}, expected 1 to {MAX_JOBS}")
         on_cpu = isinstance(self._model, Enhancer) and is_cpu(self._model.backend)
+        private = any(map(_is_private, (path for job in self._jobs for path in (job.mic, job.ref, job.output))))
         if asked is not None:
+            if asked > 1 and private:
+                raise UsageError(f"jobs is {asked}: memory:// is in the memory of one process")
             if asked > 1 and isinstance(self._model, Enhancer) and not on_cpu:
                 raise UsageError(f"jobs is {asked}: backend {self._model.backend} takes all files in one process")
             return min(asked, max(1, len(self._todo)))
-        if not isinstance(self._model, Enhancer) or not on_cpu:
+        if not isinstance(self._model, Enhancer) or not on_cpu or private:
             return 1
         free = usable_cpus() // max(1, self._model.threads)
         worth = 1 + sum(self._sizes.values()) // _WORTH_A_PROCESS
@@ -284,8 +306,18 @@ class _Watcher:
 
 
 def _do(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> _Outcome:
-    inputs = _stamps(job)  # before they are read: a change meanwhile must show later
-    result = try_job(model, job, options, progress)
+    try:
+        inputs = [stamp(job.mic), stamp(job.ref)]  # before they are read: a change meanwhile must show later
+        if not is_remote(job.output):
+            return _outcome(try_job(model, job, options, progress), inputs)
+        with staged(job.output) as path:  # so that what was sent need not be fetched for its digest
+            outcome = _outcome(try_job(model, replace(job, output=os.fspath(path)), options, progress), inputs)
+        return replace(outcome, result=replace(outcome.result, output=outcome.result.output and job.output))
+    except LocalVQEError as exc:
+        return _Outcome(_failure(job, str(exc)), [])
+
+
+def _outcome(result: FileResult, inputs: list[Stamp]) -> _Outcome:
     if result.output is None:
         return _Outcome(result, inputs)
     try:
@@ -295,12 +327,16 @@ def _do(model: Model, job: Job, options: EnhanceOptions, progress: Progress | No
         return _Outcome(replace(result, output=None, error=error), inputs)
 
 
+def _failure(job: Job, error: str) -> FileResult:
+    return FileResult(job.id, job.mic, job.ref or None, None, error=error)
+
+
 def _do_one_of(model: Model, job: Job, *, options: EnhanceOptions) -> _Outcome:
     return _do(model, job, options)
 
 
 def _of_dead(job: Job, death: Died) -> _Outcome:
-    return _Outcome(FileResult(job.id, job.mic, job.ref or None, None, error=f"{job.mic}: {death.reason}"), [])
+    return _Outcome(_failure(job, f"{job.mic}: {death.reason}"), [])
 
 
 def _streams(model: Model, jobs: int) -> int:
@@ -337,13 +373,8 @@ def _restored(values: dict[str, Any], job: Job) -> FileResult | None:
 
 
 def _name(job: Job) -> str:
-    return os.path.basename(job.output)
+    return name_of(job.output)
 
 
-def _stamps(job: Job) -> list[Stamp]:
-    return [stamp(job.mic), stamp(job.ref)]
-
-
-def _size(path: str) -> int:
-    found = stamp(path)
-    return 0 if found is None else found[0]
+def _is_private(path: str | None) -> bool:
+    return bool(path) and is_remote(path) and is_private(path)

@@ -2,7 +2,7 @@
 codes.
 
 Exit codes: 0 done; 1 the work failed or a check did not hold; 2 usage; 3 unusable audio; 4 unusable
-model or checkpoint; 5 missing extra or engine; 130 interrupted.
+model or checkpoint; 5 missing extra or engine; 6 storage or cluster out of reach; 130 interrupted.
 """
 
 from __future__ import annotations
