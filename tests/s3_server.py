@@ -31,8 +31,8 @@ class S3Server:
         return data
 
     def keys(self, prefix: str = "") -> list[str]:
-        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix)
-        return [entry["Key"] for entry in found.get("Contents", ())]
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
 
     def refuse_after(self, requests: int) -> None:
         """Know no credentials any more, after so many requests."""
