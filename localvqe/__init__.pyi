@@ -20,6 +20,7 @@ from localvqe_cli.errors import GGUFError as GGUFError
 from localvqe_cli.errors import LocalVQEError as LocalVQEError
 from localvqe_cli.errors import MissingExtraError as MissingExtraError
 from localvqe_cli.errors import ModelError as ModelError
+from localvqe_cli.errors import RemoteError as RemoteError
 from localvqe_cli.errors import UsageError as UsageError
 from localvqe_cli.evaluation.result import ClipOutcome as ClipOutcome
 from localvqe_cli.evaluation.result import ClipScores as ClipScores

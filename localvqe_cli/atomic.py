@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import LocalVQEError, UsageError
+from .storage import is_remote
+from .storage.remote import information, require_writable, staged
 
 __all__ = ["atomic_output", "check_output", "remove_leftovers"]
 
@@ -36,13 +38,17 @@ def check_output(path: StrPath, *, force: bool = False, inputs: Iterable[StrPath
         inputs: files that are still to be read; ``path`` must be none of them, even with ``force``.
 
     Returns:
-        ``path`` as a Path.
+        ``path`` as a Path; of a URL that is nothing to open.
 
     Raises:
         UsageError: it is a directory, one of the inputs, read-only, in a folder that is missing or
             read-only, or exists and ``force`` is not given.
+        RemoteError: its storage cannot be asked.
     """
     target = Path(path)
+    if is_remote(os.fspath(path)):
+        _check_remote(os.fspath(path), force, inputs)
+        return target
     folder = _real_path(path).parent
     try:
         info = target.stat()
@@ -78,12 +84,17 @@ def atomic_output(path: StrPath) -> Iterator[Path]:
     Yields a fresh temporary path in the target's folder, with the target's suffix, for the body to
     write. On a normal exit it replaces the target (a symbolic link keeps pointing where it did); on
     any exception, an interrupt included, it is removed and the target stays as it was. Pipes and
-    devices are yielded as they are.
+    devices are yielded as they are. For a URL the temporary path is among the system's temporary files.
 
     Raises:
         UsageError: the target is a directory or its folder cannot be written.
         LocalVQEError: the system refused the write, for example because the disk is full.
+        RemoteError: the storage of a URL did.
     """
+    if is_remote(os.fspath(path)):
+        with staged(os.fspath(path)) as temporary:
+            yield temporary
+        return
     final = _real_path(path)
     if final.is_dir():
         raise UsageError(f"cannot write {path}: it is a directory; name a file")
@@ -113,6 +124,16 @@ def remove_leftovers(folder: StrPath, names: Iterable[str]) -> None:
             if found is not None and found.groups() in stems:
                 with suppress(OSError):
                     os.unlink(os.path.join(folder, name))
+
+
+def _check_remote(url: str, force: bool, inputs: Iterable[StrPath]) -> None:
+    require_writable(url)
+    if url in [os.fspath(path) for path in inputs]:
+        raise UsageError(f"cannot write {url}: it is the input itself; choose another output")
+    if not force:
+        with suppress(FileNotFoundError):
+            information(url)
+            raise UsageError(f"{url} exists; use --force to overwrite it")
 
 
 def _real_path(path: StrPath) -> Path:

@@ -18,6 +18,7 @@ from .audio import (
     prepare_outputs,
     single_job,
 )
+from .cluster import check_address, connect
 from .engine import Enhancer
 from .enhance_files import EnhanceOptions, FileResult, enhance_job
 from .enhance_list import ListRun, prepare_list
@@ -116,6 +117,7 @@ def enhance_files(
     force: bool = False,
     jobs: int | None = 1,
     resume: bool = False,
+    cluster: str | None = None,
 ) -> list[FileResult]:
     """Enhance many recordings; one that fails has an ``error`` in its result, and the others go on.
 
@@ -129,6 +131,9 @@ def enhance_files(
             :func:`enhance_file`.
         jobs: processes, 1..256; None for as many as there are processors. Outputs do not depend on it. More than 1
             needs a script that guards its start with ``if __name__ == "__main__"``.
+        cluster: machines for the work instead of processes: ``dask://HOST:PORT``, a scheduler that runs; ``local:N``, N
+            Dask workers here; ``slurm``, ``jobs`` Slurm jobs as dask-jobqueue's configuration describes them. Needs
+            ``output``, which all machines see under this name.
         resume: leave alone what an earlier call made in this ``output``, of these inputs, with the same model file and
             options; the results have it all the same. The rest is done, and written over what the earlier call left.
 
@@ -136,15 +141,20 @@ def enhance_files(
         UsageError: the list or folder cannot be read, an output exists or cannot be written, or an option is out of
             range; nothing was done then.
         ModelError, EngineError: as :class:`Enhancer`.
+        RemoteError: a storage or a cluster cannot be reached, or refuses.
         LocalVQEError: the record in the folder cannot be written, or no process can be started.
     """
     options = _options(mic_channel, ref_channel, clip_mode, align, allow_truncated, strength)
     folder = _path(output)
     listed = _jobs(pairs, folder, use_ref=not no_ref, two_channel=options.two_channel)
     options.check_channels(listed)
+    processes = jobs if cluster is None or jobs != 1 else None
+    check_address(cluster, processes)
     record = prepare_list(listed, folder, force=force, resume=resume)
-    run = ListRun(_loaded(model, noise_gate, threads), listed, options, record=record, processes=jobs, resume=resume)
-    return list(run.results())
+    loaded = _loaded(model, noise_gate, threads)
+    with connect(cluster, processes) as client:
+        run = ListRun(loaded, listed, options, record=record, processes=processes, resume=resume, client=client)
+        return list(run.results())
 
 
 def _jobs(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from .atomic import remove_leftovers
 from .audio import Job, prepare_outputs
 from .clip_group import ClipGroup
+from .cluster import RunRecipe, run_on_cluster
 from .config import MAX_JOBS
 from .engine import Enhancer, is_cpu
-from .enhance_files import EnhanceOptions, FileResult, Progress, try_job
+from .enhance_files import EnhanceOptions, FileResult
 from .errors import ModelError, UsageError
 from .file_digest import file_sha256
-from .run_record import OutputEntry, RunRecord, Stamp, recipe_digest, stamp
+from .job_outcome import JobOutcome, do_job, entry_of_outcome, failure, restored
+from .run_record import RunRecord, recipe_digest
 from .signal_path import Model
+from .storage import is_remote, name_of, stamps
+from .storage.paths import absolute
+from .storage.remote import is_private, require_writable
 from .version import __version__
 from .worker_pool import Died, Report, run_in_processes, usable_cpus
 
@@ -65,6 +69,7 @@ def prepare_list(jobs: Sequence[Job], folder: str | None, *, force: bool, resume
 
     Raises:
         UsageError: an output or the record exists, unless ``force`` or ``resume`` allows it, or cannot be written.
+        RemoteError: a storage cannot be asked.
     """
     if folder is None:
         if resume:
@@ -73,6 +78,8 @@ def prepare_list(jobs: Sequence[Job], folder: str | None, *, force: bool, resume
         return None
     if resume and force:
         raise UsageError("to resume and to force contradict each other; drop one of them")
+    if is_remote(folder):
+        require_writable(folder)
     record = RunRecord(folder)
     prepare_outputs(jobs, force=force, output_dir=folder, ours=record.outputs if resume else ())
     record.prepare(force=force)
@@ -86,6 +93,8 @@ class ListRun:
         record: of the folder that all outputs go to, None for no record.
         processes: 1 works here; None chooses, see the attribute.
         resume: leave alone what ``record`` knows to be made in the same way.
+        client: of a cluster that does the work, as :func:`localvqe_cli.cluster.connect` gives it; then a record is
+            needed, and ``processes`` has no meaning.
 
     Attributes:
         finished: the results of jobs that need no work, by their index.
@@ -93,7 +102,8 @@ class ListRun:
             threads, but one file or 1 MB of microphones at the least for each.
 
     Raises:
-        UsageError: processes out of range, or several for a device.
+        UsageError: processes out of range; several, or a cluster, for a device or for ``memory://``.
+        RemoteError: no microphone's storage can be asked.
         ModelError: the model file cannot be read any more.
     """
 
@@ -106,18 +116,23 @@ class ListRun:
         record: RunRecord | None = None,
         processes: int | None = None,
         resume: bool = False,
+        client: Any = None,
     ) -> None:
         self._model, self._jobs, self._options, self._record = model, list(jobs), options, record
+        self._client = client
+        if client is not None:
+            self._check_cluster()
         self._model_sha256, self._recipe, self._made_by = "", {}, ""
         if record is not None:
             self._recipe = _recipe(model, options)
             self._model_sha256 = str(self._recipe["model_sha256"])
             self._made_by = recipe_digest(self._recipe)
+        self._stamps = stamps([job.mic for job in self._jobs])
         self.finished = self._find_finished() if resume and record is not None else {}
         self._todo = [index for index in range(len(self._jobs)) if index not in self.finished]
-        self._sizes = {index: _size(self._jobs[index].mic) for index in self._todo}
+        self._sizes = {index: self._size(self._jobs[index].mic) for index in self._todo}
         self._streams = _streams(model, len(self._todo))
-        self.processes = self._choose(processes)
+        self.processes = 1 if client is not None else self._choose(processes)
 
     def results(self, watch: Watch | None = None) -> Generator[FileResult, None, None]:
         """The result of every job in the list's order; a job that fails has an ``error``, and the others go on.
@@ -132,27 +147,34 @@ class ListRun:
         if self._record is not None and self._todo:
             todo = [names[index] for index in self._todo]
             self._record.begin(self._recipe, todo)
-            remove_leftovers(os.path.dirname(self._jobs[0].output) or os.curdir, todo)
+            if not is_remote(self._record.folder):
+                remove_leftovers(self._record.folder, todo)
         made = dict(self.finished)
         following = 0
         try:
             for index, outcome in self._outcomes(_Watcher(self._sizes, watch)):
                 made[index] = outcome.result
                 if self._record is not None:
-                    self._record.add(self._entry(names[index], outcome))
+                    entry = entry_of_outcome(self._jobs[index], outcome, self._made_by, self._model_sha256)
+                    self._record.add(entry, in_part=outcome.kept)
                 while following in made:
                     yield made.pop(following)
                     following += 1
             while following in made:
                 yield made.pop(following)
                 following += 1
+            if self._record is not None:
+                self._record.finish()
         finally:
             if self._record is not None:
+                self._record.keep()
                 self._record.write_table(names)
 
-    def _outcomes(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
+    def _outcomes(self, watcher: _Watcher) -> Iterator[tuple[int, JobOutcome]]:
         """(index, outcome) of each job that is to be done, as it is done."""
-        if self._streams > 1:
+        if self._client is not None:
+            outcomes = self._run_on_cluster() if self._todo else iter(())
+        elif self._streams > 1:
             outcomes = self._run_together()
         elif self.processes > 1:
             outcomes = self._run_in_processes(watcher)
@@ -162,17 +184,17 @@ class ListRun:
             watcher.done(index, outcome.result)
             yield index, outcome
 
-    def _run_here(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
+    def _run_here(self, watcher: _Watcher) -> Iterator[tuple[int, JobOutcome]]:
         for index in self._todo:
-            yield index, _do(self._model, self._jobs[index], self._options, partial(watcher.at, index))
+            yield index, do_job(self._model, self._jobs[index], self._options, partial(watcher.at, index))
 
-    def _run_together(self) -> Iterator[tuple[int, _Outcome]]:
+    def _run_together(self) -> Iterator[tuple[int, JobOutcome]]:
         assert isinstance(self._model, Enhancer)
         jobs = [self._jobs[index] for index in self._todo]
         with ClipGroup(self._model, self._streams) as group:
             yield from zip(self._todo, group.map(partial(_do_one_of, options=self._options), jobs), strict=True)
 
-    def _run_in_processes(self, watcher: _Watcher) -> Iterator[tuple[int, _Outcome]]:
+    def _run_in_processes(self, watcher: _Watcher) -> Iterator[tuple[int, JobOutcome]]:
         assert isinstance(self._model, Enhancer)
         # Largest first, or the last to start may be an hour long while the other processes have nothing left.
         order = sorted(self._todo, key=lambda index: -self._sizes[index])
@@ -182,53 +204,68 @@ class ListRun:
         for number, outcome in found:
             yield order[number], _of_dead(jobs[number], outcome) if isinstance(outcome, Died) else outcome
 
-    def _entry(self, name: str, outcome: _Outcome) -> OutputEntry:
-        return OutputEntry(
-            name,
+    def _run_on_cluster(self) -> Iterator[tuple[int, JobOutcome]]:
+        assert isinstance(self._model, Enhancer)
+        assert self._record is not None
+        recipe = RunRecipe(
+            absolute(self._record.folder),
+            self._record.run,
             self._made_by,
             self._model_sha256,
-            outcome.inputs,
-            outcome.size,
-            outcome.sha256,
-            outcome.result.to_dict(),
+            self._model.threads,
+            self._model.noise_gate,
+            self._options,
         )
+        return run_on_cluster(self._client, recipe, self._model.path, self._jobs, self._sizes)
 
     def _find_finished(self) -> dict[int, FileResult]:
         assert self._record is not None
         found = {}
-        for index, job in enumerate(self._jobs):
-            name = _name(job)
-            entry = self._record.entries.get(name)
-            if entry is None or entry.recipe != self._made_by or entry.inputs != _stamps(job):
+        known = {index: self._record.entries.get(_name(job)) for index, job in enumerate(self._jobs)}
+        alike = {index: entry for index, entry in known.items() if entry is not None and entry.recipe == self._made_by}
+        self._stamps |= stamps([self._jobs[index].ref for index in alike])
+        for index, entry in alike.items():
+            job = self._jobs[index]
+            if any(path and path not in self._stamps for path in (job.mic, job.ref)):
+                continue  # its storage gives no answer
+            if entry.inputs != [self._stamps.get(path) if path else None for path in (job.mic, job.ref)]:
                 continue
-            result = _restored(entry.result, job)
-            if result is not None and result.error is None and self._record.is_whole(name):
+            result = restored(entry.result, job)
+            if result is not None and result.error is None and self._record.is_whole(entry.output):
                 found[index] = result
         return found
+
+    def _size(self, mic: str) -> int:
+        found = self._stamps.get(mic)
+        return 0 if found is None else max(0, int(found[0]))
+
+    def _check_cluster(self) -> None:
+        if self._record is None:
+            raise UsageError("a cluster needs a folder of outputs that all its machines see; name it")
+        if not isinstance(self._model, Enhancer) or not is_cpu(self._model.backend):
+            raise UsageError("a cluster computes on processors; leave the backend as it is")
+        if self._in_memory():
+            raise UsageError("memory:// is in the memory of one process, which a cluster does not see")
+
+    def _in_memory(self) -> bool:
+        return any(map(_is_private, (path for job in self._jobs for path in (job.mic, job.ref, job.output))))
 
     def _choose(self, asked: int | None) -> int:
         if asked is not None and not 1 <= asked <= MAX_JOBS:
             raise UsageError(f"jobs is {asked}, expected 1 to {MAX_JOBS}")
         on_cpu = isinstance(self._model, Enhancer) and is_cpu(self._model.backend)
+        private = self._in_memory()
         if asked is not None:
+            if asked > 1 and private:
+                raise UsageError(f"jobs is {asked}: memory:// is in the memory of one process")
             if asked > 1 and isinstance(self._model, Enhancer) and not on_cpu:
                 raise UsageError(f"jobs is {asked}: backend {self._model.backend} takes all files in one process")
             return min(asked, max(1, len(self._todo)))
-        if not isinstance(self._model, Enhancer) or not on_cpu:
+        if not isinstance(self._model, Enhancer) or not on_cpu or private:
             return 1
         free = usable_cpus() // max(1, self._model.threads)
         worth = 1 + sum(self._sizes.values()) // _WORTH_A_PROCESS
         return max(1, min(free, len(self._todo), worth, MAX_JOBS))
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A result, and what the record keeps beside it; the fields are those of ``OutputEntry``."""
-
-    result: FileResult
-    inputs: list[Stamp]
-    size: int = -1
-    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -238,7 +275,7 @@ class _Work:
     model: Enhancer
     options: EnhanceOptions
 
-    def __call__(self, job: Job, report: Report) -> _Outcome:
+    def __call__(self, job: Job, report: Report) -> JobOutcome:
         last = time.monotonic()
 
         def progress(done: float, total: float | None) -> None:
@@ -247,7 +284,7 @@ class _Work:
                 last = time.monotonic()
                 report((done, total))
 
-        return _do(self.model, job, self.options, progress)
+        return do_job(self.model, job, self.options, progress)
 
 
 class _Watcher:
@@ -283,24 +320,12 @@ class _Watcher:
         self._watch(Standing(self._done, self._failed, len(self._sizes), seconds, wall, min(1.0, share)))
 
 
-def _do(model: Model, job: Job, options: EnhanceOptions, progress: Progress | None = None) -> _Outcome:
-    inputs = _stamps(job)  # before they are read: a change meanwhile must show later
-    result = try_job(model, job, options, progress)
-    if result.output is None:
-        return _Outcome(result, inputs)
-    try:
-        return _Outcome(result, inputs, os.stat(result.output).st_size, file_sha256(result.output))
-    except OSError as exc:
-        error = f"{result.output}: was written, but cannot be read back ({exc.strerror or exc})"
-        return _Outcome(replace(result, output=None, error=error), inputs)
+def _do_one_of(model: Model, job: Job, *, options: EnhanceOptions) -> JobOutcome:
+    return do_job(model, job, options)
 
 
-def _do_one_of(model: Model, job: Job, *, options: EnhanceOptions) -> _Outcome:
-    return _do(model, job, options)
-
-
-def _of_dead(job: Job, death: Died) -> _Outcome:
-    return _Outcome(FileResult(job.id, job.mic, job.ref or None, None, error=f"{job.mic}: {death.reason}"), [])
+def _of_dead(job: Job, death: Died) -> JobOutcome:
+    return JobOutcome(failure(job, f"{job.mic}: {death.reason}"), [])
 
 
 def _streams(model: Model, jobs: int) -> int:
@@ -326,24 +351,9 @@ def _recipe(model: Any, options: EnhanceOptions) -> dict[str, Any]:
     }
 
 
-def _restored(values: dict[str, Any], job: Job) -> FileResult | None:
-    """The result of an earlier run, in the places of this one."""
-    known = {field.name for field in fields(FileResult)}
-    try:
-        result = FileResult(**{name: value for name, value in values.items() if name in known})
-    except TypeError:
-        return None
-    return replace(result, id=job.id, mic=job.mic, ref=job.ref or None, output=job.output)
-
-
 def _name(job: Job) -> str:
-    return os.path.basename(job.output)
+    return name_of(job.output)
 
 
-def _stamps(job: Job) -> list[Stamp]:
-    return [stamp(job.mic), stamp(job.ref)]
-
-
-def _size(path: str) -> int:
-    found = stamp(path)
-    return 0 if found is None else found[0]
+def _is_private(path: str | None) -> bool:
+    return path is not None and is_remote(path) and is_private(path)

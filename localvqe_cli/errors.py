@@ -9,7 +9,8 @@
     │   ├── CheckpointError     ... a PyTorch checkpoint
     │   └── GGUFError           ... a GGUF file
     ├── MissingExtraError    5  an optional dependency is not installed
-    └── EngineError          5  the native library is missing or refused to work
+    ├── EngineError          5  the native library is missing or refused to work
+    └── RemoteError          6  a storage or a cluster that cannot be reached, or refuses
 
 A message is one line: what is wrong, which file, and what to do about it.
 """
@@ -24,6 +25,7 @@ __all__ = [
     "LocalVQEError",
     "MissingExtraError",
     "ModelError",
+    "RemoteError",
     "UsageError",
 ]
 
@@ -65,11 +67,19 @@ class MissingExtraError(LocalVQEError):
 
     exit_code = 5
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an extra: pip install 'localvqe[{extra}]'")
+    def __init__(self, what: str, extra: str, *, package: str | None = None) -> None:
+        """``package`` is what ``extra`` leaves for the user to choose."""
+        needs = f"needs an extra: pip install 'localvqe[{extra}]'"
+        super().__init__(f"{what} {needs if package is None else f'needs {package}: pip install {package}'}")
 
 
 class EngineError(LocalVQEError):
     """The native library is missing, too old, or reported a failure."""
 
     exit_code = 5
+
+
+class RemoteError(LocalVQEError):
+    """A remote storage or a cluster cannot be reached, or refuses."""
+
+    exit_code = 6

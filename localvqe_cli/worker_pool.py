@@ -1,8 +1,9 @@
 """Work shared out over processes, which have one item each: one that dies takes nothing along but its item.
 
 Workers start afresh (``spawn``), since nobody knows what a program that calls us has loaded. The command line knows
-of itself, and says so with :func:`share_imports`: its workers are forks of a process that has done nothing but import,
-so they start at once and have its pages in common.
+of itself, and says so with :func:`share_imports`: its workers are forks, so they start at once and have its pages in
+common. Forks of itself while it has a single thread; later, when a progress bar has one of its own say, of a process
+that has done nothing but import.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def usable_cpus() -> int:
 
 
 def share_imports(modules: list[str]) -> None:
-    """Let later workers share the pages of these modules; for a program that is ours from its start."""
+    """Let later workers share the pages of these modules, which are loaded by now; for a program that is ours."""
     global _start_method
     if sys.platform == "linux":  # macOS has libraries that do not survive a fork
         _start_method = "forkserver"
@@ -121,7 +122,8 @@ class _Worker(Generic[Item]):
     def __init__(self, packed: bytes) -> None:
         for name in _THREAD_VARIABLES:  # read by libraries when they are loaded, so before a worker starts
             os.environ.setdefault(name, "1")
-        context: Any = multiprocessing.get_context(_start_method)
+        method = "fork" if _start_method == "forkserver" and _has_one_thread() else _start_method
+        context: Any = multiprocessing.get_context(method)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True, name="localvqe-worker")
         self.process.start()
@@ -165,6 +167,14 @@ class _Worker(Generic[Item]):
             return f"the worker process ended unasked (exit code {code})"
         hint = ", perhaps for lack of memory: fewer jobs need less" if -code == getattr(signal, "SIGKILL", 9) else ""
         return f"the worker process was ended by signal {-code}{hint}"
+
+
+def _has_one_thread() -> bool:
+    """No other thread, of a library either, holds a lock that nobody would give back in a fork."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
 
 
 def _starts_afresh() -> bool:

@@ -23,6 +23,8 @@ def work(item: Any, report: Callable[[Any], None]) -> Any:
     if item == "process":
         time.sleep(0.2)  # long enough for the other process to take one too
         return os.getpid(), os.environ["OMP_NUM_THREADS"]
+    if item == "parent":
+        return "", os.getppid()
     return item * 2
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TextIO
 
 from ..atomic import check_output
 from ..errors import UsageError
+from ..storage import folder_of, is_remote, join, name_of
+from ..storage.remote import fetch, listing, require_writable
 from .reader import STDIO
 
 __all__ = [
@@ -45,10 +49,10 @@ class Job:
 
     Attributes:
         id: names the job in messages and, in a batch, the output.
-        mic: path of the microphone recording, ``-`` for stdin.
+        mic: path or URL of the microphone recording, ``-`` for stdin.
         ref: path of the far-end reference, ``mic`` where both are channels of one file; None is silence. Empty when a
             batch has no match for the mic.
-        output: path to write, ``-`` for stdout.
+        output: path or URL to write, ``-`` for stdout.
     """
 
     id: str
@@ -72,7 +76,7 @@ def single_job(mic: str, ref: str | None, output: str | None, *, two_channel: bo
     if mic == STDIO and ref == STDIO and not two_channel:
         raise UsageError("only one of mic and reference can come from stdin")
     stem, name = (STDIO, "stdin") if mic == STDIO else (os.path.splitext(mic)[0], file_stem(mic))
-    if output is not None and os.path.isdir(output):
+    if output is not None and (output.endswith("/") if is_remote(output) else os.path.isdir(output)):
         output = _output_in(output, name)
     elif output is not None and output.endswith(os.sep):
         raise UsageError(f"the folder {output} does not exist; make it first")
@@ -105,15 +109,16 @@ def jobs_from_manifest(
 ) -> list[Job]:
     """Jobs from a TSV or CSV with the columns id, mic and ref; other columns are ignored.
 
-    Paths are relative to the manifest. Outputs are ``<id>_enhanced.wav`` in ``output_dir``, else
+    Paths are relative to the manifest; all may be URLs. Outputs are ``<id>_enhanced.wav`` in ``output_dir``, else
     beside each mic. ``use_ref=False`` leaves the ref column unread; with ``two_channel`` it may be
     missing or empty, where the mic's file holds both.
 
     Raises:
         UsageError: the file cannot be read, lacks a column or a value, repeats an id, or an id is
             not a plain file name.
+        RemoteError: its storage cannot be reached, or refuses.
     """
-    base = os.path.dirname(path)
+    base = folder_of(path)
     jobs: dict[str, Job] = {}
     columns = ("id", "mic", "ref") if use_ref and not two_channel else ("id", "mic")
     for line, row in read_rows(path, columns, ("ref",)):
@@ -128,7 +133,7 @@ def jobs_from_manifest(
             raise UsageError(f"{path} line {line}: the id {name!r} appears twice")
         mic = beside(base, row["mic"])
         ref = None if not use_ref else beside(base, row["ref"]) if row["ref"] else mic
-        folder = os.path.dirname(mic) if output_dir is None else output_dir
+        folder = folder_of(mic) if output_dir is None else output_dir
         jobs[name] = Job(name, mic, ref, _output_in(folder, name))
     if not jobs:
         raise UsageError(f"{path}: lists no pairs")
@@ -180,27 +185,45 @@ def prepare_outputs(
     Raises:
         UsageError: an output exists (without ``force``), is an input of the batch or the output of another job, or
             cannot be written.
+        RemoteError: a storage cannot be asked.
     """
     jobs = list(jobs)
-    if output_dir is not None:
+    if output_dir is not None and not is_remote(output_dir):
         try:
             os.makedirs(output_dir, exist_ok=True)
         except OSError as exc:
             raise UsageError(f"cannot create the output directory {output_dir}: {exc.strerror or exc}") from exc
-    inputs = {os.path.realpath(path) for job in jobs for path in (job.mic, job.ref) if path and path != STDIO}
+    inputs = {_real(path) for job in jobs for path in (job.mic, job.ref) if path and path != STDIO}
+    absent = _absent(jobs)
     taken: dict[str, str] = {}
     for job in jobs:
         if job.output == STDIO:
             continue
         own = [path for path in (job.mic, job.ref) if path and path != STDIO]
         if len(jobs) > 1:
-            real = os.path.realpath(job.output)
+            real = _real(job.output)
             if real in inputs:
                 raise UsageError(f"cannot write {job.output}: it is an input of this batch; choose another output")
             if real in taken:
                 raise UsageError(f"{taken[real]} and {job.output} are the same file; give each pair its own")
             taken[real] = job.output
-        check_output(job.output, force=force or os.path.basename(job.output) in ours, inputs=own)
+        may_be_there = force or job.output in absent or name_of(job.output) in ours
+        check_output(job.output, force=may_be_there, inputs=own)
+
+
+def _real(path: str) -> str:
+    return path if is_remote(path) else os.path.realpath(path)
+
+
+def _absent(jobs: list[Job]) -> set[str]:
+    """Outputs in remote folders that are not there, so that no question is asked for each of many."""
+    absent: set[str] = set()
+    for folder in {folder_of(job.output) for job in jobs if is_remote(job.output)} if len(jobs) > 1 else ():
+        require_writable(folder)
+        there = listing(folder)
+        here = [job.output for job in jobs if folder_of(job.output) == folder]
+        absent.update(output for output in here if name_of(output) not in there)
+    return absent
 
 
 # -- manifests --------------------------------------------------------------------------------
@@ -213,9 +236,10 @@ def read_rows(path: str, columns: tuple[str, ...], optional: tuple[str, ...] = (
 
     Raises:
         UsageError: the file cannot be read, or lacks one of ``columns``.
+        RemoteError: its storage cannot be reached, or refuses.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with _open_list(path) as file:
             text = file.read(MAX_LIST_CHARACTERS + 1)
         if len(text) > MAX_LIST_CHARACTERS:
             raise UsageError(f"{path}: has over {MAX_LIST_CHARACTERS >> 20} million characters; split the list")
@@ -237,18 +261,34 @@ def read_rows(path: str, columns: tuple[str, ...], optional: tuple[str, ...] = (
     return [(line, values) for line, values in cells if any(values[name] for name in columns)]
 
 
+def _open_list(path: str) -> TextIO:
+    if not is_remote(path):
+        return open(path, encoding="utf-8-sig", newline="")
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with what is around it
+    try:
+        fetch(path, file)
+    except FileNotFoundError as exc:
+        file.close()
+        raise UsageError(f"{path}: no such list of pairs") from exc
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+
+
 def _is_plain_name(name: str) -> bool:
     return not (name in (".", "..") or any(char in '/\\:*?"<>|' or ord(char) < 32 for char in name))
 
 
 def beside(base: str, cell: str) -> str:
     """The path in a manifest's cell, relative to the manifest's folder ``base``."""
-    path = os.path.join(base, cell)
+    path = join(base, cell)
     return os.path.join(".", path) if path == STDIO else path  # a file of that name, not stdin
 
 
 def _output_in(folder: str, name: str) -> str:
-    return os.path.join(folder, f"{name}{OUTPUT_SUFFIX}.wav")
+    return join(folder, f"{name}{OUTPUT_SUFFIX}.wav")
 
 
 # -- directories ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Audio inputs: any format libsndfile reads, from a file, a pipe or stdin, as mono float32 blocks."""
+"""Audio inputs: any format libsndfile reads, from a file, a URL, a pipe or stdin, as mono float32 blocks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ import numpy as np
 import soundfile
 
 from ..errors import AudioError, UsageError
+from ..storage import is_remote
+from ..storage.remote import fetch
 from .header import promised_wav_frames, unclosed_wav
 from .resample import FloatArray
 
@@ -72,6 +74,7 @@ class AudioInput:
     Raises:
         AudioError: missing, not audio, empty, truncated, or of an unusable rate.
         UsageError: ``channel`` names one that the file does not have.
+        RemoteError: the storage of a URL cannot be reached, or refuses.
     """
 
     def __init__(self, path: str, channel: int | None = None, *, allow_truncated: bool = False) -> None:
@@ -158,7 +161,7 @@ class AudioInput:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Release the copy of a piped input, or the file where its header had to be completed."""
+        """Release the copy of a piped or remote input, or the file where its header had to be completed."""
         if self._spool is not None and self._owns_spool:
             self._spool.close()
 
@@ -194,7 +197,8 @@ class AudioInput:
         except TypeError as exc:  # soundfile wants a rate for headerless files
             raise AudioError(f"{self.name}: raw audio without a header; convert it to WAV first") from exc
         except (soundfile.SoundFileError, OSError, ValueError) as exc:
-            _require_readable(self.path, self.name)
+            if self._spool is None:
+                _require_readable(self.path, self.name)
             detail = str(getattr(exc, "error_string", exc)).rstrip(".")
             raise AudioError(f"{self.name}: not readable as audio ({detail})") from exc
 
@@ -263,8 +267,6 @@ class _View(io.RawIOBase):
 
 def _require_readable(path: str, name: str) -> None:
     """Replace libsndfile's "System error" by the reason."""
-    if path == STDIO:
-        return
     if os.path.isdir(path):
         raise AudioError(f"{name}: is a directory, not an audio file")
     try:
@@ -277,24 +279,29 @@ def _require_readable(path: str, name: str) -> None:
 
 
 def _spool_stream(path: str, name: str) -> BinaryIO | None:
-    """A rewindable copy of stdin or a pipe, on disk under no name; None for an ordinary file."""
-    if path != STDIO:
+    """A rewindable copy of stdin, a pipe or an object, on disk under no name; None for an ordinary file."""
+    remote = is_remote(path)
+    if path != STDIO and not remote:
         try:
             if not stat.S_ISFIFO(os.stat(path).st_mode):
                 return None
         except (OSError, ValueError):
             return None
-    elif sys.stdin.isatty():
+    elif not remote and sys.stdin.isatty():
         raise UsageError("stdin is a terminal; pipe audio into it or name a file")
     spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by AudioInput.close
     try:
         if path == STDIO:
             shutil.copyfileobj(sys.stdin.buffer, spool)
+        elif remote:
+            fetch(path, spool)
         else:
             with open(path, "rb") as pipe:
                 shutil.copyfileobj(pipe, spool)
     except BaseException as exc:
         spool.close()
+        if isinstance(exc, FileNotFoundError):
+            raise AudioError(f"{name}: no such file") from exc
         if isinstance(exc, OSError):
             raise AudioError(f"{name}: cannot be read ({exc.strerror or exc})") from exc
         raise

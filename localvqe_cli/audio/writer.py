@@ -115,7 +115,7 @@ class AudioOutput:
 
 @contextmanager
 def open_output(path: str, rate: int, form: OutputFormat) -> Iterator[AudioOutput]:
-    """An output file that takes its name when the body ends well and disappears when it does not.
+    """An output file or object that takes its name when the body ends well and disappears when it does not.
 
     ``-``, pipes and devices receive the finished bytes at the end, since a header cannot be
     corrected there.
@@ -123,6 +123,7 @@ def open_output(path: str, rate: int, form: OutputFormat) -> Iterator[AudioOutpu
     Raises:
         UsageError: the target cannot be written, or its format cannot hold ``rate``.
         LocalVQEError: the system refused a write.
+        RemoteError: the storage did.
     """
     if _is_stream(path):
         with tempfile.TemporaryFile() as spool:

@@ -2,12 +2,13 @@
 codes.
 
 Exit codes: 0 done; 1 the work failed or a check did not hold; 2 usage; 3 unusable audio; 4 unusable
-model or checkpoint; 5 missing extra or engine; 130 interrupted.
+model or checkpoint; 5 missing extra or engine; 6 storage or cluster out of reach; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -183,6 +184,8 @@ def main() -> NoReturn:
     """Entry point of the ``localvqe`` command."""
     # A polite kill unwinds like Ctrl-C, so that temporary files go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    # Nothing here multiplies large matrices, and while numpy has no threads, worker processes may be forks of this one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     own_process()
     app(prog_name="localvqe")
     raise SystemExit(0)

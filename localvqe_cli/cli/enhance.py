@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import closing
 from enum import Enum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,6 +41,9 @@ from .common import (
 )
 from .patterns import refuse_patterns
 from .progress import ListProgress, ProgressBar, times
+
+if TYPE_CHECKING:
+    from ..enhance_list import ListRun
 
 __all__ = ["enhance"]
 
@@ -104,6 +107,10 @@ def enhance(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier run of these files stopped.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option("--cluster", metavar="WHERE", help="Machines for many files: dask://HOST:PORT, local:N or slurm."),
+    ] = None,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
     force: ForceOption = False,
@@ -138,11 +145,13 @@ def enhance(
         raise UsageError("--resume is for many files with -o DIR, where the record of the first run is")
     if resume and force:
         raise UsageError("--resume contradicts --force; drop one of them")
+    if cluster is not None and not (batch and output):
+        raise UsageError("--cluster is for many files with -o DIR, a folder or storage that all its machines see")
 
     settings = {"threads": threads, "noise_gate": noise_gate, "backend": backend, "device": device}
     if batch:
         failed = _enhance_list(
-            listed, options, model, settings, output, jobs, force=force, resume=resume, as_json=as_json
+            listed, options, model, settings, output, jobs, cluster, force=force, resume=resume, as_json=as_json
         )
     else:
         prepare_outputs(listed, force=force)
@@ -164,6 +173,7 @@ def _enhance_list(
     settings: dict[str, Any],
     output: str | None,
     processes: int | None,
+    cluster: str | None,
     *,
     force: bool,
     resume: bool,
@@ -171,29 +181,26 @@ def _enhance_list(
 ) -> int:
     """Enhance many files; how many failed."""
     # Only here, so that a single file does not wait for what processes need.
+    from ..cluster import check_address, connect
     from ..enhance_list import ListRun, prepare_list
     from ..worker_pool import share_imports
 
+    check_address(cluster, processes)
     record = prepare_list(jobs, output, force=force, resume=resume)
     enhancer = _load(model, settings)
-    started = time.monotonic()
-    run = ListRun(enhancer, jobs, options, record=record, processes=processes, resume=resume)
-    if resume:
-        say(f"{len(run.finished)} of {len(jobs)} files are finished already")
-    if is_own_process() and run.processes > 1:
-        share_imports(["localvqe_cli.cli", "localvqe_cli.enhance_list"])
-    results: list[FileResult] = []
-    said: set[str] = set()
-    try:
-        with ListProgress() as progress, closing(run.results(progress)) as found:
-            for index, result in enumerate(found):
-                results.append(result)
-                if index not in run.finished:
-                    _tell(result, said, batch=True)
-    except BaseException:
-        if record is not None:
-            note("what is finished stays; the same command with --resume does the rest")
-        raise
+    with connect(cluster, processes) as client:
+        started = time.monotonic()
+        run = ListRun(enhancer, jobs, options, record=record, processes=processes, resume=resume, client=client)
+        if resume:
+            say(f"{len(run.finished)} of {len(jobs)} files are finished already")
+        if is_own_process() and run.processes > 1:
+            share_imports(["localvqe_cli.cli", "localvqe_cli.enhance_list"])
+        try:
+            results = _run_list(run)
+        except BaseException:
+            if record is not None:
+                note("what is finished stays; the same command with --resume does the rest")
+            raise
     if as_json:
         _print_json(enhancer, results)
     done = [result for index, result in enumerate(results) if index not in run.finished]
@@ -206,6 +213,17 @@ def _enhance_list(
         f" ({times(seconds / max(wall, 1e-9))}x real time)"
     )
     return failed
+
+
+def _run_list(run: ListRun) -> list[FileResult]:
+    results: list[FileResult] = []
+    said: set[str] = set()
+    with ListProgress() as progress, closing(run.results(progress)) as found:
+        for index, result in enumerate(found):
+            results.append(result)
+            if index not in run.finished:
+                _tell(result, said, batch=True)
+    return results
 
 
 def _load(model: str | None, settings: dict[str, Any]) -> Any:

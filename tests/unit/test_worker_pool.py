@@ -75,3 +75,28 @@ def test_to_stop_does_not_wait_for_what_is_in_work() -> None:
 def test_no_items_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localvqe_cli.worker_pool._Worker", None)
     assert list(run_in_processes(pool_work.work, [], 2)) == []
+
+
+_FORKS = """
+import os, threading
+import pool_work
+from localvqe_cli.worker_pool import run_in_processes, share_imports
+
+if __name__ == "__main__":
+    share_imports(["pool_work"])
+    def parents():
+        return {parent for _, (_, parent) in run_in_processes(pool_work.work, ["parent"], 1)}
+    alone = parents()
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+    print(alone == {os.getpid()}, parents() == {os.getpid()})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there workers are forks")
+def test_workers_are_forks_of_a_process_without_threads_and_of_no_other(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_FORKS)
+    places = [str(Path(pool_work.__file__).parent), str(Path(pool_work.__file__).parents[1])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("True False\n", "")
