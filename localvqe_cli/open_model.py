@@ -7,6 +7,7 @@ import os
 from .engine import Enhancer, is_cpu
 from .errors import UsageError
 from .onnx_file.format import SUFFIX
+from .onnx_file.session import OnnxEnhancer
 
 __all__ = ["is_onnx", "open_model"]
 
@@ -32,8 +33,6 @@ def open_model(
     """
     if not is_onnx(model):
         return Enhancer(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
-    from .onnx_file.session import OnnxEnhancer
-
     assert model is not None
     if noise_gate is not None:
         raise UsageError(f"{os.fspath(model)}: the noise gate is the engine's; use the GGUF file for it")

@@ -16,6 +16,7 @@ from ..codec import standard_bases
 from ..config import ModelConfig
 from ..errors import MissingExtraError
 from ..onnx_file.format import SUFFIX
+from ..onnx_file.writer import export_onnx
 from ..quantization import quantize
 from ..tensors import gguf_shapes, quantizable_shapes
 from .result import BenchReport
@@ -86,8 +87,6 @@ def survey(options: BenchOptions, progress: Callable[[str], None] = lambda _: No
 
 
 def _as_onnx(model: str, output: Path) -> Path:
-    from ..onnx_file.writer import export_onnx
-
     return export_onnx(model, output).output
 
 

@@ -12,7 +12,9 @@ import typer
 from ..config import DMAX_RANGE
 from ..errors import UsageError
 from ..export import export as run
-from ..onnx_file.format import OPSETS, Part
+from ..onnx_file.format import OPSETS, GraphPart
+from ..onnx_file.writer import export_onnx
+from ..quantization.clips import read_clips
 from .common import (
     ForceOption,
     JsonOption,
@@ -76,7 +78,8 @@ def export(
         typer.Option("--meta", metavar="KEY=TEXT", help="A further key to keep in the file; may be repeated."),
     ] = None,
     part: Annotated[
-        Part | None, typer.Option("--part", help="ONNX: the whole model, or only what is behind its adaptive filter.")
+        GraphPart | None,
+        typer.Option("--part", help="ONNX: the whole model, or what is behind its adaptive filter."),
     ] = None,
     states: Annotated[
         States | None, typer.Option("--states", help="ONNX: an input and output per state, or one vector for all.")
@@ -112,7 +115,7 @@ def export(
         _export_onnx(
             checkpoint,
             output,
-            part=part or Part.step,
+            part=part or GraphPart.step,
             packed=states is States.packed,
             half=fp16,
             calibrate=int8,
@@ -157,9 +160,6 @@ def export(
 
 def _export_onnx(checkpoint: str, output: str | None, *, calibrate: str | None, as_json: bool, **options: Any) -> None:
     """Export to ONNX and say what came of it."""
-    from ..onnx_file.writer import export_onnx
-    from ..quantization.clips import read_clips
-
     recordings = None if calibrate is None else read_clips(calibrate)
     for text in recordings.notes if recordings is not None else ():
         note(text)

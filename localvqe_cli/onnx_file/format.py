@@ -22,8 +22,8 @@ __all__ = [
     "STATE",
     "SUFFIX",
     "TYPE_KEY",
-    "Clip",
-    "Part",
+    "CalibrationPair",
+    "GraphPart",
 ]
 
 SUFFIX = ".onnx"
@@ -41,7 +41,7 @@ PARAMETERS_KEY = "localvqe.onnx.parameters"
 SINGLE, HALF, INT8 = "F32", "F16", "INT8"
 
 
-class Clip(Protocol):
+class CalibrationPair(Protocol):
     """A pair to calibrate with: equally long signals (n,) at 16 kHz."""
 
     @property
@@ -54,7 +54,7 @@ class Clip(Protocol):
     def ref(self) -> NDArray[np.float32]: ...
 
 
-class Part(str, Enum):
+class GraphPart(str, Enum):
     """Of a model: all of it, or what comes behind the adaptive filter."""
 
     step = "step"

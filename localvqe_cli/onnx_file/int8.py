@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import MissingExtraError
 from ..geometry import HOP
-from .format import INT8, MIC, NEXT, OUT, REF, TYPE_KEY, Clip
+from .format import INT8, MIC, NEXT, OUT, REF, TYPE_KEY, CalibrationPair
 from .reader import read
 from .session import run_session
 
@@ -27,7 +27,7 @@ Inputs = dict[str, NDArray[np.float32]]
 _LOOKED_AT = 600
 
 
-def quantized(model: onnx.ModelProto, clips: Sequence[Clip]) -> tuple[onnx.ModelProto, dict[str, float]]:
+def quantized(model: onnx.ModelProto, clips: Sequence[CalibrationPair]) -> tuple[onnx.ModelProto, dict[str, float]]:
     """The model with its convolutions quantized: weights by channel, values by tensor, ranges from the clips.
 
     Returns:
@@ -88,7 +88,7 @@ def _snr_db(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
     return 10.0 * math.log10(max(signal, 1e-30) / max(error, 1e-30))
 
 
-def _hops(path: Path, clips: Sequence[Clip], outputs: dict[str, NDArray[np.float32]]) -> Iterator[Inputs]:
+def _hops(path: Path, clips: Sequence[CalibrationPair], outputs: dict[str, NDArray[np.float32]]) -> Iterator[Inputs]:
     """What the graph is given in every so many hops, states included; ``outputs`` gets each clip's output."""
     file = read(path)
     every = max(1, sum(clip.mic.size // HOP for clip in clips) // _LOOKED_AT)

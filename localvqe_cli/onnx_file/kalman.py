@@ -15,11 +15,11 @@ from .frontend_gain import gain_controller
 from .graph import Graph, Operand, Weights
 from .transforms import Pair, Transforms, power
 
-__all__ = ["FilterState", "kalman_step", "moved_filter"]
+__all__ = ["FilterValues", "kalman_step", "moved_filter"]
 
 
 @dataclass(frozen=True)
-class FilterState:
+class FilterValues:
     """What the filter keeps between hops: coefficients and their variance (1, P, F), noise (1, F)."""
 
     weights: Pair
@@ -31,7 +31,7 @@ def _sizes(config: FrontendConfig) -> NDArray[Any]:
     return (config.decay ** np.arange(config.partitions)).reshape(1, -1, 1)
 
 
-def moved_filter(g: Graph, config: FrontendConfig, first: str, by: str) -> FilterState:
+def moved_filter(g: Graph, config: FrontendConfig, first: str, by: str) -> FilterValues:
     """The filter as the hop before left it, with its coefficients at the lag they belong to.
 
     Args:
@@ -51,7 +51,7 @@ def moved_filter(g: Graph, config: FrontendConfig, first: str, by: str) -> Filte
 
     kept = g.op("Where", known, g.op("Max", g.gather(variance, index, 1), RENEWED * initial), initial)
     still = g.op("Equal", by, 0.0)
-    return FilterState(
+    return FilterValues(
         Pair(shifted("kalman.weights_re"), shifted("kalman.weights_im")),
         g.op("Where", still, variance, kept),
         g.state("kalman.noise", 1, BINS),
@@ -63,7 +63,7 @@ def kalman_step(
     config: FrontendConfig,
     weights: Weights,
     transforms: Transforms,
-    state: FilterState,
+    state: FilterValues,
     far: Pair,
     mic: str,
     unadapted: str,

@@ -17,7 +17,7 @@ from .format import MIC, OUT, REF
 from .frontend import FrameCounter, frontend
 from .graph import Graph, Weights
 from .mask import complex_taps, mask
-from .residual_echo import PERIODS, ResidualEcho
+from .residual_echo import PERIODS, ResidualGain
 from .transforms import Transforms
 
 __all__ = ["step"]
@@ -37,7 +37,7 @@ def step(config: ModelConfig, weights: Weights, opset: int, *, with_filter: bool
         counter, transforms = FrameCounter(g, config.frontend.partitions, *PERIODS), Transforms(g)
     if config.frontend is not None and with_filter:
         near, far = frontend(g, config.frontend, weights, transforms, counter, near, far)
-    residual = None if config.residual is None else ResidualEcho(g, config.residual, transforms, counter, near, far)
+    residual = None if config.residual is None else ResidualGain(g, config.residual, transforms, counter, near, far)
     if config.network:
         out = _network(g, config, weights, near, far, residual)
     elif residual is not None:
@@ -49,7 +49,7 @@ def step(config: ModelConfig, weights: Weights, opset: int, *, with_filter: bool
 
 
 def _network(
-    g: Graph, config: ModelConfig, weights: Weights, near: str, far: str, residual: ResidualEcho | None
+    g: Graph, config: ModelConfig, weights: Weights, near: str, far: str, residual: ResidualGain | None
 ) -> str:
     version, bins = config.version, config.n_freq_bins
     both = analysis(g, weights, near, far)

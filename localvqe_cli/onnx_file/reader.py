@@ -20,7 +20,21 @@ from ..config import ModelConfig
 from ..errors import MissingExtraError, ModelError
 from ..geometry import HOP
 from ..tensor_check import names, printable
-from .format import HALF, INT8, MIC, NEXT, OPSETS, OUT, PARAMETERS_KEY, PART_KEY, REF, SINGLE, STATE, TYPE_KEY, Part
+from .format import (
+    HALF,
+    INT8,
+    MIC,
+    NEXT,
+    OPSETS,
+    OUT,
+    PARAMETERS_KEY,
+    PART_KEY,
+    REF,
+    SINGLE,
+    STATE,
+    TYPE_KEY,
+    GraphPart,
+)
 
 __all__ = ["OnnxFile", "read"]
 
@@ -61,7 +75,7 @@ class OnnxFile:
     path: Path
     content: bytes
     config: ModelConfig
-    part: Part
+    part: GraphPart
     metadata: dict[str, str]
     states: dict[str, tuple[int, ...]]
 
@@ -116,7 +130,7 @@ def _content(path: str | os.PathLike[str]) -> bytes:
         raise ModelError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
 
 
-def _described(metadata: Mapping[str, str]) -> tuple[ModelConfig, Part]:
+def _described(metadata: Mapping[str, str]) -> tuple[ModelConfig, GraphPart]:
     if PART_KEY not in metadata:
         raise _ForeignError("was not written by `localvqe export --format onnx`; only such files say what they are")
     values = {key: _value(text) for key, text in metadata.items()}
@@ -125,7 +139,7 @@ def _described(metadata: Mapping[str, str]) -> tuple[ModelConfig, Part]:
         raise _ForeignError(f"missing key{'s' if len(missing) > 1 else ''} {names(missing)}")
     try:
         config = ModelConfig.from_gguf_fields(values)
-        part = Part(metadata[PART_KEY])
+        part = GraphPart(metadata[PART_KEY])
     except (ModelError, ValueError, OverflowError) as exc:
         raise _ForeignError(printable(str(exc), 200)) from exc
     if metadata[TYPE_KEY] not in (SINGLE, HALF, INT8) or not metadata[PARAMETERS_KEY].isdecimal():

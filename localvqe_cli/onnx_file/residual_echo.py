@@ -13,7 +13,7 @@ from .frontend import FrameCounter
 from .graph import Graph
 from .transforms import Transforms, power
 
-__all__ = ["PERIODS", "ResidualEcho"]
+__all__ = ["PERIODS", "ResidualGain"]
 
 #: After how many hops a block of minima ends.
 PERIODS = (numbers.BLOCK_FRAMES, numbers.LEAK_BLOCK_FRAMES)
@@ -23,7 +23,7 @@ def _window() -> NDArray[np.float64]:
     return np.sin(np.pi * (np.arange(FRAME) + 0.5) / FRAME)
 
 
-class ResidualEcho:
+class ResidualGain:
     """Error and echo hops of the filter, (1, 256) each.
 
     Attributes:

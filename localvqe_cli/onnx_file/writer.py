@@ -16,7 +16,7 @@ from ..errors import CheckpointError, MissingExtraError, UsageError
 from ..export import fold
 from ..models import named
 from ..tensors import gguf_shapes
-from .format import HALF, OPSETS, PARAMETERS_KEY, PART_KEY, SINGLE, SUFFIX, TYPE_KEY, Clip, Part
+from .format import HALF, OPSETS, PARAMETERS_KEY, PART_KEY, SINGLE, SUFFIX, TYPE_KEY, CalibrationPair, GraphPart
 
 __all__ = ["OnnxSummary", "export_onnx"]
 
@@ -59,10 +59,10 @@ def export_onnx(
     model: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     *,
-    part: Part = Part.step,
+    part: GraphPart = GraphPart.step,
     packed: bool = False,
     half: bool = False,
-    int8: Sequence[Clip] = (),
+    int8: Sequence[CalibrationPair] = (),
     opset: int = OPSETS[0],
     arch: int | None = None,
     dmax: int | None = None,
@@ -93,7 +93,7 @@ def export_onnx(
         raise UsageError("weights are kept in half precision or as 8-bit integers, not both")
     source = _read(os.fspath(model), arch, dmax)
     config = source.config
-    if part is Part.network and (config.frontend is None or not config.network):
+    if part is GraphPart.network and (config.frontend is None or not config.network):
         what = "has no adaptive filter to leave out" if config.network else "is nothing but its adaptive filter"
         raise UsageError(f"{source.path}: {what}; export the whole step")
     target = _default_output(os.fspath(model), source.path) if output is None else Path(output)
@@ -112,7 +112,7 @@ def export_onnx(
         if key in rows:
             raise UsageError(f"key {key} is the file's own")
         rows[key] = text
-    graph = step(config, source.weights, opset, with_filter=part is Part.step)
+    graph = step(config, source.weights, opset, with_filter=part is GraphPart.step)
     made = graph.finish(f"localvqe_{part.value}", rows, packed=packed, half=half)
     clips: dict[str, float] = {}
     if int8:

@@ -16,7 +16,7 @@ from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
 from localvqe_cli.engine import Enhancer
 from localvqe_cli.errors import LocalVQEError, UsageError
 from localvqe_cli.models import DEFAULT_MODEL
-from localvqe_cli.onnx_file.format import OPSETS, Part
+from localvqe_cli.onnx_file.format import OPSETS, GraphPart
 from localvqe_cli.onnx_file.session import OnnxEnhancer, OnnxStream
 from localvqe_cli.onnx_file.writer import export_onnx
 
@@ -121,7 +121,7 @@ def test_the_part_behind_the_filter_takes_what_the_filter_gives(tmp_path: Path) 
 
     random_gguf(tmp_path / "model.gguf", STAGES, 7)
     mic, ref = (x[: 30 * HOP] for x in signals())
-    path = export_onnx(tmp_path / "model.gguf", tmp_path / "part.onnx", part=Part.network).output
+    path = export_onnx(tmp_path / "model.gguf", tmp_path / "part.onnx", part=GraphPart.network).output
     session = onnxruntime.InferenceSession(path)
     names = [value.name for value in session.get_outputs()]
     states = {v.name: np.zeros(v.shape, np.float32) for v in session.get_inputs() if v.name not in ("mic", "ref")}
@@ -136,7 +136,7 @@ def test_the_part_behind_the_filter_takes_what_the_filter_gives(tmp_path: Path) 
     with pytest.raises(LocalVQEError, match="export the whole step"):
         OnnxEnhancer(path)
     with pytest.raises(UsageError, match="nothing but its adaptive filter"):
-        export_onnx(DEFAULT_MODEL, tmp_path / "x.onnx", part=Part.network)
+        export_onnx(DEFAULT_MODEL, tmp_path / "x.onnx", part=GraphPart.network)
 
 
 def test_a_wild_sample_does_not_stay(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def test_the_defaults_of_train_are_written_where_they_are_used() -> None:
 OPTIONAL = {
     *("torch", "scipy", "matplotlib", "onnxruntime", "speechmos", "librosa", "pesq", "pystoi", "resource", "reference"),
     *("pulsectl", "soundcard", "fsspec", "distributed", "dask_jobqueue"),
+    # Of onnx_file, and what makes the graph there and quantizes it.
+    *("onnx", "model", "int8"),
     *("training.dataset", "training.loop", "training.gain_loop", "training.opinion"),
 }
 #: File -> why it imports something of ours inside a function.
