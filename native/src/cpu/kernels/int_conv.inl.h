@@ -31,8 +31,8 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
     return pair - vint{};
 }
 
-// Where the product is an instruction of its own, it needs a register besides.
-#if defined(__AVX512VNNI__)
+// Where the product is an instruction of its own, it needs a register besides; there floats do too.
+#if defined(__AVX512VNNI__) || defined(__wasm_simd128__)
 #define LVQE_INT_ACCUMULATORS LVQE_ACCUMULATORS
 #else
 #define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
