@@ -4,7 +4,8 @@
 # Emscripten has no such library, and functions of that name that fail; nothing here starts a thread.
 set(CMAKE_HAVE_LIBC_PTHREAD TRUE)
 
-add_compile_options(-msimd128 -fwasm-exceptions)
+# Equal sources give equal bytes, wherever they lie.
+add_compile_options(-msimd128 -fwasm-exceptions "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=native")
 add_link_options(-fwasm-exceptions)
 
 set(LOCALVQE_WASM_FUNCTIONS
