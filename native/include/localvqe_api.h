@@ -100,7 +100,8 @@ LOCALVQE_API void localvqe_print_profile(uintptr_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
 
-/* Of the package; and the kernel set in use: avx512vnni, avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
+/* Of the package; and the kernel set in use: avx512vnni, avx512, avx2, neon, simd128, portable or wide (LOCALVQE_KERNELS
+ * overrides the choice). */
 LOCALVQE_API const char * localvqe_version(void);
 LOCALVQE_API const char * localvqe_kernels(void);
 

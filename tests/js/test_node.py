@@ -38,9 +38,7 @@ def test_golden_vectors(vectors: Vectors, golden_model: Path, tmp_path: Path, mo
 
 
 @pytest.mark.parametrize("model", ["default", "denoise"])
-def test_the_models_inside_clean_the_sample_pair(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_models_inside_clean_the_sample_pair(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALVQE_ARITHMETIC", "int16")
     mic, ref = (sf.read(EXAMPLES / f"sample_{side}.wav", dtype="float32")[0] for side in ("mic", "ref"))
     mic, ref = (samples[: samples.size // HOP * HOP] for samples in (mic, ref))

@@ -30,9 +30,7 @@ def npm(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_package_is_installed_and_runs_as_its_readme_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_package_is_installed_and_runs_as_its_readme_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = package.require()
     (packed,) = json.loads(npm(tmp_path, "pack", str(package.PACKAGE), "--json"))
     assert packed["size"] < LARGEST
