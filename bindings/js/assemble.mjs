@@ -61,7 +61,7 @@ function assembleDist(wasm) {
   writeFileSync(join(DIST, 'localvqe.wasm'), readFileSync(wasm)); // a program to the linker, a file to us
   cpSync(join(ROOT, 'LICENSE'), join(DIST, 'LICENSE'));
   writeFileSync(join(DIST, 'worklet.js'), joinModules(WORKLET));
-  const files = Object.fromEntries(readdirSync(DIST).sort().map((name) => [name, sha256(readFileSync(join(DIST, name)))]));
+  const files = Object.fromEntries(readdirSync(DIST).sort().filter((name) => name !== 'worklet.js').map((name) => [name, sha256(readFileSync(join(DIST, name)))]));
   writeFileSync(join(DIST, 'build.json'), `${JSON.stringify({ sources: sourceHash(), files }, null, 2)}\n`);
 }
 
@@ -94,11 +94,16 @@ function complaint() {
   if (sources !== sourceHash()) {
     return 'the WebAssembly build is older than its sources; run bindings/js/build.sh';
   }
-  const wrong = Object.entries(files).find(([name, hash]) => {
-    const path = join(DIST, name);
-    return !existsSync(path) || sha256(readFileSync(path)) !== hash;
-  });
-  return wrong === undefined ? null : `dist/${wrong[0]} is not what was built; run bindings/js/build.sh`;
+  const kept = (path, hash) => existsSync(path) && sha256(readFileSync(path)) === hash;
+  const wrong = Object.keys(files).find((name) => !kept(join(DIST, name), files[name]));
+  if (wrong !== undefined) {
+    return `dist/${wrong} is not what was built; run bindings/js/build.sh`;
+  }
+  const copies = [[join(ROOT, 'docs', 'demo'), DEMO], [join(HERE, 'src'), join(DEMO, 'localvqe', 'src')]];
+  const fresh = kept(join(DIST, 'worklet.js'), sha256(joinModules(WORKLET))) && copies.every(([from, to]) => filesBelow(from)
+    .filter((path) => basename(path) !== 'service_worker.js')
+    .every((path) => kept(join(to, relative(from, path)), sha256(readFileSync(path)))));
+  return fresh ? null : 'the worklet or the demo page is older than its sources; run bindings/js/build.sh';
 }
 
 const [argument] = process.argv.slice(2);
@@ -112,9 +117,7 @@ if (argument === undefined) {
   process.exit(2);
 }
 assembleDist(argument);
-if (existsSync(join(ROOT, 'docs', 'demo'))) {
-  assembleDemo();
-}
+assembleDemo();
 for (const name of ['localvqe.wasm', 'worklet.js', 'default-f32.gguf', 'denoise-q8_0.gguf']) {
   report(join(DIST, name));
 }

@@ -76,9 +76,7 @@ class CancellerProcessor extends AudioWorkletProcessor {
     try {
       this.stream.process(mic, far, out);
     } catch (error) {
-      // A model that ran away: the engine gave silence for that hop and began anew.
-      this.port.postMessage({ warning: error.message });
-      out.set(mic);
+      this.port.postMessage({ warning: error.message }); // a model that ran away
     }
     this.guard.passed(out.length / sampleRate);
     this.dry.mix(mic, out, this.enabled && !this.guard.resting);

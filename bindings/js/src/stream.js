@@ -110,13 +110,21 @@ export class Stream {
     this.waiting[0].push(this.down[0].push(mic));
     this.waiting[1].push(this.down[1].push(ref));
     const [m, r, o] = this.hop;
+    let failure = null;
     while (this.waiting[0].length >= HOP) {
       this.waiting[0].pop(m);
       this.waiting[1].pop(r);
-      this.#compute(m, r, o);
+      try {
+        this.#compute(m, r, o);
+      } catch (error) {
+        failure = error; // the engine gave silence and began anew; what comes after must stay in its place
+      }
       this.ready.push(this.up.push(o));
     }
     this.ready.pop(out);
+    if (failure !== null) {
+      throw failure;
+    }
     return out;
   }
 

@@ -81,6 +81,37 @@ await refused(() => vqe.stream({ block: 0 }), /a block of 0/);
 await refused(() => vqe.stream({ sampleRate: 1 }), /sample rate of 1 Hz/);
 assert(stream.process(new Float32Array(480).fill(NaN), null).every(Number.isFinite));
 
+// A model that runs away costs a hop, and nothing comes out of its place.
+for (const failing of [3, 7]) {
+  const [broken, whole] = [vqe.stream({ sampleRate: 48000, block: 480 }), vqe.stream({ sampleRate: 48000, block: 480 })];
+  let calls = 0;
+  const { session } = broken;
+  const compute = session.process.bind(session);
+  session.process = (m, r, o) => {
+    compute(m, r, o);
+    if (++calls === failing) {
+      o.fill(0);
+      throw new LocalVQEError('ran away');
+    }
+  };
+  let thrown = 0;
+  const tail = [[], []];
+  for (let i = 0; i < 40; ++i) {
+    const block = sine(500 + i, 48000, 480);
+    const out = new Float32Array(480);
+    try {
+      broken.process(block, null, out);
+    } catch (error) {
+      assert(error instanceof LocalVQEError);
+      thrown += 1;
+    }
+    tail[0].push(...out);
+    tail[1].push(...whole.process(block, null));
+  }
+  assert.equal(thrown, 1);
+  assert.deepEqual(tail[0].slice(-4800), tail[1].slice(-4800));
+}
+
 // Resampling: tones pass, what would alias does not, blocks leave no trace.
 for (const rate of [44100, 48000, 96000]) {
   const there = resample(sine(6000, rate, rate), rate, 16000);

@@ -52,7 +52,8 @@ export class Stream {
 
   /**
    * The next block, or several. Returns as many samples as mic has, `delay` seconds late; the first are silence.
-   * NaN and infinite samples count as zero.
+   * NaN and infinite samples count as zero. Throws LocalVQEError where the model's weights make its output run away;
+   * `out` then has silence for that hop, and the stream goes on.
    * @param mic a multiple of `block`
    * @param ref as long as mic; null is silence
    * @param out filled and returned, if given; may be mic
