@@ -31,15 +31,17 @@ class CancellerProcessor extends AudioWorkletProcessor {
     this.#start(processorOptions).catch((error) => this.port.postMessage({ error: error.message }));
   }
 
-  async #start({ wasm, model }) {
+  async #start({ wasm, model, live }) {
     // Compiled beside the audio thread; until it is there, the microphone passes through.
     const engine = await Engine.create(wasm);
     const handle = engine.loadModel(model);
     const stream = new Stream(engine.openSession(handle), sampleRate, QUANTUM);
     engine.freeModel(handle); // the session keeps it
     this.guard = new LoadGuard(HOP / SAMPLE_RATE);
-    stream.clock = clock;
-    stream.onhop = (seconds) => this.guard.computed(seconds);
+    if (live) {
+      stream.clock = clock;
+      stream.onhop = (seconds) => this.guard.computed(seconds);
+    }
     this.dry = new DryPath(sampleRate, stream.delay);
     this.dry.share = this.enabled ? 1 : 0;
     this.stream = stream;

@@ -118,7 +118,8 @@ export async function createEchoCanceller(context, { mic, far, model = 'default'
     outputChannelCount: [1],
     channelCount: 1,
     channelCountMode: 'explicit',
-    processorOptions: { ...made, enabled },
+    // A context that renders to a buffer may take its time.
+    processorOptions: { ...made, enabled, live: !(context instanceof OfflineAudioContext) },
   });
   // Contexts that render to a buffer have no streams; there the node is what to connect.
   const output = context.createMediaStreamDestination?.() ?? null;
