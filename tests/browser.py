@@ -38,10 +38,10 @@ class Page:
                 assert "error" not in message, message
                 return message["result"]
 
-    def open(self, path: Path) -> None:
-        """Load a file and wait for its load event."""
+    def open(self, path: Path | str) -> None:
+        """Load a file or an address and wait for its load event."""
         self._loaded = False
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
         while not self._loaded:
             self._note(json.loads(self._socket.recv()))
 
@@ -75,8 +75,8 @@ class Page:
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[Page]:
-    """A fresh browser with an empty profile in ``profile``; skips the test where there is none."""
+def chromium(profile: Path, *options: str) -> Iterator[Page]:
+    """A fresh browser with an empty profile in ``profile`` and more ``options``; skips the test where there is none."""
     websocket = pytest.importorskip("websocket", reason="websocket-client is not installed")
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
@@ -95,6 +95,7 @@ def chromium(profile: Path) -> Iterator[Page]:
         "--remote-debugging-port=0",
         "--remote-allow-origins=*",
         f"--user-data-dir={profile}",
+        *options,
         "about:blank",
     ]
     browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

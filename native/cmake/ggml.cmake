@@ -74,6 +74,17 @@ if(NOT EXISTS "${ggml_source}/include/ggml.h")
   message(FATAL_ERROR "No ggml source tree at '${ggml_source}'")
 endif()
 
+if(EMSCRIPTEN)
+  # Types and block formats are these three files; ggml's own CMake files do not know this machine.
+  add_library(localvqe_ggml_formats STATIC EXCLUDE_FROM_ALL "${ggml_source}/src/ggml.c" "${ggml_source}/src/ggml-quants.c"
+              "${ggml_source}/src/ggml-threading.cpp")
+  target_include_directories(localvqe_ggml_formats PUBLIC "${ggml_source}/include" PRIVATE "${ggml_source}/src")
+  target_compile_definitions(localvqe_ggml_formats PRIVATE GGML_VERSION="" GGML_COMMIT="")
+  target_compile_options(localvqe_ggml_formats PRIVATE -w "-ffile-prefix-map=${ggml_source}=ggml")
+  target_link_libraries(localvqe_ggml INTERFACE localvqe_ggml_formats)
+  return()
+endif()
+
 # Baseline instruction set only: the library must start on any CPU.
 foreach(option NATIVE CPU LLAMAFILE OPENMP CPU_REPACK ACCELERATE BLAS METAL CUDA VULKAN CCACHE
                SSE42 AVX AVX2 FMA F16C BMI2)

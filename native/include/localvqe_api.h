@@ -108,11 +108,12 @@ LOCALVQE_API void localvqe_print_profile(localvqe_ctx_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
 
-/* Of the package; and the kernel set in use: avx512vnni, avx512, avx2, neon, portable or wide (LOCALVQE_KERNELS overrides the choice). */
+/* Of the package; and the kernel set in use: avx512vnni, avx512, avx2, neon, simd128, portable or wide (LOCALVQE_KERNELS
+ * overrides the choice). */
 LOCALVQE_API const char * localvqe_version(void);
 LOCALVQE_API const char * localvqe_kernels(void);
 
-/* Why the last localvqe_new, localvqe_new_with_options, localvqe_model_load or localvqe_stream_new of this thread
+/* Why the last localvqe_new, localvqe_new_with_options, localvqe_model_load* or localvqe_stream_new of this thread
  * returned 0; "" if it did not. Valid until the next such call of this thread. */
 LOCALVQE_API const char * localvqe_creation_error(void);
 
@@ -129,6 +130,8 @@ LOCALVQE_API const char * localvqe_device_description(int i);
  * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
  * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files. */
 LOCALVQE_API localvqe_model_t localvqe_model_load(const char * model_path);
+/* from a file's content; free that as soon as you like */
+LOCALVQE_API localvqe_model_t localvqe_model_load_memory(const void * bytes, uint64_t size);
 LOCALVQE_API localvqe_model_t
 localvqe_model_load_with_options(localvqe_options_t options); /* its threads do not count here */
 LOCALVQE_API void localvqe_model_free(localvqe_model_t model);

@@ -400,6 +400,15 @@ uintptr_t localvqe_model_load(const char * model_path) {
     });
 }
 
+uintptr_t localvqe_model_load_memory(const void * bytes, uint64_t size) {
+    return create([&] {
+        if (bytes == nullptr) {
+            throw Error("no model given");
+        }
+        return new ModelHandle{Model::load(bytes, size)};
+    });
+}
+
 uintptr_t localvqe_model_load_with_options(uintptr_t options) {
     return create([&] {
         if (options == 0) {

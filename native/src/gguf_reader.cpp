@@ -1,7 +1,6 @@
 #include "gguf_reader.h"
 
 #include "error.h"
-#include "open_file.h"
 
 #include "ggml.h"
 
@@ -62,20 +61,17 @@ std::string gguf_type_name(uint32_t type) {
 // Reads forward through the file and refuses to pass its end.
 class GgufFile::Cursor {
 public:
-    Cursor(std::FILE * f, uint64_t size) : file_(f), size_(size) {}
+    explicit Cursor(ByteSource & source) : source_(source), size_(source.size()) {}
 
     void read(void * out, uint64_t n) {
         need(n);
-        if (n != 0 && std::fread(out, 1, size_t(n), file_) != size_t(n)) {
+        if (!source_.read(at_, out, size_t(n))) {
             throw Error("read error in the header");
         }
         at_ += n;
     }
     void skip(uint64_t n) {
         need(n);
-        if (std::fseek(file_, long(n), SEEK_CUR) != 0) {
-            throw Error("read error in the header");
-        }
         at_ += n;
     }
     template <class T> T get() {
@@ -102,21 +98,20 @@ private:
             throw Error("the file is truncated: the header ends after byte " + std::to_string(size_));
         }
     }
-    std::FILE * file_;
+    ByteSource & source_;
     uint64_t size_;
     uint64_t at_ = 0;
 };
 
-GgufFile::GgufFile(const std::string & path) {
-    uint64_t size = 0;
-    file_.reset(open_regular_file(path, size));
+GgufFile::GgufFile(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {
+    const uint64_t size = source_->size();
     if (size == 0) {
         throw Error("the file is empty");
     }
     if (size > kMaxFile) {
         throw Error("the file is larger than 1 GiB");
     }
-    Cursor in(file_.get(), size);
+    Cursor in(*source_);
     char magic[4] = {};
     in.read(magic, size < 4 ? size : 4);
     if (std::memcmp(magic, "GGUF", 4) != 0) {
@@ -303,8 +298,7 @@ std::vector<uint64_t> GgufFile::u32_array_or_empty(const std::string & key) cons
 std::vector<uint8_t> GgufFile::read_bytes(const std::string & name) const {
     const GgufTensor & t = tensors_.at(name);
     std::vector<uint8_t> out(size_t(t.bytes), 0);
-    if (std::fseek(file_.get(), long(data_start_ + t.offset), SEEK_SET) != 0 ||
-        std::fread(out.data(), 1, out.size(), file_.get()) != out.size()) {
+    if (!source_->read(data_start_ + t.offset, out.data(), out.size())) {
         throw Error("read error in tensor " + name);
     }
     return out;
@@ -313,8 +307,7 @@ std::vector<uint8_t> GgufFile::read_bytes(const std::string & name) const {
 std::vector<float> GgufFile::read_f32(const std::string & name) const {
     const GgufTensor & t = tensors_.at(name);
     std::vector<float> out(size_t(t.bytes / sizeof(float)));
-    if (std::fseek(file_.get(), long(data_start_ + t.offset), SEEK_SET) != 0 ||
-        std::fread(out.data(), sizeof(float), out.size(), file_.get()) != out.size()) {
+    if (!source_->read(data_start_ + t.offset, out.data(), out.size() * sizeof(float))) {
         throw Error("read error in tensor " + name);
     }
     for (float v : out) {

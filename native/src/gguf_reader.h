@@ -2,8 +2,9 @@
 // before anything of the file's own claims is allocated.
 #pragma once
 
+#include "byte_source.h"
+
 #include <cstdint>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,8 +21,8 @@ struct GgufTensor {
 
 class GgufFile {
 public:
-    // Parses and checks the whole structure. Throws Error (without the path in the text).
-    explicit GgufFile(const std::string & path);
+    // Parses and checks the whole structure. Throws Error (without the file's name in the text).
+    explicit GgufFile(std::unique_ptr<ByteSource> source);
 
     // Metadata by key; throws Error when the key is missing or has another type.
     uint32_t u32(const std::string & key) const;
@@ -57,10 +58,7 @@ private:
     void parse_tensor(Cursor & in);
     void check_layout(uint64_t data_bytes) const;
 
-    struct Close {
-        void operator()(std::FILE * f) const { std::fclose(f); }
-    };
-    std::unique_ptr<std::FILE, Close> file_;
+    std::unique_ptr<ByteSource> source_;
     std::map<std::string, Value> values_;
     std::map<std::string, GgufTensor> tensors_;
     uint64_t data_start_ = 0;

@@ -19,14 +19,23 @@ std::string printable(std::string text) {
 
 } // namespace
 
-std::shared_ptr<const Model> Model::load(const std::string & path, const Place & place) {
+template <class Open>
+std::shared_ptr<const Model> Model::load_named(const std::string & name, Open && open, const Place & place) {
     const Kernels & kernels = select_kernels();
     try {
-        const GgufFile file(path);
+        const GgufFile file(open());
         return std::shared_ptr<const Model>(new Model(file, kernels, place));
     } catch (const Error & error) {
-        throw Error(path + ": " + printable(error.what()));
+        throw Error(name + ": " + printable(error.what()));
     }
+}
+
+std::shared_ptr<const Model> Model::load(const std::string & path, const Place & place) {
+    return load_named(path, [&] { return open_file(path); }, place);
+}
+
+std::shared_ptr<const Model> Model::load(const void * bytes, uint64_t size) {
+    return load_named("the model in memory", [&] { return open_memory(bytes, size); }, {});
 }
 
 Model::Model(const GgufFile & file, const Kernels & kernels, const Place & place)

@@ -16,6 +16,8 @@ class Model {
 public:
     // Validates the whole file before anything is built from it; throws Error with the path in the text.
     static std::shared_ptr<const Model> load(const std::string & path, const Place & place = {});
+    // The same of a file's content, which is needed no longer than this takes.
+    static std::shared_ptr<const Model> load(const void * bytes, uint64_t size);
 
     const ModelConfig & config() const { return config_; }
     const Kernels & kernels() const { return kernels_; }                        // of the host's part
@@ -24,6 +26,8 @@ public:
     const Program * program() const { return program_.get(); }
 
 private:
+    template <class Open>
+    static std::shared_ptr<const Model> load_named(const std::string & name, Open && open, const Place & place);
     Model(const class GgufFile & file, const Kernels & kernels, const Place & place);
 
     ModelConfig config_;

@@ -28,7 +28,7 @@ SHORTS = ctypes.POINTER(ctypes.c_int16)
 def lib() -> ctypes.CDLL:
     found = list(Path(localvqe.get_library_dir()).glob("liblocalvqe.*"))
     library = ctypes.CDLL(str(found[0]))
-    for name in ("new", "options_new", "new_with_options", "model_load", "stream_new"):
+    for name in ("new", "options_new", "new_with_options", "model_load", "model_load_memory", "stream_new"):
         getattr(library, f"localvqe_{name}").restype = ctypes.c_size_t
     for name in ("creation_error", "last_error", "version", "kernels", "tap_name"):
         getattr(library, f"localvqe_{name}").restype = ctypes.c_char_p
@@ -275,6 +275,37 @@ def test_unusual_models_run(lib, model, name, tmp_path) -> None:
 def test_missing_models_are_refused(lib, path) -> None:
     assert lib.localvqe_new(path.encode()) == 0
     assert lib.localvqe_creation_error()
+
+
+def test_a_model_in_memory_is_the_one_in_the_file(lib, model) -> None:
+    mic, ref = signals(0.25)
+    content = model.read_bytes()
+    from_memory = lib.localvqe_model_load_memory(content, ctypes.c_uint64(len(content)))
+    from_file = lib.localvqe_model_load(str(model).encode())
+    del content
+    outputs = []
+    for handle in map(ctypes.c_size_t, (from_memory, from_file)):
+        stream = ctypes.c_size_t(lib.localvqe_stream_new(handle, 1, 1))
+        lib.localvqe_model_free(handle)
+        outputs.append(np.zeros_like(mic))
+        assert lib.localvqe_process_hops_f32(stream, _f(mic), _f(ref), mic.size // 256, _f(outputs[-1])) == 0
+        lib.localvqe_free(stream)
+    assert np.abs(outputs[0]).max() > 0
+    np.testing.assert_array_equal(*outputs)
+
+
+def test_bad_models_in_memory_are_refused_as_in_files(lib, model, tmp_path) -> None:
+    for name in sorted(CASES):
+        path, _ = write_case(name, model, tmp_path)
+        if not path.is_file():
+            continue
+        content = path.read_bytes()
+        assert lib.localvqe_new(str(path).encode()) == 0
+        reason = lib.localvqe_creation_error().decode().removeprefix(f"{path}: ")
+        assert lib.localvqe_model_load_memory(content, ctypes.c_uint64(len(content))) == 0
+        assert lib.localvqe_creation_error().decode() == f"the model in memory: {reason}", name
+    assert lib.localvqe_model_load_memory(None, ctypes.c_uint64(5)) == 0
+    assert b"no model given" in lib.localvqe_creation_error()
 
 
 def test_only_the_c_abi_is_exported() -> None:

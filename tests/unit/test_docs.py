@@ -16,7 +16,10 @@ import localvqe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted(
-    [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "examples").glob("*.md")]
+    [
+        *(page for folder in (".", "examples", "bindings/js") for page in (REPOSITORY / folder).glob("*.md")),
+        *(REPOSITORY / "docs").rglob("*.md"),
+    ]
 )
 NAMES = [str(page.relative_to(REPOSITORY)) for page in PAGES]
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=NAMES)

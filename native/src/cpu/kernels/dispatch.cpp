@@ -13,8 +13,12 @@
 
 namespace localvqe {
 
+#if defined(__wasm_simd128__)
+extern const Kernels kSimd128Kernels;
+#else
 extern const Kernels kPortableKernels;
 extern const Kernels kWideKernels;
+#endif
 #if defined(LVQE_X86_SETS)
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
@@ -68,8 +72,12 @@ int available_kernels(const Kernels ** out, int capacity) {
         sets[n++] = &kAvx2Kernels;
     }
 #endif
+#if defined(__wasm_simd128__)
+    sets[n++] = &kSimd128Kernels; // a module is all or nothing: whoever loads it has them
+#else
     sets[n++] = &kPortableKernels;
     sets[n++] = &kWideKernels;
+#endif
     n = n < capacity ? n : capacity;
     for (int i = 0; i < n; ++i) {
         out[i] = sets[i];

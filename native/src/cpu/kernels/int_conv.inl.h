@@ -16,6 +16,8 @@ LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
     const int16x8_t w = (int16x8_t)weights, x = (int16x8_t)values;
     const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x));
     return sum + (vint)vpaddq_s32(low, vmull_high_s16(w, x)); // neighbouring products belong together
+#elif LVQE_LANES == 4 && defined(__wasm_simd128__)
+    return sum + (vint)wasm_i32x4_dot_i16x8((v128_t)weights, (v128_t)values);
 #else
     const vint low = ((weights << 16) >> 16) * ((values << 16) >> 16);
     return sum + low + (weights >> 16) * (values >> 16);
@@ -29,8 +31,8 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
     return pair - vint{};
 }
 
-// Where the product is an instruction of its own, it needs a register besides.
-#if defined(__AVX512VNNI__)
+// Where the product is an instruction of its own, it needs a register besides; there floats do too.
+#if defined(__AVX512VNNI__) || defined(__wasm_simd128__)
 #define LVQE_INT_ACCUMULATORS LVQE_ACCUMULATORS
 #else
 #define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
