@@ -102,19 +102,18 @@ void ThreadTeam::take_parts(uint32_t epoch) {
     }
 }
 
-// Returns false when the team ends.
-bool ThreadTeam::wait_for_task(uint32_t seen) {
+void ThreadTeam::wait_for_epoch(uint32_t seen) {
     const auto changed = [&] { return epoch_of(state_.load(std::memory_order_acquire)) != seen; };
     for (int spins = 0; spins < kSpins; ++spins) {
         if (changed()) {
-            return !stopping_.load();
+            return;
         }
         relax();
     }
     const auto end = std::chrono::steady_clock::now() + kAwake;
     while (std::chrono::steady_clock::now() < end) {
         if (changed()) {
-            return !stopping_.load();
+            return;
         }
         std::this_thread::yield();
     }
@@ -126,13 +125,17 @@ bool ThreadTeam::wait_for_task(uint32_t seen) {
         }
         wake_.wait(lock);
     }
-    return !stopping_.load();
 }
 
 void ThreadTeam::work() {
     uint32_t seen = 0;
-    while (wait_for_task(seen)) {
+    for (;;) {
+        wait_for_epoch(seen);
         seen = epoch_of(state_.load(std::memory_order_acquire));
+        // After the epoch, never before: who has seen that of stop() would wait for another in vain.
+        if (stopping_.load()) {
+            return;
+        }
         take_parts(seen);
     }
 }

@@ -27,7 +27,7 @@ public:
 
 private:
     void work();
-    bool wait_for_task(uint32_t seen);
+    void wait_for_epoch(uint32_t seen); // until it is another
     bool claim(uint32_t epoch, int & part, int & parts);
     void take_parts(uint32_t epoch);
     void stop() noexcept;
