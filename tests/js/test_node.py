@@ -51,7 +51,7 @@ def test_the_models_inside_clean_the_sample_pair(model: str, tmp_path: Path, mon
 def test_hostile_models_are_refused_in_words(tmp_path: Path) -> None:
     import hostile
 
-    tally = hostile.campaign(tmp_path, count=300, seed=20261129)
+    tally = hostile.campaign(tmp_path, count=100, seed=20261129)
     assert not tally.findings
     assert tally.verdicts["refused"] > 100
     assert tally.verdicts["accepted"] > 5
