@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import standard_bases
+from ..bases import standard_bases
 from ..config import BASES_KEY, ModelConfig
 from ..errors import GGUFError
 from ..tensor_check import printable

@@ -43,7 +43,7 @@ def write(
         config: hyperparameters.
         tensors: float32 arrays in PyTorch shape, exactly those of ``tensors.gguf_shapes(config)``; those of
             ``tensors.quantizable_shapes(config)`` may be packed, and then a key says what shape they have. Both of
-            the codec's bases may be left out where they are ``codec.standard_bases``; a key says so.
+            the codec's bases may be left out where they are ``bases.standard_bases``; a key says so.
         metadata: further keys, written after the contract's, in the order given. An int is stored
             as u32 where it fits and else as i64, a float as f32.
 
