@@ -59,7 +59,7 @@ def test_the_defaults_of_train_are_written_where_they_are_used() -> None:
 #: What comes with an extra, and parts of ours that need one; or of one system only.
 OPTIONAL = {
     *("torch", "scipy", "matplotlib", "onnxruntime", "speechmos", "librosa", "pesq", "pystoi", "resource", "reference"),
-    *("pulsectl", "soundcard"),
+    *("pulsectl", "soundcard", "yaml", "safetensors.numpy"),
     *("training.dataset", "training.loop", "training.gain_loop", "training.opinion"),
 }
 #: File -> why it imports something of ours inside a function.

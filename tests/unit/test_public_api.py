@@ -184,6 +184,7 @@ VERBS = {
     "train": "train",
     "eval": "evaluate",
     "models": "models",
+    "codec": "codec",
 }
 
 
