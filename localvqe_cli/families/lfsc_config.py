@@ -14,7 +14,16 @@ from typing import Any, TypeAlias
 
 from ..errors import ModelError
 
-__all__ = ["LFSC_ARCHITECTURE", "LFSC_PREFIX", "LFSC_SHAPE_PREFIX", "LFSCConfig"]
+__all__ = [
+    "LEAK",
+    "LFSC_ARCHITECTURE",
+    "LFSC_PREFIX",
+    "LFSC_RANGES",
+    "LFSC_SHAPE_PREFIX",
+    "SHRINK",
+    "LFSCConfig",
+    "lfsc_key",
+]
 
 LFSC_ARCHITECTURE = "lfsc"
 LFSC_PREFIX = "lfsc."
@@ -22,8 +31,13 @@ LFSC_PREFIX = "lfsc."
 LFSC_SHAPE_PREFIX = "lfsc.shape."
 LFSC_VERSION = 1
 
+#: Of the leaky rectifier below zero.
+LEAK = 0.01
+#: Keeps the outermost levels of the quantizer within reach.
+SHRINK = 1.0 - 1e-3
+
 #: (smallest, largest) of each number; the upper ends are far above the published model's.
-_RANGES: dict[str, tuple[int, int]] = {
+LFSC_RANGES: dict[str, tuple[int, int]] = {
     "sample_rate": (8000, 96000),
     "encoder_channels": (1, 256),
     "encoder_rates": (2, 16),
@@ -40,12 +54,12 @@ _RANGES: dict[str, tuple[int, int]] = {
     "groups": (1, 64),
     "levels": (2, 64),
 }
-_MAX_ENTRIES = 8
+MAX_ENTRIES = 8
 #: Widths double at each stage, so a few stages make many channels.
-_MAX_CHANNELS = 8192
-_MAX_FRAME = 1 << 14
+MAX_CHANNELS = 8192
+MAX_FRAME = 1 << 14
 #: So that a token is an int32.
-_MAX_CODES = 1 << 31
+MAX_CODES = 1 << 31
 
 _Field: TypeAlias = tuple[str, str, int | list[int]]
 
@@ -91,11 +105,11 @@ class LFSCConfig:
     def __post_init__(self) -> None:
         if self.version != LFSC_VERSION:
             raise ModelError(f"unknown version {self.version} of the codec's keys; this build knows {LFSC_VERSION}")
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in LFSC_RANGES.items():
             value = getattr(self, name)
             values = value if isinstance(value, tuple) else (value,)
-            if isinstance(value, tuple) and not 1 <= len(value) <= _MAX_ENTRIES:
-                raise ModelError(f"{name} has {len(value)} entries, expected 1..{_MAX_ENTRIES}")
+            if isinstance(value, tuple) and not 1 <= len(value) <= MAX_ENTRIES:
+                raise ModelError(f"{name} has {len(value)} entries, expected 1..{MAX_ENTRIES}")
             for item in values:
                 if not low <= item <= high:
                     raise ModelError(f"{name} is {item}, expected {low}..{high}")
@@ -104,15 +118,15 @@ class LFSCConfig:
         frame, decoded = math.prod(self.encoder_rates), math.prod(self.decoder_rates)
         if frame != decoded:
             raise ModelError(f"the encoder's rates make {frame} samples a frame, but the decoder's {decoded}")
-        if frame > _MAX_FRAME:
-            raise ModelError(f"the rates make {frame} samples a frame, expected at most {_MAX_FRAME}")
+        if frame > MAX_FRAME:
+            raise ModelError(f"the rates make {frame} samples a frame, expected at most {MAX_FRAME}")
         if self.decoder_channels % (1 << len(self.decoder_rates)):
             raise ModelError(
                 f"decoder_channels is {self.decoder_channels}, which cannot be halved {len(self.decoder_rates)} times"
             )
-        if self.encoder_channels << len(self.encoder_rates) > _MAX_CHANNELS:
-            raise ModelError(f"the encoder ends in more than {_MAX_CHANNELS} channels")
-        if math.prod(self.levels) >= _MAX_CODES:
+        if self.encoder_channels << len(self.encoder_rates) > MAX_CHANNELS:
+            raise ModelError(f"the encoder ends in more than {MAX_CHANNELS} channels")
+        if math.prod(self.levels) >= MAX_CODES:
             raise ModelError("a group has more codes than fit into 32 bits")
 
     # -- geometry -----------------------------------------------------------------------------
@@ -202,7 +216,7 @@ class LFSCConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             kind = "arr[u32]" if isinstance(value, tuple) else "u32"
-            rows.append((_key(item.name), kind, list(value) if isinstance(value, tuple) else value))
+            rows.append((lfsc_key(item.name), kind, list(value) if isinstance(value, tuple) else value))
         return rows
 
     @classmethod
@@ -214,12 +228,12 @@ class LFSCConfig:
         """
         found: dict[str, Any] = {}
         for item in fields(cls):
-            value = values[_key(item.name)]
+            value = values[lfsc_key(item.name)]
             found[item.name] = tuple(value) if isinstance(value, list) else value
         return cls(**found)
 
 
-def _key(name: str) -> str:
+def lfsc_key(name: str) -> str:
     """``encoder_rates`` is ``lfsc.encoder.rates`` in a file."""
     side, _, rest = name.partition("_")
     return LFSC_PREFIX + (f"{side}.{rest}" if side in ("encoder", "decoder") else name)

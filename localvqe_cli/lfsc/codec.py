@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import gguf_file
 from ..config import MAX_THREADS
-from ..engine import as_samples
-from ..errors import AudioError, GGUFError, LocalVQEError, MissingExtraError, ModelError, UsageError
+from ..engine import CodecEngine, as_samples
+from ..errors import AudioError, ModelError, UsageError
 from ..families import LFSCConfig
-from ..gguf_file import GGUFModel
 from ..tensor_check import printable
 from .chunks import decode_chunks, encode_chunks, frames_of
 from .nemo import SUFFIX
@@ -27,11 +26,11 @@ Tokens = NDArray[np.int32]
 
 
 class Codec:
-    """A speech codec: mono sound to tokens and back. Computed by PyTorch, so it needs ``localvqe[codec]``.
+    """A speech codec: mono sound to tokens and back.
 
     Args:
         model: path of a GGUF file that ``localvqe export`` has made of a ``.nemo`` archive.
-        threads: of PyTorch, 1..32. It has one number for the whole process, which is set here.
+        threads: of the engine, 1..32.
 
     Attributes:
         config: hyperparameters.
@@ -43,7 +42,6 @@ class Codec:
 
     Raises:
         ModelError: there is no such file, or it holds no codec.
-        MissingExtraError: torch is not installed.
         UsageError: ``threads`` is out of range.
     """
 
@@ -66,7 +64,7 @@ class Codec:
         self.samples_per_frame = self.config.samples_per_frame
         self.metadata = dict(file.metadata)
         self.name = printable(str(self.metadata.get("general.name") or self.path.stem))
-        self._torch, self._network = _load(file, threads)
+        self._engine = CodecEngine(self.path, self.config.groups, self.samples_per_frame, threads)
 
     def encode(self, sound: ArrayLike) -> Tokens:
         """Tokens of a clip.
@@ -143,37 +141,7 @@ class Codec:
         return array.astype(np.int32)
 
     def _encode(self, sound: Samples) -> Tokens:
-        network = self._network
-        encoded = network.encode(self._torch.from_numpy(sound))
-        self._require_finite(encoded)
-        found: Tokens = network.quantize(encoded).numpy()
-        return found
+        return self._engine.encode(sound)
 
     def _decode(self, tokens: Tokens) -> Samples:
-        network = self._network
-        sound = network.decode(network.dequantize(self._torch.from_numpy(tokens)))
-        self._require_finite(sound)
-        found: Samples = sound.numpy()
-        return found
-
-    def _require_finite(self, values: Any) -> None:
-        if not self._torch.isfinite(values).all():
-            raise LocalVQEError(f"{self.path}: the codec's numbers grow beyond bounds; its weights are unusable")
-
-
-def _load(file: GGUFModel, threads: int) -> tuple[Any, Any]:
-    """torch, and the network with the weights of a file."""
-    try:
-        import torch
-
-        from .reference import ReferenceCodec
-    except ImportError as exc:
-        raise MissingExtraError("the speech codec", "codec") from exc
-    torch.set_num_threads(threads)
-    weights = {}
-    for name in file.tensors:
-        try:
-            weights[name] = torch.from_numpy(np.asarray(file.array(name), np.float32))
-        except MemoryError as exc:
-            raise GGUFError(f"{file.path}: needs more memory than there is") from exc
-    return torch, ReferenceCodec(file.codec_config, weights)
+        return self._engine.decode(tokens)

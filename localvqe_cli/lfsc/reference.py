@@ -12,15 +12,13 @@ import torch
 import torch.nn.functional as F
 
 from ..families import LFSCConfig
+from ..families.lfsc_config import LEAK, SHRINK
 from ..families.lfsc_tensors import residual_name
 
 __all__ = ["ReferenceCodec", "Tap"]
 
 #: Called with the name of an intermediate result and its value.
 Tap = Callable[[str, torch.Tensor], None]
-
-_SLOPE = 0.01  # of the leaky rectifier below zero
-_SHRINK = 1.0 - 1e-3  # keeps the outermost levels of the quantizer within reach
 
 
 class ReferenceCodec:
@@ -60,7 +58,7 @@ class ReferenceCodec:
     def quantize(self, encoded: torch.Tensor) -> torch.Tensor:
         """(groups * dimensions, frames) -> tokens (groups, frames), int32."""
         levels = self._levels(encoded)
-        scale = (levels - 1) / 2 * _SHRINK
+        scale = (levels - 1) / 2 * SHRINK
         offset = torch.where(levels % 2 == 0, 0.5, 0.0).to(encoded.dtype)
         shift = torch.tan(offset / scale)
         grouped = encoded.reshape(self.config.groups, len(self.config.levels), -1)
@@ -136,7 +134,7 @@ class ReferenceCodec:
 
 
 def _act(x: torch.Tensor) -> torch.Tensor:
-    return F.leaky_relu(x, _SLOPE)
+    return F.leaky_relu(x, LEAK)
 
 
 def _show(tap: Tap | None, name: str, value: torch.Tensor) -> None:

@@ -13,7 +13,7 @@ import torch
 from make_codec import NARROW, random_codec, random_weights
 from numpy.typing import NDArray
 
-from localvqe_cli.errors import AudioError, LocalVQEError, MissingExtraError, ModelError, UsageError
+from localvqe_cli.errors import AudioError, LocalVQEError, ModelError, UsageError
 from localvqe_cli.families import LFSCConfig
 from localvqe_cli.families.lfsc_tensors import lfsc_shapes
 from localvqe_cli.lfsc.chunks import decode_chunks, encode_chunks
@@ -280,11 +280,3 @@ def test_a_file_of_another_family_is_named(tmp_path: Any, codec: Codec) -> None:
         Codec(tmp_path / "a.nemo")
     with pytest.raises(UsageError, match="threads"):
         Codec(codec.path, threads=0)
-
-
-def test_without_torch_the_extra_is_named(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "localvqe_cli.lfsc.reference", None)
-    with pytest.raises(MissingExtraError, match=r"localvqe\[codec\]"):
-        Codec(codec.path)
