@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..audio.recent import Recent
 from ..families import LFSCConfig
 
-__all__ = ["CHUNK_FRAMES", "decode_chunks", "encode_chunks", "frames_of"]
+__all__ = ["CHUNK_FRAMES", "decode_chunks", "encode_chunks", "frames_of", "joined"]
 
 Samples = NDArray[np.float32]
 Tokens = NDArray[np.int32]
@@ -68,6 +68,19 @@ def encode_chunks(
         end = min(done + chunk, total)
         yield piece(end, total)
         done = end
+
+
+def joined(pieces: Iterable[Tokens]) -> Tokens:
+    """Blocks of tokens (groups, n) as one.
+
+    One array that grows, and not a list of small ones: these would stay between the large arrays that come and go with
+    each chunk, and keep the system from using their room again.
+    """
+    tokens: Tokens | None = None
+    for piece in pieces:
+        tokens = piece.copy() if tokens is None else np.concatenate([tokens, piece], axis=1)
+    assert tokens is not None  # there is a frame at least
+    return tokens
 
 
 def decode_chunks(

@@ -16,7 +16,7 @@ from ..engine import CodecEngine, as_samples
 from ..errors import AudioError, ModelError, UsageError
 from ..families import LFSCConfig
 from ..tensor_check import printable
-from .chunks import decode_chunks, encode_chunks, frames_of
+from .chunks import decode_chunks, encode_chunks, frames_of, joined
 from .nemo import SUFFIX
 
 __all__ = ["Codec"]
@@ -81,7 +81,7 @@ class Codec:
             LocalVQEError: with these weights numbers grow beyond bounds.
         """
         values, _ = as_samples("sound", sound)
-        return np.concatenate(list(self.encode_blocks([values])), axis=1)
+        return joined(self.encode_blocks([values]))
 
     def decode(self, tokens: ArrayLike, samples: int | None = None) -> Samples:
         """Sound of tokens.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..atomic import check_output
 from ..audio import STDIO, AudioInput, ReadStats, Resampler, choose_format, open_output
 from ..errors import AudioError, UsageError
+from .chunks import joined
 from .codec import Codec
 from .tokens import TokenFile, read_tokens, token_suffix, write_tokens
 
@@ -79,7 +80,7 @@ def encode_file(
     started, result = time.monotonic(), CodecResult(source, target)
     with AudioInput(source) as audio:
         counted = _Counted(codec, audio, result, progress)
-        tokens = np.concatenate(list(codec.encode_blocks(counted.blocks())), axis=1)
+        tokens = joined(codec.encode_blocks(counted.blocks()))
         counted.finish()
     config = codec.config
     content = TokenFile(tokens, result.samples, codec.sample_rate, codec.samples_per_frame, config.levels)
@@ -147,7 +148,7 @@ def roundtrip_file(
         form = choose_format(target, audio)
         with open_output(target, audio.rate, form) as file:
             counted = _Counted(codec, audio, result, progress)
-            tokens = np.concatenate(list(codec.encode_blocks(counted.blocks())), axis=1)
+            tokens = joined(codec.encode_blocks(counted.blocks()))
             counted.finish()
             left = counted.stats.frames
             for block in _back(codec, tokens, result.samples, audio.rate):
