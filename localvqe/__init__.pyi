@@ -31,7 +31,13 @@ from localvqe_cli.evaluation.run import evaluate as evaluate
 from localvqe_cli.evaluation.statistics import Summary as Summary
 from localvqe_cli.export import ExportSummary as ExportSummary
 from localvqe_cli.export import export as export
+from localvqe_cli.families import LFSCConfig as LFSCConfig
 from localvqe_cli.inspection import inspect as inspect
+from localvqe_cli.lfsc.codec import Codec as Codec
+from localvqe_cli.lfsc.codec_files import CodecResult as CodecResult
+from localvqe_cli.lfsc.codec_files import decode_file as decode_file
+from localvqe_cli.lfsc.codec_files import encode_file as encode_file
+from localvqe_cli.lfsc.codec_files import roundtrip_file as roundtrip_file
 from localvqe_cli.quantization.run import QuantizeSummary as QuantizeSummary
 from localvqe_cli.quantization.run import TensorSummary as TensorSummary
 from localvqe_cli.quantization.run import quantize as quantize

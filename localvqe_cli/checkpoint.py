@@ -6,21 +6,17 @@ Needs torch, which is imported when a file is read.
 from __future__ import annotations
 
 import os
-import pickle
 import re
-import stat
-import warnings
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .config import DEFAULT_DMAX, ModelConfig
-from .errors import CheckpointError, MissingExtraError, ModelError, UsageError
+from .errors import CheckpointError, ModelError, UsageError
 from .tensor_check import printable, shape_problems
 from .tensors import ALIGN_SMOOTH, ENCODER_BASIS, TEMPERATURE, state_dict_shapes
+from .torch_file import float_tensor, regular_file, stored_tensor, unpacked_size, unpickle
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +82,7 @@ def read(path: str | os.PathLike[str], *, dmax: int | None = None, arch: int | N
         MissingExtraError: torch is not installed.
     """
     _check_file(path)
-    content = _unpickle(path)
+    content = unpickle(path, str(path), limit=_LOADING_BYTES)
     try:
         state = _normalise_names(_find_state_dict(content))
         raw = _stated_config(content)
@@ -116,88 +112,12 @@ def resembles_checkpoint(path: str | os.PathLike[str]) -> bool:
 
 def _check_file(path: str | os.PathLike[str]) -> None:
     """Refuse, before torch sees it, whatever cannot be a checkpoint."""
-    try:
-        info = os.stat(path)
-        if stat.S_ISDIR(info.st_mode):
-            raise CheckpointError(f"{path}: is a directory, expected a PyTorch checkpoint")
-        if not stat.S_ISREG(info.st_mode):
-            raise CheckpointError(f"{path}: is not a regular file")
-        with open(path, "rb") as stream:
-            magic = stream.read(4)
-        if not magic:
-            raise CheckpointError(f"{path}: is empty")
-        if magic == b"GGUF":
-            raise CheckpointError(f"{path}: is a GGUF file already, expected a PyTorch checkpoint")
-        size = info.st_size
-        if zipfile.is_zipfile(path):
-            size = max(size, _unpacked_size(path))
-    except FileNotFoundError as exc:
-        raise CheckpointError(f"{path}: no such file") from exc
-    except OSError as exc:
-        raise CheckpointError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # a NUL byte in the name
-        raise CheckpointError(f"{printable(str(path))}: no such file") from exc
+    size, magic = regular_file(path, "a PyTorch checkpoint")
+    if magic == b"GGUF":
+        raise CheckpointError(f"{path}: is a GGUF file already, expected a PyTorch checkpoint")
+    size = max(size, unpacked_size(path, str(path)))
     if size > MAX_FILE_BYTES:
         raise CheckpointError(f"{path}: has {size} bytes, more than the limit of {MAX_FILE_BYTES >> 20} MiB")
-
-
-def _unpacked_size(path: str | os.PathLike[str]) -> int:
-    """Bytes a zip archive unpacks to: a small one can hold a large compressed entry."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as exc:
-        raise CheckpointError(f"{path}: is a damaged archive, not a PyTorch checkpoint") from exc
-
-
-def _unpickle(path: str | os.PathLike[str]) -> Any:
-    try:
-        import torch
-    except ImportError as exc:
-        raise MissingExtraError("reading a PyTorch checkpoint", "torch") from exc
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with _bounded_memory():
-                return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as exc:  # a damaged file makes torch raise almost any kind
-        raise CheckpointError(f"{path}: {_explain(exc)}") from exc
-
-
-@contextmanager
-def _bounded_memory() -> Iterator[None]:
-    """Let loading reserve so much more memory and no more, where the system can be told so.
-
-    A pickle of a hundred bytes may ask for a bytearray of any size, and torch grants it.
-    """
-    try:
-        import resource
-
-        with open("/proc/self/statm", "rb") as stream:
-            used = int(stream.read().split()[0]) * resource.getpagesize()
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = used + _LOADING_BYTES
-        if soft != resource.RLIM_INFINITY:
-            limit = min(limit, soft)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    except (ImportError, OSError, ValueError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _explain(exc: Exception) -> str:
-    # "GLOBAL posix.system" is how torch names what it refused to import.
-    found = re.search(r"\bGLOBAL ([\w.]+)", str(exc)) if isinstance(exc, pickle.UnpicklingError) else None
-    if found:
-        return (
-            f"holds more than tensors and plain values ({printable(found[1])}), and code in a checkpoint is never run; "
-            "save it again with torch.save({'model_state_dict': model.state_dict()}, path)"
-        )
-    return "is not a PyTorch checkpoint, or is damaged"
 
 
 # -- its content ------------------------------------------------------------------------------
@@ -352,17 +272,10 @@ def _plain_tensors(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]
 
     out = {}
     for name, tensor in state.items():
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_complex() or tensor.is_quantized:
-            raise CheckpointError(f"tensor {name} is not a plain array of numbers")
-        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-            # A stride of zero makes a large tensor of one stored number, which would have to be written out below.
-            raise CheckpointError(f"tensor {name} claims more values than are stored")
-        plain = tensor.detach()
-        if not name.endswith(".num_batches_tracked"):
-            plain = plain.to(torch.float32)
-            if not torch.isfinite(plain).all():
-                raise CheckpointError(f"tensor {name} holds NaN or infinite values")
-        out[name] = plain.contiguous()
+        if name.endswith(".num_batches_tracked"):
+            out[name] = stored_tensor(tensor, name)
+        else:
+            out[name] = float_tensor(tensor, name)
     for name, values in _MASK_CONSTANTS.items():
         if name in out and not torch.allclose(out[name], torch.tensor(values), atol=1e-4):
             raise CheckpointError(

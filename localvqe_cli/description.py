@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from .config import ModelConfig
+from .families import Config
 
 __all__ = ["Description", "FileValue", "Health", "TensorDescription"]
 
@@ -95,7 +95,7 @@ class Description:
     nbytes: int
     problems: tuple[str, ...]
     notes: tuple[str, ...]
-    config: ModelConfig | None
+    config: Config | None
     metadata: dict[str, FileValue]
     metadata_types: dict[str, str]
     tensor_count: int

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKENDS",
+    "CodecEngine",
     "Device",
     "Enhancer",
     "Stream",
@@ -119,6 +120,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         ctypes.c_int,
         [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, _FLOATS, ctypes.c_uint64],
     ),
+    "localvqe_codec_new": (_HANDLE, [ctypes.c_char_p, ctypes.c_int]),
+    "localvqe_codec_free": (None, [_HANDLE]),
+    "localvqe_codec_last_error": (ctypes.c_char_p, [_HANDLE]),
+    "localvqe_codec_encode": (ctypes.c_int, [_HANDLE, _FLOATS, ctypes.c_int, ctypes.c_void_p]),
+    "localvqe_codec_decode": (ctypes.c_int, [_HANDLE, ctypes.c_void_p, ctypes.c_int, _FLOATS]),
     "localvqe_quantized_size": (ctypes.c_uint64, [ctypes.c_int, ctypes.c_uint64, ctypes.c_uint64]),
     "localvqe_tap_count": (ctypes.c_int, [_HANDLE]),
     "localvqe_tap_name": (ctypes.c_char_p, [_HANDLE, ctypes.c_int]),
@@ -655,3 +661,48 @@ class RawCall:
 
 def _creation_error(lib: ctypes.CDLL) -> str:
     return str(lib.localvqe_creation_error().decode(errors="replace"))
+
+
+class CodecEngine:
+    """A speech codec in the engine, a clip of whole frames at a time; ``lfsc.codec`` is what programs use.
+
+    Args:
+        path: the model file, which has been checked.
+        codebooks, samples_per_frame: of it.
+        threads: 1..32.
+
+    Raises:
+        EngineError: the engine refused the file.
+    """
+
+    def __init__(self, path: Path, codebooks: int, samples_per_frame: int, threads: int) -> None:
+        self._handle = 0
+        self._path, self._codebooks, self._frame = path, codebooks, samples_per_frame
+        self._lib = _library()
+        self._handle = self._lib.localvqe_codec_new(os.fsencode(path), threads)
+        if not self._handle:
+            raise EngineError(_creation_error(self._lib))
+
+    def __del__(self) -> None:
+        if self._handle:
+            self._lib.localvqe_codec_free(self._handle)
+
+    def encode(self, sound: Samples) -> NDArray[np.int32]:
+        """(frames * samples_per_frame,) -> (codebooks, frames). Raises LocalVQEError where numbers run away."""
+        values = np.ascontiguousarray(sound, np.float32)
+        frames = len(values) // self._frame
+        tokens = np.empty((self._codebooks, frames), np.int32)
+        self._check(self._lib.localvqe_codec_encode(self._handle, _pointer(values), frames, tokens.ctypes.data))
+        return tokens
+
+    def decode(self, tokens: NDArray[np.int32]) -> Samples:
+        """The inverse."""
+        values = np.ascontiguousarray(tokens, np.int32)
+        sound = np.empty(values.shape[1] * self._frame, np.float32)
+        self._check(self._lib.localvqe_codec_decode(self._handle, values.ctypes.data, values.shape[1], _pointer(sound)))
+        return sound
+
+    def _check(self, status: int) -> None:
+        if status:
+            text = self._lib.localvqe_codec_last_error(self._handle).decode(errors="replace")
+            raise LocalVQEError(f"{self._path}: {text}")

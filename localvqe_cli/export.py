@@ -21,6 +21,8 @@ from .atomic import check_output
 from .checkpoint import read as read_checkpoint
 from .config import ModelConfig
 from .errors import CheckpointError, UsageError
+from .families import Config, family_of
+from .lfsc.export import TYPES, export_nemo, is_nemo
 from .models import named
 from .tensor_check import shape_problems
 from .tensors import ALIGN_SMOOTH, TEMPERATURE, blocks, decoder_output_norms, gguf_shapes, state_dict_shapes
@@ -199,13 +201,13 @@ class ExportSummary:
     Attributes:
         output: the file written.
         config: the model's hyperparameters.
-        temperature: tau of the checkpoint; 1.0 if it had been folded before, None without a network.
+        temperature: tau of the checkpoint; 1.0 if it had been folded before, None without a network or of a codec.
         tensors, parameters, nbytes: counts of the file written.
         notes: assumptions the user should know of, a line each.
     """
 
     output: Path
-    config: ModelConfig
+    config: Config
     temperature: float | None
     tensors: int
     parameters: int
@@ -225,10 +227,10 @@ def _metadata(
     return {**out, **meta}
 
 
-def default_output(source: str | os.PathLike[str]) -> Path:
+def default_output(source: str | os.PathLike[str], type: str = "F32") -> Path:
     """``ckpt.pt`` -> ``ckpt-f32.gguf``, in the same folder."""
     path = Path(source)
-    return path.with_name(f"{path.stem}-f32.gguf")
+    return path.with_name(f"{path.stem}-{type.lower()}.gguf")
 
 
 def export(
@@ -237,18 +239,20 @@ def export(
     *,
     arch: int | None = None,
     dmax: int | None = None,
+    type: str = "F32",
     name: str | None = None,
     license: str | None = None,
     meta: Mapping[str, gguf_file.MetadataValue] | None = None,
     force: bool = False,
 ) -> ExportSummary:
-    """Convert a PyTorch checkpoint into an F32 GGUF file. Needs torch.
+    """Convert a PyTorch checkpoint into an F32 GGUF file, or the ``.nemo`` archive of a speech codec. Needs torch.
 
     Args:
         checkpoint: its path, or a name from the registry.
         output: the file to write; None is ``CHECKPOINT-f32.gguf`` beside it, or here where a name was given.
         arch: architecture version 1, 2 or 3, where the checkpoint does not say.
         dmax: frames the model looks back, 2..512, where the checkpoint does not say.
+        type: what a codec's weights are stored as: F32, F16 or Q8_0; other checkpoints become F32.
         name, license: of the model, kept in the file as ``general.name`` and ``general.license``.
         meta: further GGUF keys to keep in the file, by their whole names.
         force: replace an existing file.
@@ -258,11 +262,19 @@ def export(
             an option contradicts the checkpoint; MissingExtraError: torch is not installed.
     """
     source = named(os.fspath(checkpoint))
-    beside = default_output(source)
+    beside = default_output(source, type)
     if source != os.fspath(checkpoint):  # a name: not into the cache
         beside = Path(beside.name)
     target = beside if output is None else Path(output)
     metadata = _metadata(name, license, meta or {})
+    if is_nemo(source):
+        if arch is not None or dmax is not None:
+            raise UsageError("--arch and --dmax are of LocalVQE's checkpoints; a codec says all of itself")
+        check_output(target, force=force, inputs=[source])
+        config, parameters, notes = export_nemo(source, target, type, metadata)
+        return _summary(target, config, parameters, notes)
+    if type != TYPES[0]:
+        raise UsageError(f"--type {type} is of speech codecs; export this one, and then run localvqe quantize")
     loaded = read_checkpoint(source, dmax=dmax, arch=arch)
     check_output(target, force=force, inputs=[source])
     try:
@@ -274,12 +286,18 @@ def export(
     notes = loaded.notes
     if temperature == 1.0:
         notes = (*notes, "the temperature is 1.0: folded before, so left alone")
+    return _summary(target, loaded.config, sum(array.size for array in tensors.values()), notes, temperature)
+
+
+def _summary(
+    target: Path, config: Config, parameters: int, notes: tuple[str, ...], temperature: float | None = None
+) -> ExportSummary:
     return ExportSummary(
         output=target,
-        config=loaded.config,
+        config=config,
         temperature=temperature,
-        tensors=len(tensors),
-        parameters=sum(array.size for array in tensors.values()),
+        tensors=len(family_of(config).shapes(config)),
+        parameters=parameters,
         nbytes=target.stat().st_size,
         notes=notes,
     )

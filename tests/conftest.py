@@ -47,6 +47,12 @@ def golden() -> Path:
     return _shared("golden", ", the same test runs with tests/golden/data")
 
 
+@pytest.fixture(scope="session")
+def shared_codec() -> Path:
+    """Folder of the speech codec's golden vectors."""
+    return _shared("codec/golden-lfsc", "; tests/unit holds the codec against plain loops")
+
+
 @pytest.fixture(scope="module", params=golden_vectors.ALL)
 def vectors(request: pytest.FixtureRequest) -> Vectors:
     """Each set of golden vectors in turn; a test for some of them is parametrized with their names, indirectly."""

@@ -21,7 +21,7 @@ from make_model import save_checkpoint
 from numpy.typing import NDArray
 
 from localvqe_cli import export, gguf_file
-from localvqe_cli.codec import standard_bases
+from localvqe_cli.bases import standard_bases
 from localvqe_cli.config import ModelConfig
 from localvqe_cli.tensors import state_dict_shapes
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from localvqe_cli import export, gguf_file
-from localvqe_cli.codec import standard_bases
+from localvqe_cli.bases import standard_bases
 from localvqe_cli.config import ModelConfig
 from localvqe_cli.tensors import FRONTEND_GAIN, TEMPERATURE, state_dict_shapes
 

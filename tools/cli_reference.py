@@ -37,8 +37,9 @@ EXAMPLES = {
     ),
     "export": (
         ("localvqe export ckpt.pt -o model.gguf --name 'my model'", "localvqe export denoise --format onnx"),
-        "[Guide](../guide/export.md), [for ONNX](../guide/onnx.md); [the file](gguf-format.md), [of ONNX](onnx.md). "
-        "Needs `localvqe[torch]`, for ONNX `localvqe[onnx]`.",
+        "[Guide](../guide/export.md), [for ONNX](../guide/onnx.md), [of a speech codec](../guide/codec.md); "
+        "[the file](gguf-format.md), [that of ONNX](onnx.md). "
+        "Needs `localvqe[torch]`, for ONNX `localvqe[onnx]`, for a codec `localvqe[codec]`.",
     ),
     "inspect": (("localvqe inspect model.gguf --deep",), "[Guide](../guide/export.md#look-into-a-file)."),
     "verify": (
@@ -73,6 +74,14 @@ EXAMPLES = {
     "models pull": (("localvqe models pull v1.1 v1.2",), ""),
     "models verify": (("localvqe models verify",), ""),
     "models rm": (("localvqe models rm v1.1",), ""),
+    "codec": (
+        (),
+        "[Guide](../guide/codec.md); [network, files, scores](codec.md). Needs `localvqe[codec]`.",
+    ),
+    "codec encode": (("localvqe codec encode speech.wav -m codec.gguf -o speech.npz",), ""),
+    "codec decode": (("localvqe codec decode speech.npz -m codec.gguf -o decoded.wav",), ""),
+    "codec roundtrip": (("localvqe codec roundtrip speech.wav -m codec.gguf",), ""),
+    "codec eval": (("localvqe codec eval recordings/ -m codec.gguf --json",), ""),
 }
 
 _HEAD = """\

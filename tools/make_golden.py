@@ -29,7 +29,7 @@ import golden_vectors as golden  # noqa: E402
 import make_model  # noqa: E402
 
 from localvqe_cli import export, gguf_file  # noqa: E402
-from localvqe_cli.codec import standard_bases  # noqa: E402
+from localvqe_cli.bases import standard_bases  # noqa: E402
 from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig  # noqa: E402
 from localvqe_cli.quantization.formats import pack  # noqa: E402
 from localvqe_cli.reference import LocalVQE, StreamingLocalVQE  # noqa: E402

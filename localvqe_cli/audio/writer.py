@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import soundfile
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from ..atomic import atomic_output
 from ..errors import LocalVQEError, UsageError
-from .reader import STDIO, AudioInput
+from .reader import STDIO
 from .resample import FloatArray
 
-__all__ = ["AudioOutput", "OutputFormat", "choose_format", "open_output"]
+__all__ = ["AudioOutput", "OutputFormat", "SoundKind", "choose_format", "open_output"]
 
 # What to use where a container cannot hold the microphone's encoding, in this order.
 _SUBSTITUTES = {
@@ -59,7 +59,19 @@ class OutputFormat:
     note: str | None = None
 
 
-def choose_format(path: str, source: AudioInput) -> OutputFormat:
+class SoundKind(Protocol):
+    """What an output takes after: an :class:`AudioInput`, or sound that came from elsewhere."""
+
+    @property
+    def frames(self) -> int | None:
+        """Length in samples, None where it is unknown."""
+
+    @property
+    def subtype(self) -> str:
+        """libsndfile's name of the sample encoding."""
+
+
+def choose_format(path: str, source: SoundKind) -> OutputFormat:
     """The container that ``path``'s extension names, with ``source``'s encoding if it can hold it.
 
     stdout, pipes and devices get WAV. A WAV that would outgrow its 4 GB header becomes RF64, which the same readers

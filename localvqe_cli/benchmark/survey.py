@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import gguf_file
-from ..codec import standard_bases
+from ..bases import standard_bases
 from ..config import ModelConfig
 from ..errors import MissingExtraError
 from ..onnx_file.format import SUFFIX

@@ -56,6 +56,7 @@ _VERBS = {
     # "eval" is Python's; the function has another name.
     "eval": _Verb("Score models and outputs.", "evaluate", "evaluate", "EvalCommand"),
     "models": _Verb("List, download and check models.", "models", "app"),
+    "codec": _Verb("Turn speech into tokens, and back.", "codec", "app"),
 }
 
 

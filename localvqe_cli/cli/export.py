@@ -1,4 +1,4 @@
-"""``localvqe export``: a PyTorch checkpoint becomes a GGUF file, or a model of either kind an ONNX file."""
+"""``localvqe export``: a checkpoint or .nemo archive becomes a GGUF file, a model of either kind an ONNX file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from ..config import DMAX_RANGE
 from ..errors import UsageError
 from ..export import export as run
+from ..lfsc.export import TYPES
 from ..onnx_file.format import OPSETS, GraphPart
 from ..onnx_file.writer import export_onnx
 from ..quantization.clips import read_clips
@@ -37,6 +38,10 @@ class Format(str, Enum):
     onnx = "onnx"
 
 
+#: ``--type``, whichever way it is written.
+WeightType = Enum("WeightType", {name: name for name in TYPES}, type=str)  # type: ignore[misc]
+
+
 class States(str, Enum):
     """``--states``."""
 
@@ -49,7 +54,7 @@ def export(
         str,
         typer.Argument(
             metavar="CHECKPOINT",
-            help="PyTorch checkpoint or registry name; for ONNX a GGUF file as well.",
+            help="PyTorch checkpoint, a codec's .nemo, or registry name; for ONNX a GGUF file as well.",
             autocompletion=complete_checkpoint,
         ),
     ],
@@ -66,6 +71,10 @@ def export(
             metavar="N",
             help=f"Frames the model looks back, {DMAX_RANGE[0]} to {DMAX_RANGE[1]}, if the checkpoint does not say.",
         ),
+    ] = None,
+    weights: Annotated[
+        WeightType | None,
+        typer.Option("--type", case_sensitive=False, help="A codec's weights: F32, or half or a quarter of the size."),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", metavar="TEXT", help="Name of the model, kept in the file.")
@@ -105,13 +114,16 @@ def export(
 ) -> None:
     """Convert a PyTorch checkpoint into a GGUF file for the engine, or a model into an ONNX file for other runtimes.
 
-    BatchNorm and the attention's temperature are folded into the weights. The file is CHECKPOINT-f32.gguf, or
-    CHECKPOINT.onnx, unless -o names another. An ONNX file takes and gives one hop, and its states.
+    What only training needs is folded into the weights: BatchNorm, the attention's temperature, a codec's weight norm.
+    The file is CHECKPOINT-f32.gguf, or CHECKPOINT.onnx, unless -o names another. An ONNX file takes and gives one hop,
+    and its states.
     """
     configure_console(quiet=quiet)
     if output == "-":
         raise UsageError("a model cannot be written to stdout; name a file with -o")
     if kind is Format.onnx:
+        if weights is not None:
+            raise UsageError("--type is of speech codecs; for half precision in ONNX say --fp16")
         _export_onnx(
             checkpoint,
             output,
@@ -134,6 +146,7 @@ def export(
         output,
         arch=arch,
         dmax=dmax,
+        type=TYPES[0] if weights is None else weights.value,
         name=name,
         license=licence,
         meta=_texts(meta or []),

@@ -9,8 +9,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..config import SHAPE_PREFIX, ModelConfig
+from ..description import Description
 from ..errors import GGUFError, LocalVQEError
+from ..families import SHAPE_PREFIXES
 from ..inspection import inspect as run
 from ..tensor_check import printable
 from .common import JsonOption, emit_json, note
@@ -54,14 +55,14 @@ def inspect(
     if as_json:
         emit_json(found.to_dict())
     else:
-        _print(found.to_dict())
+        _print(found)
     if found.problems:
         raise GGUFError(f"{found.path}: {found.problems[0]}")
     if found.deep is not None and found.deep.warnings:
         raise LocalVQEError(f"{found.path}: {found.deep.warnings[0]}")
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(found: Description) -> None:
     """The report as text on stdout; names and values out of the file cannot reach the terminal as commands."""
     # rich takes 80 columns where there is no terminal, which would break the rows that scripts and tests look at.
     console = Console(highlight=False, markup=False, emoji=False)
@@ -69,14 +70,15 @@ def _print(report: dict[str, Any]) -> None:
         console.width = max(console.width, _PIPE_WIDTH)
     table_style: dict[str, Any] = {"box": box.SIMPLE, "pad_edge": False}
 
-    console.print(_headline(report), soft_wrap=True)
+    report: dict[str, Any] = found.to_dict()
+    console.print(_headline(found), soft_wrap=True)
     if report["metadata"]:
         table = Table(**table_style)
         for heading in ("key", "type"):
             table.add_column(heading)
         table.add_column("value", overflow="fold")
         for key, entry in report["metadata"].items():
-            if report.get("tensors") and key.startswith(SHAPE_PREFIX):
+            if report.get("tensors") and key.startswith(SHAPE_PREFIXES):
                 continue  # the table below has the shapes
             table.add_row(printable(key), entry["type"], printable(_value(entry["value"]), _MAX_VALUE))
         print_table(console, table)
@@ -126,14 +128,14 @@ def _print_deep(console: Any, deep: dict[str, Any]) -> None:
         console.print(f"warning: {warning}")
 
 
-def _headline(report: dict[str, Any]) -> str:
-    kind = f"GGUF version {report['format_version']}" if report["format"] == "GGUF" else report["format"]
-    name = report["metadata"].get("general.name")
-    parts = [] if name is None else [printable(_value(name["value"]), _MAX_VALUE)]
+def _headline(found: Description) -> str:
+    kind = f"GGUF version {found.format_version}" if found.format == "GGUF" else found.format
+    name = found.metadata.get("general.name")
+    parts = [] if name is None else [printable(_value(name), _MAX_VALUE)]
     parts.append(kind)
-    if report["config"] is not None:
-        parts.append(ModelConfig.from_mapping(report["config"]).summary())
-    return f"{printable(report['path'], _MAX_VALUE)}: {', '.join(parts)}"
+    if found.config is not None:
+        parts.append(found.config.summary())
+    return f"{printable(str(found.path), _MAX_VALUE)}: {', '.join(parts)}"
 
 
 def _value(value: Any) -> str:

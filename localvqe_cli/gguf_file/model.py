@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codec import standard_bases
+from ..bases import standard_bases
 from ..config import BASES_KEY, ModelConfig
 from ..errors import GGUFError
+from ..families import Config, LFSCConfig, family_of
 from ..tensor_check import printable
 from .packed import unpack
 from .types import TensorType
@@ -78,23 +79,31 @@ class GGUFModel:
     metadata: dict[str, Any] = field(default_factory=dict)
     metadata_types: dict[str, str] = field(default_factory=dict)
     tensors: dict[str, TensorInfo] = field(default_factory=dict)
-    stated_config: ModelConfig | None = None
+    stated_config: Config | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> ModelConfig:
-        """The hyperparameters of a validated model. Raises GGUFError if there are none."""
-        if self.stated_config is None:
-            raise GGUFError(f"{self.path}: has not been found to hold a LocalVQE model")
-        return self.stated_config
+        """The hyperparameters of a validated LocalVQE model. Raises GGUFError if there are none."""
+        if isinstance(self.stated_config, ModelConfig):
+            return self.stated_config
+        raise GGUFError(self._other_family("a LocalVQE model"))
+
+    @property
+    def codec_config(self) -> LFSCConfig:
+        """The hyperparameters of a validated speech codec. Raises GGUFError if there are none."""
+        if isinstance(self.stated_config, LFSCConfig):
+            return self.stated_config
+        raise GGUFError(self._other_family("a speech codec"))
 
     @property
     def parameters(self) -> int:
         """Number of the model's parameters, the frozen codec included even where the file leaves it out."""
         stored = sum(info.parameters for info in self.tensors.values())
-        if BASES_KEY not in self.metadata or self.stated_config is None or not self.stated_config.network:
+        config = self.stated_config
+        if BASES_KEY not in self.metadata or not isinstance(config, ModelConfig) or not config.network:
             return stored
-        return stored + 2 * self.stated_config.n_fft**2
+        return stored + 2 * config.n_fft**2
 
     def array(self, name: str) -> NDArray[Any]:
         """Elements of a tensor in PyTorch shape, read from the file now and unpacked if it is quantized. The codec's
@@ -104,7 +113,8 @@ class GGUFModel:
             KeyError: there is no such tensor.
             GGUFError: its storage type is none that a model may have, or the file has changed meanwhile.
         """
-        if name not in self.tensors and BASES_KEY in self.metadata and self.stated_config is not None:
+        left_out = name not in self.tensors and BASES_KEY in self.metadata
+        if left_out and isinstance(self.stated_config, ModelConfig):
             return standard_bases(self.stated_config)[name]
         info = self.tensors[name]
         if info.original is not None:
@@ -123,6 +133,11 @@ class GGUFModel:
         info = self.tensors[name]
         row_bytes = (info.shape[-1] if info.shape else 1) // info.type.block * info.type.nbytes
         return self._read(name, np.dtype(np.uint8), info.nbytes).reshape(-1, row_bytes)
+
+    def _other_family(self, wanted: str) -> str:
+        if self.stated_config is None:
+            return f"{self.path}: has not been found to hold {wanted}"
+        return f"{self.path}: holds a {family_of(self.stated_config).what}, expected {wanted}"
 
     def _read(self, name: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
         try:

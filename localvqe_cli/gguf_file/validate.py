@@ -9,18 +9,11 @@ from itertools import dropwhile
 
 import numpy as np
 
-from ..config import (
-    ARCHITECTURE,
-    BASES_KEY,
-    BN_FOLDED_KEY,
-    NETWORK_KEY,
-    SHAPE_PREFIX,
-    STANDARD_BASES,
-    ModelConfig,
-)
+from ..config import BASES_KEY, BN_FOLDED_KEY, STANDARD_BASES, ModelConfig
 from ..errors import GGUFError, ModelError
+from ..families import FAMILIES, Config, Family
 from ..tensor_check import names, printable, shape_problems, shape_text
-from ..tensors import DECODER_BASIS, ENCODER_BASIS, TEMPERATURE, gguf_shapes, matrix_shape, quantizable_shapes
+from ..tensors import DECODER_BASIS, ENCODER_BASIS, TEMPERATURE, matrix_shape
 from .model import GGUFModel, TensorInfo
 from .packed import QUANTIZED_TYPES, has_finite_scales
 from .reader import scan
@@ -28,9 +21,6 @@ from .reader import scan
 __all__ = ["check", "read", "validate"]
 
 ARCHITECTURE_KEY = "general.architecture"
-
-#: Tensor storage types that the engine computes with; all but F32 only where tensors.quantizable_shapes says so.
-USABLE_TYPES = ("F32", *QUANTIZED_TYPES)
 
 
 def read(path: str | os.PathLike[str]) -> GGUFModel:
@@ -67,15 +57,16 @@ def check(model: GGUFModel) -> list[str]:
         return model.problems
     problems = _architecture_problems(model)
     if not problems:
-        problems = _key_problems(model)
+        family = FAMILIES[model.metadata[ARCHITECTURE_KEY]]
+        problems = _key_problems(model, family)
         if not problems:
             try:
-                model.stated_config = ModelConfig.from_gguf_fields(model.metadata)
+                model.stated_config = family.read(model.metadata)
             except ModelError as exc:
                 problems.append(str(exc))
         problems += _temperature_problems(model)
         if model.stated_config is not None:
-            problems += _tensor_problems(model, model.stated_config)
+            problems += _tensor_problems(model, family, model.stated_config)
     model.problems = problems
     return problems
 
@@ -86,20 +77,19 @@ def _architecture_problems(model: GGUFModel) -> list[str]:
     found = model.metadata[ARCHITECTURE_KEY]
     if not isinstance(found, str):
         return [f"key {ARCHITECTURE_KEY} has type {model.metadata_types[ARCHITECTURE_KEY]}, expected str"]
-    if found != ARCHITECTURE:
-        return [f"holds a model of architecture '{printable(found)}', expected '{ARCHITECTURE}'"]
+    if found not in FAMILIES:
+        known = " or ".join(f"'{name}'" for name in FAMILIES)
+        return [f"holds a model of architecture '{printable(found)}', expected {known}"]
     return []
 
 
-def _key_problems(model: GGUFModel) -> list[str]:
+def _key_problems(model: GGUFModel, family: Family) -> list[str]:
     """Missing keys in one line, then wrong types and an unfolded BatchNorm, a line each."""
-    expected = {key: kind for key, kind, _ in ModelConfig.resembling(model.metadata).gguf_fields()}
+    expected = family.key_types(model.metadata)
     problems = []
     missing = [key for key in expected if key not in model.metadata]
     if missing:
         problems.append(f"missing key{'s' if len(missing) > 1 else ''} {names(missing)}")
-    if NETWORK_KEY in model.metadata:
-        expected[NETWORK_KEY] = "bool"
     for key, kind in expected.items():
         found = model.metadata_types.get(key, kind)
         if found != kind:
@@ -118,16 +108,17 @@ def _temperature_problems(model: GGUFModel) -> list[str]:
     ]
 
 
-def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
-    expected = gguf_shapes(config)
-    if BASES_KEY in model.metadata:
+def _tensor_problems(model: GGUFModel, family: Family, config: Config) -> list[str]:
+    expected = family.shapes(config)
+    if isinstance(config, ModelConfig) and BASES_KEY in model.metadata:
         if model.metadata[BASES_KEY] != STANDARD_BASES:
             stated = printable(str(model.metadata[BASES_KEY]))
             return [f"key {BASES_KEY} is {stated}, expected '{STANDARD_BASES}' or no such key"]
         expected = {name: shape for name, shape in expected.items() if name not in (ENCODER_BASIS, DECODER_BASIS)}
-    quantizable = quantizable_shapes(config)
+    quantizable = family.quantizable(config)
+    stored_as = {name: info.type.name for name, info in model.tensors.items()}
     quantized = {
-        name for name, info in model.tensors.items() if name in quantizable and info.type.name in QUANTIZED_TYPES
+        name for name in quantizable if stored_as.get(name) in family.types and stored_as[name] in QUANTIZED_TYPES
     }
     _restore_leading_ones(model, {name: shape for name, shape in expected.items() if name not in quantized})
     found = {name: info.shape for name, info in model.tensors.items() if name != TEMPERATURE}
@@ -136,17 +127,18 @@ def _tensor_problems(model: GGUFModel, config: ModelConfig) -> list[str]:
         info = model.tensors.get(name)
         if info is None:
             continue
+        usable = ("F32", *family.types) if name in quantizable else ("F32",)
         if name in quantized:
-            problems += _quantized_problems(model, info, expected[name])
-        elif info.type.name != "F32":
-            usable = f"one of {', '.join(USABLE_TYPES)}" if name in quantizable else "F32"
-            problems.append(f"tensor {name} is stored as {info.type.name}, expected {usable}")
+            problems += _quantized_problems(model, info, expected[name], family.shape_prefix)
+        elif info.type.name not in usable:
+            wanted = "F32" if len(usable) == 1 else f"one of {', '.join(usable)}"
+            problems.append(f"tensor {name} is stored as {info.type.name}, expected {wanted}")
         elif info.shape == expected[name] and not _is_finite(model, name):
             problems.append(f"tensor {name} holds NaN or infinite values")
     return problems
 
 
-def _quantized_problems(model: GGUFModel, info: TensorInfo, shape: tuple[int, ...]) -> list[str]:
+def _quantized_problems(model: GGUFModel, info: TensorInfo, shape: tuple[int, ...], prefix: str) -> list[str]:
     """What is wrong with a quantized tensor; fills in its original shape if nothing is."""
     matrix = matrix_shape(shape, info.type.block)
     if info.shape != matrix and info.shape != _without_leading_ones(matrix):
@@ -154,7 +146,7 @@ def _quantized_problems(model: GGUFModel, info: TensorInfo, shape: tuple[int, ..
             f"tensor {info.name} has the shape {shape_text(info.shape)} in {info.type.name}, expected "
             f"{matrix} for weights of {shape}"
         ]
-    key = SHAPE_PREFIX + info.name
+    key = prefix + info.name
     if key not in model.metadata:
         return [f"missing key {key}, which a quantized tensor needs"]
     if model.metadata_types[key] != "arr[u32]" or model.metadata[key] != list(shape):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..audio.resample import MODEL_RATE, FloatArray
 
-__all__ = ["BANDS", "MEL_HOP", "WINDOW", "log_mel"]
+__all__ = ["BANDS", "MEL_HOP", "WINDOW", "log_mel", "mel_triangles"]
 
 #: Of AECMOS, not of the model: samples of a frame and between frames at 16 kHz, and mel bands from 0 to 8 kHz.
 WINDOW = 513
@@ -61,13 +61,23 @@ def log_mel(samples: FloatArray) -> FloatArray:
 def _tables() -> tuple[Any, Any]:
     """The periodic Hann window (513,) and the weight of each bin in each band (257, 160)."""
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(WINDOW) / WINDOW)
-    top = _mel(MODEL_RATE / 2)
-    edges = _hertz(np.linspace(0.0, top, BANDS + 2))
-    bins = np.arange(WINDOW // 2 + 1) * (MODEL_RATE / WINDOW)
+    triangles, widths = mel_triangles(MODEL_RATE, WINDOW, BANDS)
+    weights = triangles * (2.0 / widths)[:, None]
+    return window, np.ascontiguousarray(weights.T, dtype=np.float32)
+
+
+def mel_triangles(rate: int, window: int, bands: int) -> tuple[Any, Any]:
+    """Bands from 0 Hz to half of ``rate``, evenly spaced on the mel scale.
+
+    Returns:
+        weights (bands, window // 2 + 1) of the bins of a transform of ``window`` samples, 1 at a band's middle; and
+        how wide each band is, Hz (bands,).
+    """
+    edges = _hertz(np.linspace(0.0, _mel(rate / 2), bands + 2))
+    bins = np.arange(window // 2 + 1) * (rate / window)
     rise = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
     fall = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
-    weights = np.maximum(0.0, np.minimum(rise, fall)) * (2.0 / (edges[2:] - edges[:-2]))[:, None]
-    return window, np.ascontiguousarray(weights.T, dtype=np.float32)
+    return np.maximum(0.0, np.minimum(rise, fall)), edges[2:] - edges[:-2]
 
 
 def _mel(hertz: float) -> float:

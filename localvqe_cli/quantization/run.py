@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import gguf_file
 from ..atomic import check_output
-from ..codec import standard_bases
+from ..bases import standard_bases
 from ..config import BASES_KEY, QUANTIZATION_PREFIX, SHAPE_PREFIX
 from ..errors import EngineError, ModelError, UsageError
 from ..file_digest import file_sha256

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..codec import standard_bases
+from ..bases import standard_bases
 from ..config import ModelConfig
 from ..errors import UsageError
 from ..tensors import DECODER_BASIS, ENCODER_BASIS

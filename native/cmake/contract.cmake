@@ -11,7 +11,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM "${localvqe_find_root_mode}")
 
 set(contract_folder "${CMAKE_CURRENT_BINARY_DIR}/generated")
 set(contract_headers "${contract_folder}/contract/constants.h" "${contract_folder}/contract/keys.h"
-                     "${contract_folder}/contract/tensors.h")
+                     "${contract_folder}/contract/lfsc.h" "${contract_folder}/contract/tensors.h")
 add_custom_command(
   OUTPUT ${contract_headers}
   COMMAND "${Python3_EXECUTABLE}" -I -S -B "${CMAKE_CURRENT_SOURCE_DIR}/contract" "${contract_folder}"

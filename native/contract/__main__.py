@@ -1,8 +1,8 @@
 """Writes the headers that the engine shares with the Python package, which is their source.
 
 Run by CMake with no package but the standard library: ``python -I -S -B native/contract FOLDER DEPFILE``.
-FOLDER gets ``contract/constants.h``, ``contract/keys.h`` and ``contract/tensors.h``; a header that would not change
-keeps its date. DEPFILE gets the Python files that they were made of, as rules of make.
+FOLDER gets ``contract/constants.h``, ``keys.h``, ``lfsc.h`` and ``tensors.h``; a header that would not change keeps its
+date. DEPFILE gets the Python files that they were made of, as rules of make.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ def main() -> None:
     sys.path[:0] = [str(HERE), str(REPOSITORY)]
     import constants
     import keys
+    import lfsc
     import tensors
 
-    for maker in (constants, keys, tensors):
+    for maker in (constants, keys, lfsc, tensors):
         write_if_new(folder / "contract" / f"{maker.__name__}.h", maker.header())
     read = {Path(module.__file__) for module in sys.modules.values() if getattr(module, "__file__", None)}
     read = {path for path in read if REPOSITORY in path.parents} | set(constants.STAGE_FILES)

@@ -207,6 +207,28 @@ LOCALVQE_API int localvqe_quantize_rows(int type, const float * in, uint64_t row
 LOCALVQE_API int localvqe_dequantize_rows(int type, const void * in, uint64_t rows, uint64_t columns, float * out,
                                           uint64_t capacity);
 
+/* ---- Speech codec --------------------------------------------------------------------------------------------- */
+
+/* What a codec works on: mono sound at sample_rate, in frames of samples_per_frame; of each frame `codebooks` tokens, 0 to
+ * codes - 1. A clip has least_frames or more. A frame's tokens depend on encode_context frames on either side, a frame's
+ * sound on decode_context frames of tokens: what is computed of a chunk with so many beside it, where the clip has them, is
+ * what is computed of the whole clip. */
+typedef struct {
+    int sample_rate, samples_per_frame, codebooks, codes, least_frames, encode_context, decode_context;
+} localvqe_codec_info;
+
+/* A codec from a model file of the architecture "lfsc", on so many threads (1..32); 0 on failure, then
+ * localvqe_creation_error() says why. One thread of the program may use it at a time. */
+LOCALVQE_API uintptr_t localvqe_codec_new(const char * model_path, int threads);
+LOCALVQE_API void localvqe_codec_free(uintptr_t codec);
+LOCALVQE_API int localvqe_codec_describe(uintptr_t codec, localvqe_codec_info * info);
+LOCALVQE_API const char * localvqe_codec_last_error(uintptr_t codec);
+
+/* A clip of `frames` whole frames: sound (frames * samples_per_frame) to tokens (codebooks x frames, codebook by codebook),
+ * and back. Sound that is no multiple of a frame is filled up with zeros, and cut again. */
+LOCALVQE_API int localvqe_codec_encode(uintptr_t codec, const float * sound, int frames, int32_t * tokens);
+LOCALVQE_API int localvqe_codec_decode(uintptr_t codec, const int32_t * tokens, int frames, float * sound);
+
 #ifdef __cplusplus
 }
 #endif

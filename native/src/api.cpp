@@ -7,6 +7,7 @@
 #include "cpu/kernels/kernels.h"
 #include "error.h"
 #include "group.h"
+#include "lfsc/codec.h"
 #include "quantized.h"
 
 #include <algorithm>
@@ -49,6 +50,11 @@ struct Options {
 
 struct ModelHandle {
     std::shared_ptr<const Model> model;
+};
+
+struct CodecHandle {
+    std::unique_ptr<localvqe::lfsc::Codec> codec;
+    std::string error;
 };
 
 thread_local std::string creation_error;
@@ -706,6 +712,56 @@ int localvqe_set_profiling(uintptr_t ctx, int enabled) {
     }
     handle<Context>(ctx)->stream().profile().set(enabled != 0);
     return 0;
+}
+
+uintptr_t localvqe_codec_new(const char * model_path, int threads) {
+    return create([&] {
+        if (model_path == nullptr) {
+            throw Error("no model path given");
+        }
+        check_range("threads", threads, 1, localvqe::kMaxThreads);
+        auto made = std::make_unique<CodecHandle>();
+        made->codec = localvqe::lfsc::Codec::load(model_path, threads);
+        return made.release();
+    });
+}
+
+void localvqe_codec_free(uintptr_t codec) { delete handle<CodecHandle>(codec); }
+
+int localvqe_codec_describe(uintptr_t codec, localvqe_codec_info * info) {
+    if (codec == 0 || info == nullptr) {
+        return kNull;
+    }
+    const auto & config = handle<CodecHandle>(codec)->codec->config();
+    *info = {config.sample_rate,    config.samples_per_frame(), config.groups,           config.codes(),
+             config.least_frames(), config.encoder_context(),   config.decoder_context()};
+    return 0;
+}
+
+const char * localvqe_codec_last_error(uintptr_t codec) {
+    return codec == 0 ? "" : handle<CodecHandle>(codec)->error.c_str();
+}
+
+int localvqe_codec_encode(uintptr_t codec, const float * sound, int frames, int32_t * tokens) {
+    if (codec == 0 || sound == nullptr || tokens == nullptr) {
+        return kNull;
+    }
+    CodecHandle & h = *handle<CodecHandle>(codec);
+    if (frames > kMaxSamples / h.codec->config().samples_per_frame()) {
+        return refuse(h, "a clip may have at most " + std::to_string(kMaxSamples) + " samples; cut it into chunks");
+    }
+    return guarded(h, [&] { h.codec->encode(sound, frames, tokens); });
+}
+
+int localvqe_codec_decode(uintptr_t codec, const int32_t * tokens, int frames, float * sound) {
+    if (codec == 0 || sound == nullptr || tokens == nullptr) {
+        return kNull;
+    }
+    CodecHandle & h = *handle<CodecHandle>(codec);
+    if (frames > kMaxSamples / h.codec->config().samples_per_frame()) {
+        return refuse(h, "a clip may have at most " + std::to_string(kMaxSamples) + " samples; cut it into chunks");
+    }
+    return guarded(h, [&] { h.codec->decode(tokens, frames, sound); });
 }
 
 } // extern "C"

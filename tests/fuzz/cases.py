@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from pathlib import Path
@@ -123,6 +124,66 @@ def onnx_case(folder: Path, contents: list[bytes], seed: int) -> Case:
             one_line(str(exc))
             return "stopped"
         return "accepted"
+
+    return case
+
+
+def codec_case(folder: Path, documents: list[Document], seed: int) -> Case:
+    """Model files of the speech codec: refused with exit code 4, or taken and run: tokens and finite sound, or a word
+    why not."""
+    from localvqe_cli.lfsc.codec import Codec
+
+    importlib.import_module("localvqe_cli.lfsc.reference")  # here, so that no case pays for loading torch
+
+    sound = (0.1 * np.random.default_rng(1).standard_normal(200)).astype(np.float32)
+
+    def case(index: int) -> str:
+        rng = mutate.source(seed, index)
+        path = folder / f"{os.getpid()}.gguf"
+        path.write_bytes(mutate.damage_gguf(rng, documents[index % len(documents)]))
+        scanned = gguf_file.scan(path)
+        gguf_file.check(scanned)
+        json.dumps(gguf_file.describe(scanned, tensors=True).to_dict(), allow_nan=False)
+        try:
+            codec = Codec(path)
+        except ModelError as exc:
+            one_line(str(exc), path)
+            return "refused"
+        try:
+            tokens = codec.encode(sound)
+            assert tokens.min() >= 0
+            assert tokens.max() < codec.config.codes
+            assert np.isfinite(codec.decode(tokens, sound.size)).all()
+        except LocalVQEError as exc:
+            one_line(str(exc), path)
+            return "stopped"
+        return "accepted"
+
+    return case
+
+
+def archive_case(folder: Path, contents: list[bytes], seed: int) -> Case:
+    """Read or refused with exit code 4; nothing in it was run, nothing unpacked."""
+    from localvqe_cli.lfsc import nemo
+
+    for needed in ("torch", "yaml"):  # here, so that no case pays for loading them
+        importlib.import_module(needed)
+
+    def case(index: int) -> str:
+        rng = mutate.source(seed, index)
+        home = folder / str(os.getpid())
+        home.mkdir(exist_ok=True)
+        path = home / "hurt.nemo"
+        path.write_bytes(mutate.damage_archive(rng, contents[index % len(contents)]))
+        os.chdir(home)
+        try:
+            nemo.read(path)
+            verdict = "accepted"
+        except CheckpointError as exc:
+            one_line(str(exc), path)
+            verdict = "refused"
+        assert os.listdir(home) == [path.name], "something was unpacked or run"
+        return verdict
 
     return case
 

@@ -7,6 +7,7 @@ import io
 import pickle
 import random
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -260,6 +261,34 @@ def damage_checkpoint(rng: Random, valid: bytes) -> bytes:
         for name, content in entries:
             archive.writestr(name or "x", content)
     return out.getvalue()
+
+
+def damage_archive(rng: Random, valid: bytes) -> bytes:
+    """A ``.nemo`` damaged as bytes, in its list of members, in its configuration or in its weights."""
+    if valid[:2] == b"\x1f\x8b" or rng.random() < 0.25:
+        return damage_bytes(rng, valid, rng.choice((512, 2048, None)))
+    with tarfile.open(fileobj=io.BytesIO(valid)) as tar:
+        members = [(info, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
+    at = rng.randrange(len(members))
+    info, content = members[at]
+    kind = rng.randrange(8)
+    if kind <= 2:
+        members[0] = (members[0][0], damage_text(rng, members[0][1]))
+    elif kind <= 4:
+        members[1] = (members[1][0], damage_checkpoint(rng, members[1][1]))
+    elif kind == 5:
+        info.name = rng.choice(("../../x", "/etc/x", "x" * 300, "./" + info.name, info.name.upper()))
+    elif kind == 6:
+        info.type = rng.choice((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.XHDTYPE, b"S", b"L", b"?"))
+        info.linkname = rng.choice(("/etc/passwd", "model_weights.ckpt", "x" * 300))
+    else:
+        members.insert(rng.randrange(3), (copy.copy(info), content))
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=rng.choice((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT))) as tar:
+        for info, content in members:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return damage_bytes(rng, out.getvalue(), 512) if rng.random() < 0.1 else out.getvalue()
 
 
 class _Call:

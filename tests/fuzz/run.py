@@ -2,7 +2,7 @@
 r"""Fuzz everything that reads what strangers made. The full campaign:
 
     python tests/fuzz/run.py --models 20000 --audio 5000 --checkpoints 2000 \
-        --manifests 5000 --onnx 10000 --calls 1000000 --build build/fuzz
+        --manifests 5000 --onnx 10000 --codecs 5000 --archives 5000 --calls 1000000 --build build/fuzz
 
 Without counts a short one runs. ``--seed`` changes the cases; case N of a seed is always the same bytes, and
 ``--first N --models 1`` repeats it. ``--build DIR`` builds the engine there with address and undefined sanitizers
@@ -37,6 +37,8 @@ def main() -> int:
         ("checkpoints", 60),
         ("manifests", 500),
         ("onnx", 100),
+        ("codecs", 200),
+        ("archives", 100),
         ("calls", 0),
     ):
         parser.add_argument(f"--{name}", type=int, default=count, metavar="N")
@@ -74,11 +76,16 @@ def main() -> int:
             fuzz("checkpoints", cases.checkpoint_case(folder, seeds.checkpoints(folder), args.seed), args.checkpoints)
         if args.onnx:
             fuzz("onnx", cases.onnx_case(folder, seeds.onnx_files(folder), args.seed), args.onnx)
+        if args.codecs:
+            fuzz("codecs", cases.codec_case(folder, seeds.codecs(folder), args.seed), args.codecs)
+        if args.archives:
+            fuzz("archives", cases.archive_case(folder, seeds.archives(folder), args.seed), args.archives)
         if args.models or args.calls or args.streams:
             documents = seeds.models(folder)
             if args.models:
                 fuzz("models", cases.model_case(folder, documents, args.seed, program), args.models)
             paths = sorted(folder.glob("[!0-9]*.gguf"))  # not the damaged ones, which are named by process
+            paths = [path for path in paths if not path.name.startswith("codec-")]  # of the other family
             if (args.calls or args.streams) and not program:
                 parser.error("--calls and --streams need --build")
             for number, path in enumerate(paths):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 from gguf_document import Document, parse
+from make_codec import NARROW, random_codec, random_nemo
 from make_model import narrow_config, random_gguf, random_quantized_gguf, random_state, save_checkpoint
 
 from localvqe_cli.config import FrontendConfig, ModelConfig, ResidualConfig
@@ -69,6 +71,20 @@ def onnx_files(folder: Path) -> list[bytes]:
         made = export_onnx(model, folder / f"{name}.onnx", packed=name == "stages", half=name == "v1")
         out.append(made.output.read_bytes())
     return out
+
+
+def codecs(folder: Path) -> list[Document]:
+    """Model files of the speech codec, of each type of weights."""
+    out = []
+    for seed, kind in enumerate(("F32", "F16", "Q8_0")):
+        out.append(parse(random_codec(folder / f"codec-{kind}.gguf", NARROW, kind, seed)))
+    return out
+
+
+def archives(folder: Path) -> list[bytes]:
+    """Archives of the speech codec, in each spelling of its weights, one compressed as a whole."""
+    out = [random_nemo(folder / f"{s}.nemo", spelling=s).read_bytes() for s in ("old", "new", "plain")]
+    return [*out, gzip.compress(out[0])]
 
 
 def sounds(folder: Path) -> list[tuple[str, bytes]]:

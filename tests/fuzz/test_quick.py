@@ -17,9 +17,22 @@ import seeds
 SEED = 20261121
 
 
-PARTS = {"models": 200, "audio": 100, "checkpoints": 40, "manifests": 300, "onnx": 60}
+PARTS = {
+    "models": 200,
+    "audio": 100,
+    "checkpoints": 40,
+    "manifests": 300,
+    "onnx": 60,
+    "codecs": 80,
+    "archives": 50,
+}
 #: Packages without which there is nothing to try.
-NEEDED = {"checkpoints": ("torch",), "onnx": ("torch", "onnx", "onnxruntime")}
+NEEDED = {
+    "checkpoints": ("torch",),
+    "onnx": ("torch", "onnx", "onnxruntime"),
+    "codecs": ("torch",),
+    "archives": ("torch", "yaml"),
+}
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -59,7 +59,7 @@ def test_the_defaults_of_train_are_written_where_they_are_used() -> None:
 #: What comes with an extra, and parts of ours that need one; or of one system only.
 OPTIONAL = {
     *("torch", "scipy", "matplotlib", "onnxruntime", "speechmos", "librosa", "pesq", "pystoi", "resource", "reference"),
-    *("pulsectl", "soundcard", "fsspec", "distributed", "dask_jobqueue"),
+    *("pulsectl", "soundcard", "fsspec", "distributed", "dask_jobqueue", "yaml", "safetensors.numpy"),
     # Of onnx_file, and what makes the graph there and quantizes it.
     *("onnx", "model", "int8"),
     *("training.dataset", "training.loop", "training.gain_loop", "training.opinion"),

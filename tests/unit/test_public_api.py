@@ -196,6 +196,7 @@ VERBS = {
     "train": "train",
     "eval": "evaluate",
     "models": "models",
+    "codec": "codec",
 }
 
 

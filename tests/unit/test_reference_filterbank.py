@@ -8,7 +8,7 @@ import scipy.fft
 import torch
 from reference_models import noise
 
-from localvqe_cli.codec import dct_basis, stft_basis
+from localvqe_cli.bases import dct_basis, stft_basis
 from localvqe_cli.config import ModelConfig
 from localvqe_cli.errors import UsageError
 from localvqe_cli.reference.features import power_law

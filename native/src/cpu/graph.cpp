@@ -1,17 +1,7 @@
 #include "graph.h"
 
-#include <cstdlib>
-
 namespace localvqe {
 namespace {
-
-// More workers than processors would only wait for each other's time slices. The variable lifts the cap for tests of
-// the sharing itself.
-int useful_threads(int wanted) {
-    const int processors = int(std::thread::hardware_concurrency());
-    const bool capped = processors > 0 && std::getenv("LOCALVQE_OVERSUBSCRIBE") == nullptr;
-    return capped && wanted > processors ? processors : wanted;
-}
 
 // More parts than threads, so that one that is slow or not there leaves the rest to the others; more parts cost more to
 // share out.

@@ -1,5 +1,6 @@
 #include "thread_team.h"
 
+#include <cstdlib>
 #include <chrono>
 
 #if defined(_MSC_VER) && !defined(__clang__)
@@ -27,6 +28,12 @@ inline void relax() {
 }
 
 } // namespace
+
+int useful_threads(int wanted) {
+    const int processors = int(std::thread::hardware_concurrency());
+    const bool capped = processors > 0 && std::getenv("LOCALVQE_OVERSUBSCRIBE") == nullptr;
+    return capped && wanted > processors ? processors : wanted;
+}
 
 ThreadTeam::ThreadTeam(int n) {
     try {

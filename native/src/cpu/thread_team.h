@@ -11,6 +11,10 @@
 
 namespace localvqe {
 
+// More workers than processors would only wait for each other's time slices. LOCALVQE_OVERSUBSCRIBE lifts the cap, for
+// tests of the sharing itself.
+int useful_threads(int wanted);
+
 class ThreadTeam {
 public:
     // The calling thread is one of the n.
