@@ -55,8 +55,8 @@ _VERBS = {
     "train": _Verb("Train a model from recordings.", "train", "train"),
     # "eval" is Python's; the function has another name.
     "eval": _Verb("Score models and outputs.", "evaluate", "evaluate", "EvalCommand"),
-    "models": _Verb("List, download and check models.", "models", "app"),
     "codec": _Verb("Turn speech into tokens, and back.", "codec", "app"),
+    "models": _Verb("List, download and check models.", "models", "app"),
 }
 
 

@@ -46,71 +46,71 @@ class Golden:
 
 
 @pytest.fixture(scope="module")
-def golden(shared_codec: Path) -> Golden:
+def codec(shared_codec: Path) -> Golden:
     return Golden(shared_codec)
 
 
-def test_every_intermediate_result_is_the_golden_one(golden: Golden) -> None:
+def test_every_intermediate_result_is_the_golden_one(codec: Golden) -> None:
     compared = {}
 
     def compare(name: str, value: torch.Tensor) -> None:
-        if (golden.folder / f"{name}.npy").exists():
-            expected = golden.load(name)
+        if (codec.folder / f"{name}.npy").exists():
+            expected = codec.load(name)
             # Some are kept for their beginning only.
             found = value.numpy().reshape((*expected.shape[:-1], -1))[..., : expected.shape[-1]]
             compared[name] = float(np.abs(found - expected).max())
 
-    network = golden.network
-    tokens = network.quantize(network.encode(torch.from_numpy(golden.clip("input_22050")), compare))
-    assert np.array_equal(tokens.numpy(), golden.load("tokens"))
+    network = codec.network
+    tokens = network.quantize(network.encode(torch.from_numpy(codec.clip("input_22050")), compare))
+    assert np.array_equal(tokens.numpy(), codec.load("tokens"))
     codes = network.dequantize(tokens)
-    assert np.abs(codes.numpy() - golden.load("dequantized")).max() < 1e-6
+    assert np.abs(codes.numpy() - codec.load("dequantized")).max() < 1e-6
     network.decode(codes, compare)
     assert len(compared) >= 18, compared
     assert max(compared.values()) < TOLERANCE, compared
 
 
 @pytest.mark.parametrize("name", ["short", "exact"])
-def test_a_clip_of_few_frames_and_one_of_whole_frames(golden: Golden, name: str) -> None:
-    sound = torch.from_numpy(golden.clip(f"{name}_input"))
-    encoded = golden.network.encode(sound)
-    assert np.abs(encoded.numpy() - golden.load(f"{name}_encoded")).max() < TOLERANCE
-    tokens = golden.network.quantize(encoded).numpy()
-    assert np.array_equal(tokens, golden.load(f"{name}_tokens"))
-    assert np.abs(golden.decode(tokens) - golden.load(f"{name}_audio")).max() < TOLERANCE
+def test_a_clip_of_few_frames_and_one_of_whole_frames(codec: Golden, name: str) -> None:
+    sound = torch.from_numpy(codec.clip(f"{name}_input"))
+    encoded = codec.network.encode(sound)
+    assert np.abs(encoded.numpy() - codec.load(f"{name}_encoded")).max() < TOLERANCE
+    tokens = codec.network.quantize(encoded).numpy()
+    assert np.array_equal(tokens, codec.load(f"{name}_tokens"))
+    assert np.abs(codec.decode(tokens) - codec.load(f"{name}_audio")).max() < TOLERANCE
 
 
-def test_the_values_of_every_code(golden: Golden) -> None:
-    codes = golden.load("fsq_codes")
-    tokens = torch.arange(len(codes), dtype=torch.int32).repeat(golden.found.config.groups, 1)
-    values = golden.network.dequantize(tokens).numpy().reshape(golden.found.config.groups, 4, -1)
+def test_the_values_of_every_code(codec: Golden) -> None:
+    codes = codec.load("fsq_codes")
+    tokens = torch.arange(len(codes), dtype=torch.int32).repeat(codec.found.config.groups, 1)
+    values = codec.network.dequantize(tokens).numpy().reshape(codec.found.config.groups, 4, -1)
     for group in values:
         np.testing.assert_allclose(group.T, codes, atol=1e-7)
 
 
-def test_both_spellings_of_weight_norm_give_the_same_weights(golden: Golden) -> None:
-    state = torch.load(golden.folder / "state.pt", weights_only=True)
+def test_both_spellings_of_weight_norm_give_the_same_weights(codec: Golden) -> None:
+    state = torch.load(codec.folder / "state.pt", weights_only=True)
     state = state.get("state_dict", state)
     (old_gain, old_direction), (new_gain, new_direction) = SPELLINGS
     renamed = {name.replace(old_gain, new_gain).replace(old_direction, new_direction): v for name, v in state.items()}
     assert set(renamed) != set(state)
     for spelling in (state, renamed):
-        weights, _ = plain_weights(golden.found.config, spelling)
-        assert list(weights) == list(golden.found.weights)
-        assert all(np.array_equal(weights[name], golden.found.weights[name]) for name in weights)
+        weights, _ = plain_weights(codec.found.config, spelling)
+        assert list(weights) == list(codec.found.weights)
+        assert all(np.array_equal(weights[name], codec.found.weights[name]) for name in weights)
 
 
-def test_what_training_has_left_is_left_out_and_said(golden: Golden) -> None:
-    assert any("discriminator" in note for note in golden.found.notes)
+def test_what_training_has_left_is_left_out_and_said(codec: Golden) -> None:
+    assert any("discriminator" in note for note in codec.found.notes)
 
 
-def test_in_chunks_the_codec_computes_what_it_computes_of_the_whole(golden: Golden) -> None:
-    config, sound = golden.found.config, golden.load("input_22050")
+def test_in_chunks_the_codec_computes_what_it_computes_of_the_whole(codec: Golden) -> None:
+    config, sound = codec.found.config, codec.load("input_22050")
     blocks = np.array_split(sound, 7)
-    tokens = np.concatenate(list(encode_chunks(config, blocks, golden.encode, chunk=11)), axis=1)
-    assert np.array_equal(tokens, golden.load("tokens"))
-    whole = golden.decode(golden.load("tokens"))
-    decoded = np.concatenate(list(decode_chunks(config, tokens, golden.decode, chunk=11)))
+    tokens = np.concatenate(list(encode_chunks(config, blocks, codec.encode, chunk=11)), axis=1)
+    assert np.array_equal(tokens, codec.load("tokens"))
+    whole = codec.decode(codec.load("tokens"))
+    decoded = np.concatenate(list(decode_chunks(config, tokens, codec.decode, chunk=11)))
     assert np.abs(decoded - whole).max() < 1e-5
 
 
@@ -121,10 +121,10 @@ def test_in_chunks_the_codec_computes_what_it_computes_of_the_whole(golden: Gold
         ("lfsc input against golden audio", "audio", "input_22050"),
     ],
 )
-def test_scores_are_the_golden_ones(golden: Golden, key: str, one: str, other: str) -> None:
-    expected = json.loads((golden.folder / "metrics.json").read_text())[key]
-    sound = golden.load(other)
-    found = score_signals(sound, golden.load(one)[: len(sound)], golden.found.config.sample_rate)
+def test_scores_are_the_golden_ones(codec: Golden, key: str, one: str, other: str) -> None:
+    expected = json.loads((codec.folder / "metrics.json").read_text())[key]
+    sound = codec.load(other)
+    found = score_signals(sound, codec.load(one)[: len(sound)], codec.found.config.sample_rate)
     assert found["mel_distance"] == pytest.approx(expected["mel_l1"], abs=1e-5)
     assert found["stft_distance"] == pytest.approx(expected["stft"], abs=1e-5)
     assert found["si_sdr_db"] == pytest.approx(expected["si_sdr"], abs=1e-5)
