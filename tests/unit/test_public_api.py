@@ -195,8 +195,8 @@ VERBS = {
     "devices": "devices",
     "train": "train",
     "eval": "evaluate",
-    "models": "models",
     "codec": "codec",
+    "models": "models",
 }
 
 
