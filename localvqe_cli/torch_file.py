@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import stat
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import CheckpointError, MissingExtraError
+from .regular_file import open_regular
 from .tensor_check import printable
 
 if TYPE_CHECKING:
@@ -30,23 +30,11 @@ def regular_file(path: str | os.PathLike[str], expected: str) -> tuple[int, byte
     Raises:
         CheckpointError: it is not such a file.
     """
-    try:
-        info = os.stat(path)
-        if stat.S_ISDIR(info.st_mode):
-            raise CheckpointError(f"{path}: is a directory, expected {expected}")
-        if not stat.S_ISREG(info.st_mode):
-            raise CheckpointError(f"{path}: is not a regular file")
-        with open(path, "rb") as stream:
-            magic = stream.read(4)
-    except FileNotFoundError as exc:
-        raise CheckpointError(f"{path}: no such file") from exc
-    except OSError as exc:
-        raise CheckpointError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # a NUL byte in the name
-        raise CheckpointError(f"{printable(str(path))}: no such file") from exc
+    with open_regular(path, expected, CheckpointError) as (file, size):
+        magic = file.read(4)
     if not magic:
         raise CheckpointError(f"{path}: is empty")
-    return info.st_size, magic
+    return size, magic
 
 
 def unpacked_size(source: str | os.PathLike[str] | BinaryIO, name: str) -> int:

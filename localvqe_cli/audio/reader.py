@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 
 from ..errors import AudioError, UsageError
+from ..file_window import FileWindow
 from ..storage import is_remote
 from ..storage.remote import fetch
 from .header import promised_wav_frames, unclosed_wav
@@ -193,7 +194,7 @@ class AudioInput:
 
     def _open(self) -> Any:
         try:
-            return soundfile.SoundFile(self.path if self._spool is None else _View(self._spool))
+            return soundfile.SoundFile(self.path if self._spool is None else _view(self._spool))
         except TypeError as exc:  # soundfile wants a rate for headerless files
             raise AudioError(f"{self.name}: raw audio without a header; convert it to WAV first") from exc
         except (soundfile.SoundFileError, OSError, ValueError) as exc:
@@ -236,33 +237,9 @@ class AudioInput:
             return promised_wav_frames(file) or self.frames
 
 
-class _View(io.RawIOBase):
-    """A file with a position of its own, so that two readers can share what it shows."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._file.seek(self._position)
-        self._position = self._file.seek(offset, whence)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._position)
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+def _view(file: BinaryIO) -> FileWindow:
+    """All of a file, with a position of its own, so that two readers can share what it shows."""
+    return FileWindow(file, 0, file.seek(0, io.SEEK_END))
 
 
 def _require_readable(path: str, name: str) -> None:

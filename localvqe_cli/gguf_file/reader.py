@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import stat
 import struct
 from pathlib import Path
 from typing import Any
 
 from ..errors import GGUFError
+from ..regular_file import open_regular
 from ..tensor_check import printable
 from .model import GGUFModel, TensorInfo
 from .types import TENSOR_TYPES, VALUE_TYPES, TensorType, ValueType
@@ -54,21 +54,8 @@ def scan(path: str | os.PathLike[str]) -> GGUFModel:
         GGUFError: the file does not exist, is not a regular file, or cannot be opened.
     """
     model = GGUFModel(Path(path))
-    try:
-        info = os.stat(path)
-        if stat.S_ISDIR(info.st_mode):
-            raise GGUFError(f"{path}: is a directory, expected a GGUF file")
-        if not stat.S_ISREG(info.st_mode):
-            raise GGUFError(f"{path}: is not a regular file")
-        with open(path, "rb") as stream:
-            model.nbytes = os.fstat(stream.fileno()).st_size
-            head = stream.read(MAX_HEAD_BYTES)
-    except FileNotFoundError as exc:
-        raise GGUFError(f"{path}: no such file") from exc
-    except OSError as exc:
-        raise GGUFError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # a NUL byte in the name
-        raise GGUFError(f"{printable(str(path))}: no such file") from exc
+    with open_regular(path, "a GGUF file", GGUFError) as (file, model.nbytes):
+        head = file.read(MAX_HEAD_BYTES)
     try:
         _parse(model, _Cursor(head, model.nbytes))
     except _DamageError as fault:

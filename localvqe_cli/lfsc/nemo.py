@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ..errors import CheckpointError, LocalVQEError, MissingExtraError, ModelError
 from ..families import LFSCConfig
+from ..file_window import FileWindow
 from ..tensor_check import printable
 from ..torch_file import regular_file, unpacked_size, unpickle
 from .nemo_config import read_config
@@ -93,39 +94,6 @@ def _check_size(name: str, size: int) -> None:
 # -- the archive ------------------------------------------------------------------------------
 
 
-class _Window(io.RawIOBase):
-    """A part of a file as a file of its own."""
-
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self._file = file
-        self._start = start
-        self.size = size
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the start")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._start + self._position)
-        data = self._file.read(max(0, min(len(buffer), self.size - self._position)))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-
 class _HeaderReads:
     """What tarfile reads through while it lists an archive: a header may claim to go on for gigabytes."""
 
@@ -167,11 +135,11 @@ def _uncompressed(file: BinaryIO, size: int) -> Iterator[BinaryIO]:
         yield spool
 
 
-def _members(archive: BinaryIO) -> dict[str, _Window]:
+def _members(archive: BinaryIO) -> dict[str, FileWindow]:
     """The two members that matter, by name."""
     end = archive.seek(0, io.SEEK_END)
     archive.seek(0)
-    found: dict[str, _Window] = {}
+    found: dict[str, FileWindow] = {}
     try:
         with tarfile.open(fileobj=cast(Any, _HeaderReads(archive)), mode="r:") as tar:
             for number, member in enumerate(tar):
@@ -186,7 +154,7 @@ def _members(archive: BinaryIO) -> dict[str, _Window]:
                     raise CheckpointError(f"holds {name} twice")
                 if member.size < 0 or member.offset_data + member.size > end:
                     raise CheckpointError(f"is truncated: {name} ends outside the file")
-                found[name] = _Window(archive, member.offset_data, member.size)
+                found[name] = FileWindow(archive, member.offset_data, member.size)
     except CheckpointError:
         raise
     except Exception as exc:  # tarfile raises many kinds over damaged headers
@@ -220,7 +188,7 @@ def _yaml(text: bytes) -> Any:
         raise CheckpointError(f"its {CONFIG_MEMBER} is not readable as YAML{line}") from exc
 
 
-def _state(window: _Window, name: str) -> dict[str, Any]:
+def _state(window: FileWindow, name: str) -> dict[str, Any]:
     file = cast(BinaryIO, io.BufferedReader(window))
     _check_size(f"{name}: {WEIGHTS_MEMBER}", unpacked_size(file, f"{name}: {WEIGHTS_MEMBER}"))
     file.seek(0)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..atomic import atomic_output
 from ..errors import AudioError, MissingExtraError, UsageError
+from ..regular_file import open_regular
 from ..tensor_check import printable
 
 __all__ = ["SUFFIXES", "TokenFile", "read_tokens", "token_suffix", "write_tokens"]
@@ -98,20 +99,10 @@ def read_tokens(path: str) -> TokenFile:
         MissingExtraError: a ``.safetensors``, and the package is not installed.
     """
     suffix = token_suffix(path)
-    try:
-        size = os.path.getsize(path)
-        if not os.path.isfile(path):
-            raise AudioError(f"{path}: is no file")
+    with open_regular(path, "a file of tokens", AudioError) as (file, size):
         if size > MAX_BYTES:
             raise AudioError(f"{path}: has {size} bytes, more than the limit of {MAX_BYTES >> 20} MiB")
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES)
-    except FileNotFoundError as exc:
-        raise AudioError(f"{path}: no such file") from exc
-    except OSError as exc:
-        raise AudioError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # a NUL byte in the name
-        raise AudioError(f"{printable(path)}: no such file") from exc
+        data = file.read(MAX_BYTES)
     entries = _npz_entries(path, data) if suffix == NPZ else _safetensors_entries(path, data)
     return _checked(path, entries)
 

@@ -3,22 +3,11 @@
 #include "blocks/network.h"
 #include "cpu/kernels/kernels.h"
 #include "error.h"
+#include "printable.h"
 #include "tensor_table.h"
 #include "weights.h"
 
 namespace localvqe {
-namespace {
-
-// Names and texts out of the file stand in messages; they must not reach a terminal as commands, nor break the line.
-std::string printable(std::string text) {
-    for (char & c : text) {
-        c = c < ' ' || c > '~' ? '?' : c;
-    }
-    return text;
-}
-
-} // namespace
-
 template <class Open>
 std::shared_ptr<const Model> Model::load_named(const std::string & name, Open && open, const Place & place) {
     const Kernels & kernels = select_kernels();

@@ -1,8 +1,9 @@
 #include "codec.h"
 
-#include "../error.h"
 #include "../byte_source.h"
+#include "../error.h"
 #include "../gguf_reader.h"
+#include "../printable.h"
 #include "codec_weights.h"
 #include "parts.h"
 #include "quantizer.h"
@@ -13,14 +14,6 @@
 namespace localvqe {
 namespace lfsc {
 namespace {
-
-// Names out of the file stand in messages; they must not reach a terminal as commands, nor break the line.
-std::string printable(std::string text) {
-    for (char & c : text) {
-        c = c < ' ' || c > '~' ? '?' : c;
-    }
-    return text;
-}
 
 LineConv plain(WeightReader & reader, const Kernels & kernels, const std::string & name, int outputs, int inputs,
                int taps) {
