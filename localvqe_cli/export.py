@@ -34,6 +34,7 @@ __all__ = [
     "fold",
     "fold_batch_norm",
     "fold_temperature",
+    "general_keys",
     "polar_to_cartesian",
     "with_folded_weights",
 ]
@@ -215,9 +216,14 @@ class ExportSummary:
     notes: tuple[str, ...]
 
 
-def _metadata(
+def general_keys(
     name: str | None, license: str | None, meta: Mapping[str, gguf_file.MetadataValue]
 ) -> dict[str, gguf_file.MetadataValue]:
+    """The keys of a new file that are not of its contract: name and licence, then ``meta``.
+
+    Raises:
+        UsageError: one of them is among ``meta`` as well.
+    """
     out: dict[str, gguf_file.MetadataValue] = {}
     for key, text in (("general.name", name), ("general.license", license)):
         if text is not None:
@@ -266,7 +272,7 @@ def export(
     if source != os.fspath(checkpoint):  # a name: not into the cache
         beside = Path(beside.name)
     target = beside if output is None else Path(output)
-    metadata = _metadata(name, license, meta or {})
+    metadata = general_keys(name, license, meta or {})
     if is_nemo(source):
         if arch is not None or dmax is not None:
             raise UsageError("--arch and --dmax are of LocalVQE's checkpoints; a codec says all of itself")

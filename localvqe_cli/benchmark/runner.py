@@ -18,7 +18,8 @@ from ..engine import Enhancer, Stream, is_cpu, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import read
-from ..onnx_file.format import PARAMETERS_KEY, TYPE_KEY
+from ..onnx_file.format import TYPE_KEY
+from ..onnx_file.session import OnnxEnhancer
 from ..open_model import is_onnx, open_model
 from ..worker_pool import usable_cpus
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
@@ -126,8 +127,8 @@ def run_bench(
 
 
 def _facts(enhancer: Enhancer, macs: int) -> ModelFacts:
-    if is_onnx(enhancer.path):
-        parameters, kind = int(str(enhancer.metadata[PARAMETERS_KEY])), str(enhancer.metadata[TYPE_KEY])
+    if isinstance(enhancer, OnnxEnhancer):
+        parameters, kind = enhancer.file.parameters, enhancer.file.metadata[TYPE_KEY]
     else:
         file = read(enhancer.path)
         # Norms and biases are F32 in every file; what it is named by is the rest.
@@ -137,7 +138,7 @@ def _facts(enhancer: Enhancer, macs: int) -> ModelFacts:
 
 
 def _place(enhancer: Enhancer) -> str:
-    if is_onnx(enhancer.path):
+    if isinstance(enhancer, OnnxEnhancer):
         return enhancer.backend
     return "cpu" if is_cpu(enhancer.backend) else f"{enhancer.backend}:{enhancer.device}"
 

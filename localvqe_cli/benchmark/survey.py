@@ -60,8 +60,8 @@ def survey(options: BenchOptions, progress: Callable[[str], None] = lambda _: No
         ModelError, EngineError: as :class:`Enhancer`.
     """
     live = replace(options, streams=_LIVE)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for shape, config in PUBLISHED.items():
             model = folder / f"{shape}.gguf"
             write_random_model(model, config)
@@ -75,19 +75,15 @@ def survey(options: BenchOptions, progress: Callable[[str], None] = lambda _: No
         for own in _OWN:
             progress(own)
             yield Row(own, run_bench(own, live, progress=progress))
-        for other in (str(closer), *_OWN):
-            onnx = replace(options, modes=("stream",), threads=(1,))
-            label = f"{Path(other).stem if other == str(closer) else other}, onnxruntime"
+        onnx = replace(options, modes=("stream",), threads=(1,))
+        for name, source in {_CLOSER: str(closer), **{own: own for own in _OWN}}.items():
+            label = f"{name}, onnxruntime"
             try:
-                path = _as_onnx(other, folder / f"{Path(other).name}{SUFFIX}")
+                path = export_onnx(source, folder / f"{name}{SUFFIX}").output
                 progress(label)
                 yield Row(label, run_bench(str(path), onnx, progress=progress))
             except MissingExtraError:
                 return
-
-
-def _as_onnx(model: str, output: Path) -> Path:
-    return export_onnx(model, output).output
 
 
 def write_random_model(path: Path, config: ModelConfig, seed: int = 0) -> None:

@@ -134,7 +134,9 @@ def export(
             opset=OPSETS[0] if opset is None else opset,
             arch=arch,
             dmax=dmax,
-            metadata=_with_names(_texts(meta or []), name, licence),
+            name=name,
+            license=licence,
+            meta=_texts(meta or []),
             force=force,
             as_json=as_json,
         )
@@ -198,15 +200,6 @@ def _export_onnx(checkpoint: str, output: str | None, *, calibrate: str | None, 
                 "notes": list(summary.notes),
             }
         )
-
-
-def _with_names(meta: dict[str, str], name: str | None, licence: str | None) -> dict[str, str]:
-    for key, text in (("general.name", name), ("general.license", licence)):
-        if text is not None:
-            if key in meta:
-                raise UsageError(f"{key} is given twice")
-            meta = {key: text, **meta}
-    return meta
 
 
 def _texts(pairs: list[str]) -> dict[str, str]:

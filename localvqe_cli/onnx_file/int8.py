@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..errors import MissingExtraError
 from ..geometry import HOP
-from .format import INT8, MIC, NEXT, OUT, REF, TYPE_KEY, CalibrationPair
+from .format import INT8, MIC, REF, TYPE_KEY, CalibrationPair
 from .reader import read
 from .session import run_session
 
@@ -93,14 +93,13 @@ def _hops(path: Path, clips: Sequence[CalibrationPair], outputs: dict[str, NDArr
     file = read(path)
     every = max(1, sum(clip.mic.size // HOP for clip in clips) // _LOOKED_AT)
     session: Any = run_session(file, threads=0)
-    names = [OUT, *(name + NEXT for name in file.states)]
     for clip in clips:
-        states = {name: np.zeros(shape, np.float32) for name, shape in file.states.items()}
+        states = file.silence()
         hops = []
         for at, start in enumerate(range(0, clip.mic.size - HOP + 1, HOP)):
             here = slice(start, start + HOP)
             inputs = {MIC: clip.mic[None, here], REF: clip.ref[None, here], **states}
-            results = session.run(names, inputs)
+            results = session.run(file.results, inputs)
             if at % every == 0:
                 yield inputs
             hops.append(results[0][0])

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config import ModelConfig
 from ..errors import MissingExtraError, ModelError
@@ -80,6 +82,15 @@ class OnnxFile:
     states: dict[str, tuple[int, ...]]
 
     @property
+    def results(self) -> list[str]:
+        """What a run gives: the signal, and the states for the next run in the order of ``states``."""
+        return [OUT, *(name + NEXT for name in self.states)]
+
+    def silence(self) -> dict[str, NDArray[np.float32]]:
+        """The states before the first run."""
+        return {name: np.zeros(shape, np.float32) for name, shape in self.states.items()}
+
+    @property
     def parameters(self) -> int:
         """Of the model."""
         return int(self.metadata[PARAMETERS_KEY])
@@ -122,9 +133,11 @@ class _ForeignError(Exception):
 
 def _content(path: str | os.PathLike[str]) -> bytes:
     try:
-        size = os.stat(path).st_size
-        if size > _MAX_BYTES:
-            raise ModelError(f"{path}: has {size:,} bytes, more than any model of ours; it is none")
+        info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode):
+            raise ModelError(f"{path}: is not a regular file")
+        if info.st_size > _MAX_BYTES:
+            raise ModelError(f"{path}: has {info.st_size:,} bytes, more than any model of ours; it is none")
         return Path(path).read_bytes()
     except OSError as exc:
         raise ModelError(f"{path}: cannot be read: {exc.strerror or exc}") from exc

@@ -16,7 +16,7 @@ from ..errors import LocalVQEError, MissingExtraError, ModelError, UsageError
 from ..geometry import HOP
 from ..models import resolve
 from ..tensor_check import printable
-from .format import MIC, NEXT, OUT, REF
+from .format import MIC, REF, GraphPart
 from .reader import OnnxFile, read
 
 __all__ = ["OnnxEnhancer", "OnnxStream", "run_session"]
@@ -48,7 +48,7 @@ class OnnxEnhancer(Enhancer):
             raise UsageError(f"threads is {threads}, expected 0 to {MAX_THREADS}")
         self.path = resolve(model)
         self.file: OnnxFile = read(self.path)
-        if self.file.config.frontend is not None and self.file.part != "step":
+        if self.file.config.frontend is not None and self.file.part is not GraphPart.step:
             raise ModelError(f"{self.path}: is the part behind the adaptive filter only; export the whole step")
         self.session = run_session(self.file, threads)
         self._said_loud = False
@@ -89,7 +89,7 @@ class OnnxStream(Stream):
         self._ctx = 0
         self._enhancer = enhancer
         self._session: Any = enhancer.session
-        self._names = [OUT, *(name + NEXT for name in enhancer.file.states)]
+        self._names = enhancer.file.results
         self._states: dict[str, Samples] = {}
         self._forget()
 
@@ -127,7 +127,7 @@ class OnnxStream(Stream):
 
     def _forget(self) -> None:
         assert isinstance(self._enhancer, OnnxEnhancer)
-        self._states = {name: np.zeros(shape, np.float32) for name, shape in self._enhancer.file.states.items()}
+        self._states = self._enhancer.file.silence()
         self._pending = np.zeros((2, 0), np.float32)
 
     def raw_call(self, mic: Samples, ref: Samples, out: Samples) -> Callable[[int, int], None]:

@@ -13,7 +13,7 @@ from ..atomic import atomic_output, check_output
 from ..checkpoint import read as read_checkpoint
 from ..config import ModelConfig
 from ..errors import CheckpointError, MissingExtraError, UsageError
-from ..export import fold
+from ..export import fold, general_keys
 from ..models import named
 from ..tensors import gguf_shapes
 from .format import HALF, OPSETS, PARAMETERS_KEY, PART_KEY, SINGLE, SUFFIX, TYPE_KEY, CalibrationPair, GraphPart
@@ -66,7 +66,9 @@ def export_onnx(
     opset: int = OPSETS[0],
     arch: int | None = None,
     dmax: int | None = None,
-    metadata: Mapping[str, str] | None = None,
+    name: str | None = None,
+    license: str | None = None,
+    meta: Mapping[str, gguf_file.MetadataValue] | None = None,
     force: bool = False,
 ) -> OnnxSummary:
     """Write the step of a model, one hop in and one hop out, as an ONNX file.
@@ -80,7 +82,7 @@ def export_onnx(
         int8: recordings to calibrate with, so that the convolutions run on 8-bit integers; none leaves them floats.
         opset: version of the operators, within OPSETS.
         arch, dmax: where a checkpoint does not say, as for :func:`export.export`.
-        metadata: further keys to keep in the file, by their whole names.
+        name, license, meta: keys to keep in the file, as for :func:`export.export`.
         force: replace an existing file.
 
     Raises:
@@ -91,6 +93,7 @@ def export_onnx(
         raise UsageError(f"opset is {opset}, expected {OPSETS[0]} to {OPSETS[1]}")
     if half and int8:
         raise UsageError("weights are kept in half precision or as 8-bit integers, not both")
+    more = general_keys(name, license, meta or {})
     source = _read(os.fspath(model), arch, dmax)
     config = source.config
     if part is GraphPart.network and (config.frontend is None or not config.network):
@@ -108,10 +111,10 @@ def export_onnx(
     rows = {key: _text(value) for key, _, value in config.gguf_fields()}
     kind = HALF if half else SINGLE
     rows |= {PART_KEY: part.value, TYPE_KEY: kind, PARAMETERS_KEY: str(parameters)}
-    for key, text in {**source.metadata, **(metadata or {})}.items():
+    for key, value in {**source.metadata, **more}.items():
         if key in rows:
             raise UsageError(f"key {key} is the file's own")
-        rows[key] = text
+        rows[key] = _text(value)
     graph = step(config, source.weights, opset, with_filter=part is GraphPart.step)
     made = graph.finish(f"localvqe_{part.value}", rows, packed=packed, half=half)
     clips: dict[str, float] = {}
@@ -173,5 +176,7 @@ def _from_gguf(path: str) -> _Source:
     return _Source(path, file.config, weights, kept, notes)
 
 
-def _text(value: float | bool) -> str:
+def _text(value: gguf_file.MetadataValue) -> str:
+    if isinstance(value, str):
+        return value
     return str(value).lower() if isinstance(value, bool) else repr(value)

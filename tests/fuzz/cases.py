@@ -18,6 +18,13 @@ from localvqe_cli import gguf_file
 from localvqe_cli.errors import AudioError, CheckpointError, GGUFError, LocalVQEError, ModelError, UsageError
 
 
+def _described(path: Path) -> None:
+    """What ``inspect`` does, which must come to an end with any file."""
+    scanned = gguf_file.scan(path)
+    gguf_file.check(scanned)
+    json.dumps(gguf_file.describe(scanned, tensors=True).to_dict(), allow_nan=False)
+
+
 def model_case(folder: Path, documents: list[Document], seed: int, program: str | None = None) -> Case:
     """Reader and engine accept or refuse; what both accept computes, or stops with a word."""
     native = Native(program) if program else None
@@ -26,9 +33,7 @@ def model_case(folder: Path, documents: list[Document], seed: int, program: str 
         rng = mutate.source(seed, index)
         path = folder / f"{os.getpid()}.gguf"
         path.write_bytes(mutate.damage_gguf(rng, documents[index % len(documents)]))
-        scanned = gguf_file.scan(path)
-        gguf_file.check(scanned)
-        json.dumps(gguf_file.describe(scanned, tensors=True).to_dict(), allow_nan=False)
+        _described(path)
         try:
             gguf_file.read(path)
             verdict = "accepted"
@@ -141,9 +146,7 @@ def codec_case(folder: Path, documents: list[Document], seed: int) -> Case:
         rng = mutate.source(seed, index)
         path = folder / f"{os.getpid()}.gguf"
         path.write_bytes(mutate.damage_gguf(rng, documents[index % len(documents)]))
-        scanned = gguf_file.scan(path)
-        gguf_file.check(scanned)
-        json.dumps(gguf_file.describe(scanned, tensors=True).to_dict(), allow_nan=False)
+        _described(path)
         try:
             codec = Codec(path)
         except ModelError as exc:

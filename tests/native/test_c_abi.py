@@ -333,18 +333,24 @@ int main(int argc, char ** argv) {
 """
 
 
-@pytest.mark.parametrize("standard", ["c99", "c11"])
-def test_a_c_program_links_against_the_installed_library(model, tmp_path, standard) -> None:
+def compiled(folder: Path, text: str, *options: str) -> Path:
+    """A C program, without warnings, against the installed library."""
     cc = shutil.which("cc") or shutil.which("gcc")
     if cc is None:
         pytest.skip("no C compiler")
-    (tmp_path / "program.c").write_text(PROGRAM)
-    folder = localvqe.get_library_dir()
-    build = [cc, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-pedantic", "program.c", "-o", "program"]
-    build += ["-I", localvqe.get_include(), "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"]
-    subprocess.run(build, cwd=tmp_path, check=True)
+    (folder / "program.c").write_text(text)
+    library = localvqe.get_library_dir()
+    build = [cc, *options, "-Wall", "-Wextra", "-Werror", "program.c", "-o", "program"]
+    build += ["-I", localvqe.get_include(), "-L", library, "-llocalvqe", f"-Wl,-rpath,{library}"]
+    subprocess.run(build, cwd=folder, check=True)
+    return folder / "program"
+
+
+@pytest.mark.parametrize("standard", ["c99", "c11"])
+def test_a_c_program_links_against_the_installed_library(model, tmp_path, standard) -> None:
+    program = compiled(tmp_path, PROGRAM, f"-std={standard}", "-pedantic")
     mic = signals(1.1)[0][:16000].copy()
-    done = subprocess.run([tmp_path / "program", model], input=mic.tobytes(), capture_output=True, check=True)
+    done = subprocess.run([program, model], input=mic.tobytes(), capture_output=True, check=True)
     got = np.frombuffer(done.stdout, np.float32)
     want = Enhancer(model).stream()
     expected = np.concatenate([want.process(mic, np.zeros_like(mic)), want.flush()])[:16000]
@@ -400,19 +406,13 @@ int main(int argc, char ** argv) {
 @pytest.mark.parametrize("threads", [None, "2", "many"])
 def test_a_program_for_other_localvqe_libraries_runs_unchanged(model, tmp_path, threads) -> None:
     """``GGML_NTHREADS`` included, which such programs are started with."""
-    cc = shutil.which("cc") or shutil.which("gcc")
-    if cc is None:
-        pytest.skip("no C compiler")
-    (tmp_path / "client.c").write_text(CLIENT)
-    folder = localvqe.get_library_dir()
-    build = [cc, "-std=c99", "-Wall", "-Wextra", "-Werror", "client.c", "-o", "client", "-I", localvqe.get_include()]
-    subprocess.run([*build, "-L", folder, "-llocalvqe", f"-Wl,-rpath,{folder}"], cwd=tmp_path, check=True)
+    client = compiled(tmp_path, CLIENT, "-std=c99")
     environment = {
         **os.environ,
         "LOCALVQE_OVERSUBSCRIBE": "1",
         **({} if threads is None else {"GGML_NTHREADS": threads}),
     }
-    done = subprocess.run([tmp_path / "client", model], env=environment, check=False, capture_output=True)
+    done = subprocess.run([client, model], env=environment, check=False, capture_output=True)
     assert done.returncode == 0, done.returncode
     assert done.stdout.startswith(b"no profile")
 

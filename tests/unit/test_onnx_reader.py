@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,13 @@ def test_what_is_no_onnx_is_refused(content: bytes, tmp_path: Path) -> None:
         read(path)
     with pytest.raises(ModelError, match="cannot be read"):
         read(tmp_path / "absent.onnx")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="not a regular file"):
+        read(tmp_path / "model.onnx")
 
 
 def test_every_operator_that_is_allowed_is_written(valid: bytes, tmp_path: Path) -> None:
