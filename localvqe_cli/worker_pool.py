@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from .errors import LocalVQEError
+from .kept_memory import keep_freed_memory
 
 __all__ = ["Died", "run_in_processes", "share_imports", "usable_cpus"]
 
@@ -202,6 +203,7 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_EXIT_TERMINATED))
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent is done with us, or gone
         _answer_all(connection)
 

@@ -8,9 +8,12 @@ that by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
+from .cross_spectrum import decimated, fast_length, whitened
 from .recent import cut
 from .resample import MODEL_RATE, FloatArray
 from .statistics import typical_size
@@ -21,7 +24,8 @@ __all__ = ["SEARCH_SECONDS", "DelayEstimate", "estimate_delay", "reference_shift
 SEARCH_SECONDS = 60
 MAX_LAG_SECONDS = 2.0
 
-_CHUNK = 2 * MODEL_RATE
+_RATE = 8000  # of the signals; lags are read at twice this rate
+_CHUNK = 2 * _RATE
 _BAND_HZ = (300.0, 4000.0)  # where speech is; outside it the whitened spectrum is noise
 # A chunk joins the average where the reference has at least this share of its mean power.
 ACTIVE_SHARE = 0.1
@@ -65,22 +69,23 @@ def estimate_delay(mic: FloatArray, ref: FloatArray) -> DelayEstimate | None:
     """
     if not (np.any(mic) and np.any(ref)):
         return None
-    lag = int(MAX_LAG_SECONDS * MODEL_RATE)
-    n_fft = 1 << (_CHUNK + 2 * lag - 1).bit_length()
-    freqs = np.fft.rfftfreq(n_fft, 1.0 / MODEL_RATE)
-    band = (freqs >= _BAND_HZ[0]) & (freqs <= _BAND_HZ[1])
-    window = np.hanning(_CHUNK).astype(np.float32)
-    floor = ACTIVE_SHARE * float(np.mean(np.square(ref)))
-    total = np.zeros(len(freqs), np.complex128)
-    for start in range(0, len(ref), _CHUNK // 2):
-        chunk = cut(ref, start, _CHUNK)
+    near, far = decimated(mic, _RATE), decimated(ref, _RATE)
+    reach = int(MAX_LAG_SECONDS * _RATE)
+    length = _CHUNK + 2 * reach
+    n_fft = fast_length(length)
+    window = _window()
+    floor = ACTIVE_SHARE * float(np.mean(np.square(far)))
+    total = np.zeros(n_fft // 2 + 1, np.complex128)
+    for start in range(0, len(far), _CHUNK // 2):
+        chunk = cut(far, start, _CHUNK)
         if float(np.mean(np.square(chunk))) < floor:
             continue
         # The mic's piece reaches one maximal lag beyond the chunk on both sides.
-        piece = cut(mic, start - lag, _CHUNK + 2 * lag)
+        piece = cut(near, start - reach, length)
         cross = np.fft.rfft(piece, n_fft) * np.conj(np.fft.rfft(chunk * window, n_fft))
-        total += cross / (np.abs(cross) + 1e-12)
-    correlation = np.abs(np.fft.irfft(total * band, n_fft)[: 2 * lag + 1])
+        total += whitened(cross, n_fft, _RATE, _BAND_HZ)
+    correlation = np.abs(_at_twice_the_rate(total, n_fft)[: 4 * reach + 1])
+    lag = 2 * reach
     peak = int(correlation.argmax())
     height = float(correlation[peak])
     width = int(PEAK_SECONDS * MODEL_RATE)
@@ -91,6 +96,25 @@ def estimate_delay(mic: FloatArray, ref: FloatArray) -> DelayEstimate | None:
         prominence=height / max(typical_size(correlation), tiny),
         ratio=height / max(float(others.max()), tiny),
     )
+
+
+def _at_twice_the_rate(spectrum: Any, n_fft: int) -> Any:
+    """The signal (2 n_fft,) of ``spectrum`` with the values between samples; two short transforms beat a long one."""
+    signal = np.empty(2 * n_fft)
+    signal[::2] = np.fft.irfft(spectrum, n_fft)
+    signal[1::2] = np.fft.irfft(spectrum * _half_sample(n_fft), n_fft)
+    return signal
+
+
+@cache
+def _window() -> Any:
+    return np.hanning(_CHUNK)
+
+
+@cache
+def _half_sample(n_fft: int) -> Any:
+    """What a spectrum is multiplied by to read its signal half a sample later."""
+    return np.exp(1j * np.pi / n_fft * np.arange(n_fft // 2 + 1))
 
 
 def is_visible(delay_ms: float, lags: int) -> bool:

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .align import ACTIVE_SHARE, MAX_LAG_SECONDS, SEARCH_SECONDS, DelayEstimate, estimate_delay
+from .cross_spectrum import whitened
 from .lag_curve import LagPoint, Line, fit_line
-from .line_search import find_line, whitened
+from .line_search import find_line
 from .recent import Recent
 from .resample import MODEL_RATE, FloatArray
 from .statistics import rms, typical_size
@@ -112,7 +113,8 @@ class DriftTracker:
         everywhere = self._failures < _OFTEN or self._failures % _OFTEN == 0
         if not self._begun:
             self.first = estimate_delay(mic, ref)
-        if len(mic) < _SEGMENT // 2 or rms(mic) == 0.0 or rms(ref) < _FAINT:
+        # One segment has no other to agree with.
+        if len(_segments(0, len(mic))) < 2 or rms(mic) == 0.0 or rms(ref) < _FAINT:
             return None
         self._failures += 1
         if self._last is not None:
@@ -130,7 +132,7 @@ class DriftTracker:
 
     def _lock(self, line: Line, start: int, end: int) -> bool:
         """Compare the window's segments with one another; whether most of the active ones agree about ``line``."""
-        begins = [begin for begin in range(start, end - _SEGMENT // 2, _SEGMENT) if self._is_active(begin, line)]
+        begins = [begin for begin in _segments(start, end) if self._is_active(begin, line)]
         if len(begins) < 2:
             return False
         times = np.array(begins, np.float64) + _SEGMENT / 2
@@ -222,6 +224,11 @@ class DriftTracker:
         cross = np.fft.rfft(mic, _N_FFT) * np.conj(np.fft.rfft(ref, _N_FFT))
         found = np.fft.irfft(whitened(cross, _N_FFT, MODEL_RATE, _BAND_HZ), _N_FFT)[: 2 * _REACH]
         return np.fft.rfft(np.roll(found, -_REACH))
+
+
+def _segments(start: int, end: int) -> range:
+    """Where a window's segments begin; the last may reach out of it by half."""
+    return range(start, end - _SEGMENT // 2, _SEGMENT)
 
 
 def _straightened(spectra: Any, times: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], float]:

@@ -7,18 +7,18 @@ stretched by each rate, and their correlations are added up along it.
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .align import ACTIVE_SHARE, MIN_RATIO, PEAK_SECONDS
+from .cross_spectrum import decimated, fast_length, whitened
 from .lag_curve import MAX_PPM, Line
 from .recent import cut
-from .resample import MODEL_RATE, FloatArray, Resampler
+from .resample import MODEL_RATE, FloatArray
 from .statistics import typical_size
 
-__all__ = ["find_line", "whitened"]
+__all__ = ["find_line"]
 
 _RATE = 4000
 _BAND_HZ = (300.0, 1900.0)
@@ -53,7 +53,7 @@ def find_line(
     Returns:
         Times and lags in samples at 16 kHz; None where no line stands out, or the reference is silent.
     """
-    near, far = _decimated(mic), _decimated(ref)
+    near, far = decimated(mic, _RATE), decimated(ref, _RATE)
     offset = round(around * _RATE / MODEL_RATE)
     reach = int(reach_seconds * _RATE)
     floor = ACTIVE_SHARE * float(np.mean(np.square(far)))
@@ -86,7 +86,7 @@ def _heights(
 ) -> tuple[list[float], FloatArray]:
     """Rates (n,), and how well (n, 2 reach + 1) each of them and each lag at the time ``middle`` explain the chunks."""
     length = _CHUNK + 2 * reach
-    n_fft = _fast_length(length)
+    n_fft = fast_length(length)
     window = np.hanning(_CHUNK)
     half = np.arange(_CHUNK) - _CHUNK / 2
     stretches = range(-MAX_PPM, MAX_PPM + 1, _STRETCH_PPM)
@@ -131,28 +131,9 @@ def _without(heights: FloatArray, peak: int) -> FloatArray:
     return others
 
 
-def whitened(cross: Any, n_fft: int, rate: int, band: tuple[float, float]) -> Any:
-    """``cross``, a spectrum of ``n_fft`` samples, with magnitude one inside the band (Hz) and none outside."""
-    low, high = (int(edge * n_fft / rate) for edge in band)
-    result = np.zeros_like(cross)
-    result[low:high] = cross[low:high] / (np.abs(cross[low:high]) + 1e-12)
-    return result
-
-
-def _decimated(signal: FloatArray) -> FloatArray:
-    resampler = Resampler(MODEL_RATE, _RATE)
-    return np.concatenate([resampler.push(signal), resampler.finish()])
-
-
 def _add_moved(total: FloatArray, found: npt.NDArray[np.float64], shift: int) -> None:
     """Add ``found``, read ``shift`` samples later."""
     if shift >= 0:
         total[: max(0, len(total) - shift)] += found[shift:]
     else:
         total[-shift:] += found[:shift]
-
-
-def _fast_length(least: int) -> int:
-    """The next length of only small factors, at which transforms are quick."""
-    sizes = (base << max(0, int(np.ceil(np.log2(least / base)))) for base in (1, 3, 5, 9, 15))
-    return min(size for size in sizes if size >= least)

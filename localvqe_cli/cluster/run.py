@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
@@ -40,13 +41,25 @@ def run_on_cluster(
     """
     with _Flight(client, recipe, model, jobs) as flight:
         chunks = Chunks(sizes)
-        while chunks or flight:
-            while chunks and flight.has_room():
-                flight.start(chunks.take(flight.workers))
+        # A death is held against all that a worker has and waits for. So the files of such a chunk are tried one by
+        # one, and what is held against one of them counts once it has died with nothing beside it.
+        singles: deque[int] = deque()
+        suspects: deque[int] = deque()
+        while chunks or singles or suspects or flight:
+            while (chunks or singles) and flight.has_room():
+                flight.start([singles.popleft()] if singles else chunks.take(flight.workers))
+            alone = not flight
+            if alone:
+                flight.start([suspects.popleft()])
             indices, answer = flight.land()
             if isinstance(answer, str):
-                dead = jobs[indices[0]]
-                yield indices[0], JobOutcome(failure(dead, f"{dead.mic}: {answer}"), [])
+                if len(indices) > 1:
+                    singles.extend(indices)
+                elif not alone:
+                    suspects.append(indices[0])
+                else:
+                    dead = jobs[indices[0]]
+                    yield indices[0], JobOutcome(failure(dead, f"{dead.mic}: {answer}"), [])
                 continue
             chunks.done([indices[number] for number in answer.made], answer.seconds)
             for index, entry in zip(indices, answer.entries, strict=True):
@@ -97,7 +110,7 @@ class _Flight:
         self._landed.add(future)
 
     def land(self) -> tuple[list[int], ChunkResult | str]:
-        """The next chunk that is done, and its result; or a single file, and why a worker cannot do it."""
+        """The next chunk that is done, and its result; or why workers cannot do it."""
         while True:
             future = next(self._landed)
             _, indices = self._chunks.pop(future.key)
@@ -106,15 +119,11 @@ class _Flight:
             if isinstance(answer, ChunkResult):
                 if answer.refusal is not None:
                     raise RemoteError(answer.refusal)
-                if answer.lacks_model is None:
-                    return indices, answer
-                self._send_model(answer.lacks_model)
-                self.start(indices)
-            elif len(indices) == 1:
-                return indices, answer
-            else:  # one of them kills its worker, and only alone will it be known
-                for index in indices:
-                    self.start([index])
+                if answer.lacks_model is not None:
+                    self._send_model(answer.lacks_model)
+                    self.start(indices)
+                    continue
+            return indices, answer
 
     def _answer(self, future: Any) -> ChunkResult | str:
         import distributed

@@ -15,6 +15,7 @@ from ..enhance_files import EnhanceOptions
 from ..errors import LocalVQEError
 from ..file_digest import file_sha256
 from ..job_outcome import do_job, entry_of_outcome
+from ..kept_memory import keep_freed_memory
 from ..models.cache import cache_folder
 from ..run_journal import Part
 from ..run_record import OutputEntry, entry_line, entry_of
@@ -140,6 +141,7 @@ def _load(recipe: RunRecipe) -> Enhancer:
             raise LocalVQEError(f"{path}: is damaged, and was removed; run again with --resume")
         _models.enhancer = Enhancer(path, threads=recipe.threads, noise_gate=recipe.noise_gate)
         _models.made_of = wanted
+        keep_freed_memory()
     enhancer: Enhancer = _models.enhancer
     return enhancer
 
