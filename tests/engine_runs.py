@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from localvqe_cli.engine import Enhancer, devices
+from localvqe_cli.engine import Enhancer, devices, kernels
 from localvqe_cli.geometry import HOP, MODEL_RATE
 
 Samples = NDArray[np.float32]
 
+#: Where a network can run in this build, of the two that tests know.
+BACKENDS = [name for name in ("cpu", "ggml") if any(device.backend == name for device in devices())]
 #: For what needs ggml's own backends, which builds have on request; .ci/run does.
-needs_ggml = pytest.mark.skipif(
-    not any(device.backend == "ggml" for device in devices()), reason="this build is without ggml-cpu"
-)
-#: Where a network can run in this build.
-BACKENDS = ("cpu", pytest.param("ggml", marks=needs_ggml))
+needs_ggml = pytest.mark.skipif("ggml" not in BACKENDS, reason="this build is without ggml-cpu")
 
 #: Kernel sets for any x86-64 machine with AVX2; "wide" is the 16-lane code of AVX-512 without its instructions.
 KERNELS = ("avx2", "portable", "wide")
 
 
-def usable_kernels() -> list[str]:
+@cache
+def usable_kernels() -> tuple[str, ...]:
     """The sets of KERNELS (and the CPU's own best) that this machine can run."""
-    import os
-    import subprocess
-    import sys
-
-    usable = []
-    for name in ("avx512", *KERNELS, "neon"):
-        probe = "from localvqe_cli import engine; print(engine.kernels())"
-        found = subprocess.run(
-            [sys.executable, "-c", probe],
-            env={**os.environ, "LOCALVQE_KERNELS": name},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        if found.stdout.strip() == name:
-            usable.append(name)
-    return usable
+    with pytest.MonkeyPatch.context() as patch:
+        usable = []
+        for name in ("avx512", *KERNELS, "neon"):
+            patch.setenv("LOCALVQE_KERNELS", name)
+            usable += [name] if kernels() == name else []
+        return tuple(usable)
 
 
 def signals(seconds: float = 1.0, seed: int = 0, delay: int = 800) -> tuple[Samples, Samples]:

@@ -45,6 +45,8 @@ QUANTIZED = ("q8_0",)
 ALL = (*(f"small-{name}" for name in (*FLOAT, *QUANTIZED)), *(f"shared-{name}" for name in SHARED))
 #: Those that hold a checkpoint and the listing of its export.
 CHECKPOINTS = tuple(name for name in ALL if name.removeprefix("small-") not in QUANTIZED)
+#: Those for what is slow: every part of a network, and one in full width.
+FEW = tuple(name for name in CHECKPOINTS if name.startswith("small-") or name == "shared-v1.2")
 #: Those that also hold an export which this build did not write.
 FOREIGN = ("shared-v1", *(name for name in CHECKPOINTS if name.startswith("small-")))
 

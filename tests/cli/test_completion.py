@@ -57,9 +57,20 @@ def ask(shell: str = "bash", **words: str) -> tuple[str, set[str]]:
     ],
 )
 def test_words_of_ours_are_offered(line: str, offered: list[str]) -> None:
-    shown, modules = ask(COMP_WORDS=f"localvqe {line}", COMP_CWORD=str(len(line.split(" "))))
+    environment = {"_LOCALVQE_COMPLETE": "complete_bash", **_words(line)}
+    shown = CliRunner().invoke(app, prog_name="localvqe", env=environment).stdout
     assert shown.split() == offered
+
+
+@pytest.mark.parametrize("line", ["enhance -m ", "export ", "eval pairs.tsv --metrics ", "train --width "])
+def test_a_shell_does_not_wait_for_libraries_of_the_work(line: str) -> None:
+    shown, modules = ask(**_words(line))
+    assert shown
     assert not modules & {"torch", "scipy", "onnxruntime", "matplotlib", "librosa", "huggingface_hub"}
+
+
+def _words(line: str) -> dict[str, str]:
+    return {"COMP_WORDS": f"localvqe {line}", "COMP_CWORD": str(len(line.split(" ")))}
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

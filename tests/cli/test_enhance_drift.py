@@ -20,7 +20,7 @@ from localvqe_cli.signal_path import align_reference
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 16000
-TIMES = 16  # 104 s of the sample pair
+TIMES = 12  # 78 s of the sample pair, more than one search looks at
 PPM = -1000
 LATE = 3.0
 
@@ -78,7 +78,7 @@ def test_the_echo_goes_as_with_one_clock(call: Path) -> None:
 def test_the_model_gets_from_a_file_what_it_gets_from_an_array(call: Path) -> None:
     model = FakeModel(lambda mic, far: far)
     files = [str(call / name) for name in ("mic.wav", "other.wav", "seen.wav")]
+    wanted = align_reference(*(sf.read(path, dtype="float32")[0] for path in files[:2]), model.config)
     for block_frames in (None, 4096):
         enhance_job(model, Job("x", *files), EnhanceOptions(block_frames=block_frames))
-        mic, ref, seen = (sf.read(path, dtype="float32")[0] for path in files)
-        np.testing.assert_array_equal(seen, align_reference(mic, ref, model.config))
+        np.testing.assert_array_equal(sf.read(files[2], dtype="float32")[0], wanted)

@@ -13,7 +13,7 @@ import pytest
 import soundfile as sf
 from bad_gguf import CASES, write_case
 from engine_runs import by_hop, needs_ggml, signals
-from golden_vectors import CHECKPOINTS, Vectors
+from golden_vectors import FEW, Vectors
 from make_model import narrow_config, random_gguf, random_quantized_gguf
 from typer.testing import CliRunner
 
@@ -104,7 +104,7 @@ def test_quantized_weights_mean_the_same(tmp_path: Path, kind: str, monkeypatch:
 
 
 @needs_ggml
-@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("name", sorted(CASES)[::8])  # one reader, which test_c_abi.py gives all of them
 def test_bad_models_are_refused_alike(name: str, tmp_path: Path) -> None:
     random_gguf(tmp_path / "narrow.gguf", narrow_config(2), 0)
     path, _ = write_case(name, tmp_path / "narrow.gguf", tmp_path)
@@ -117,7 +117,7 @@ def test_bad_models_are_refused_alike(name: str, tmp_path: Path) -> None:
 
 
 @needs_ggml
-@pytest.mark.parametrize("vectors", CHECKPOINTS, indirect=True, scope="module")
+@pytest.mark.parametrize("vectors", FEW, indirect=True, scope="module")
 def test_verify_finds_no_drift(vectors: Vectors, golden_model: Path, tmp_path: Path) -> None:
     checkpoint = vectors.save_checkpoint(tmp_path / "state.pt")
     result = CliRunner().invoke(app, ["verify", str(checkpoint), str(golden_model), "--backend", "ggml"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from engine_runs import by_clip, by_hop, usable_kernels
-from golden_vectors import FOREIGN, HOP, QUANTIZED, Vectors
+from golden_vectors import ALL, FOREIGN, HOP, QUANTIZED, Vectors
 from typer.testing import CliRunner
 
 from localvqe import Enhancer
@@ -18,6 +18,12 @@ TOLERANCE = 1e-4
 #: Of a block, relative to its peak: softmax at tau 0.1 sharpens rounding into visible differences of features that
 #: reach 17, and more so where few channels share it.
 BLOCK_TOLERANCE = {"shared": 5e-5, "small": 1e-4}
+#: Full widths with this CPU's own kernels, all else with every set that it can run.
+RUNS = [
+    (name, kernels)
+    for name in ALL
+    for kernels in (usable_kernels()[:1] if name.startswith("shared-") else usable_kernels())
+]
 #: Rounding activations to 16 bits, at the output, in dB.
 INTEGER_SNR_DB = 60.0
 
@@ -27,7 +33,7 @@ def _exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALVQE_ARITHMETIC", "f32")
 
 
-@pytest.mark.parametrize("kernels", usable_kernels())
+@pytest.mark.parametrize(("vectors", "kernels"), RUNS, indirect=["vectors"], scope="module")
 def test_stream_and_clip_match_the_golden_output(vectors, golden_model, kernels, monkeypatch) -> None:
     monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
     enhancer = Enhancer(golden_model)
@@ -62,7 +68,7 @@ def test_the_command_line_writes_the_centred_output(vectors: Vectors, golden_mod
     assert np.abs(got - want * gain).max() < TOLERANCE + 1.5 / 32768
 
 
-@pytest.mark.parametrize("kernels", usable_kernels())
+@pytest.mark.parametrize(("vectors", "kernels"), RUNS, indirect=["vectors"], scope="module")
 def test_taps_match_block_by_block(vectors, golden_model, kernels, monkeypatch) -> None:
     monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
     stream = Enhancer(golden_model).stream()

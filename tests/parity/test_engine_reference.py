@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_runs import BACKENDS, by_clip, by_hop, needs_ggml, signals, usable_kernels
+from engine_runs import BACKENDS, by_clip, by_hop, signals, usable_kernels
 from make_model import V13, narrow_config, random_gguf, random_state
 
 from localvqe import Enhancer
@@ -32,6 +33,9 @@ GEOMETRIES = {
     "pointwise kernel": {"kernel_size_h": 1, "kernel_size_w": 1},
     "large kernel": {"kernel_size_h": 8, "kernel_size_w": 8},
     "front-end": {"frontend": FrontendConfig()},
+}
+#: Before whatever network.
+FRONTENDS = {
     "short front-end": {
         "frontend": FrontendConfig(partitions=1, lags=2, iterations=1, transition=1.0, noise_smoothing=0.0)
     },
@@ -53,9 +57,23 @@ def _reference(config: ModelConfig, state: dict[str, np.ndarray]) -> LocalVQE:
     return LocalVQE.from_state(config, {k: torch.from_numpy(np.array(v)) for k, v in state.items()}).eval()
 
 
-def _pair(config: ModelConfig, folder: Path, seed: int = 0, backend: str = "cpu") -> tuple[Enhancer, LocalVQE]:
+def _pair(config: ModelConfig, folder: Path, seed: int = 0) -> tuple[Path, LocalVQE]:
+    """A model file, and the reference with its weights."""
     state = random_gguf(folder / "model.gguf", config, seed)
-    return Enhancer(folder / "model.gguf", backend=backend), _reference(config, state)
+    return folder / "model.gguf", _reference(config, state)
+
+
+@pytest.fixture
+def each_kernel_set(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Iterator[tuple[str, Enhancer]]]:
+    """Every set that this machine can run, its name and a model file with it; the reference is slow, and so asked once
+    for all of them."""
+
+    def enhancers(path: Path) -> Iterator[tuple[str, Enhancer]]:
+        for kernels in usable_kernels():
+            monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
+            yield kernels, Enhancer(path)
+
+    return enhancers
 
 
 def _centred(model: LocalVQE, mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
@@ -65,100 +83,101 @@ def _centred(model: LocalVQE, mic: np.ndarray, ref: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("version", "geometry"),
-    [*((version, name) for version in (1, 2, 3) for name in GEOMETRIES), (2, "gain"), (3, "gain")],
+    [
+        *((version, name) for version in (1, 2, 3) for name in GEOMETRIES),
+        *((1 + number % 3, name) for number, name in enumerate(FRONTENDS)),
+        *((version, "gain") for version in (2, 3)),
+    ],
 )
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_any_geometry_agrees_with_the_reference(version, geometry, backend, tmp_path) -> None:
-    parts = GEOMETRIES.get(geometry, ALONE["filter and gain"])
-    engine, model = _pair(narrow_config(version, **parts), tmp_path, seed=version, backend=backend)
+def test_any_geometry_agrees_with_the_reference(version, geometry, tmp_path) -> None:
+    parts = {**GEOMETRIES, **FRONTENDS, "gain": ALONE["filter and gain"]}[geometry]
+    path, model = _pair(narrow_config(version, **parts), tmp_path, seed=version)
     mic, ref = signals()
     want = _centred(model, mic, ref)
-    hops = by_hop(engine, mic, ref)
-    clip = by_clip(engine, mic, ref)
-    if backend == "cpu":
-        np.testing.assert_array_equal(clip, hops)
     assert np.abs(want).max() > 0.01
-    assert max(np.abs(out[256:] - want[:-256]).max() for out in (hops, clip)) < 1e-4
+    for backend in BACKENDS:
+        engine = Enhancer(path, backend=backend)
+        hops = by_hop(engine, mic, ref)
+        clip = by_clip(engine, mic, ref)
+        if backend == "cpu":
+            np.testing.assert_array_equal(clip, hops)
+        assert max(np.abs(out[256:] - want[:-256]).max() for out in (hops, clip)) < 1e-4, backend
 
 
-@pytest.mark.parametrize("kernels", usable_kernels())
 @pytest.mark.parametrize("parts", ALONE)
-def test_a_front_end_alone_agrees_with_the_reference(parts, kernels, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
-    engine, model = _pair(narrow_config(3, network=False, **ALONE[parts]), tmp_path)
+def test_a_front_end_alone_agrees_with_the_reference(parts, each_kernel_set, tmp_path) -> None:
+    path, model = _pair(narrow_config(3, network=False, **ALONE[parts]), tmp_path)
     mic, ref = signals(8.0)  # longer than the residual echo stage remembers the background
     mic[:2000] = ref[:2000] = 0.0
     want = _centred(model, mic, ref)
-    hops = by_hop(engine, mic, ref)
-    np.testing.assert_array_equal(by_clip(engine, mic, ref), hops)
     assert np.abs(want).max() > 0.01
-    assert np.abs(hops[256:] - want[:-256]).max() < 1e-4
-    stream, streaming = engine.stream(), StreamingLocalVQE(model)
-    for i in range(0, 256 * 40, 256):
-        stream.process(mic[i : i + 256], ref[i : i + 256])
-        streaming.process_hop(torch.from_numpy(mic[i : i + 256]), torch.from_numpy(ref[i : i + 256]))
-    got = stream.taps()
-    assert set(got) == set(streaming.taps())
-    for name, value in streaming.taps().items():
-        assert np.abs(got[name] - value.numpy()).max() < 1e-4, name
+    streaming, first = StreamingLocalVQE(model), slice(256 * 40)
+    for hop in zip(mic[first].reshape(-1, 256), ref[first].reshape(-1, 256), strict=True):
+        streaming.process_hop(*map(torch.from_numpy, hop))
+    for kernels, engine in each_kernel_set(path):
+        hops = by_hop(engine, mic, ref)
+        np.testing.assert_array_equal(by_clip(engine, mic, ref), hops)
+        assert np.abs(hops[256:] - want[:-256]).max() < 1e-4, kernels
+        stream = engine.stream()
+        stream.process(mic[first], ref[first])
+        got = stream.taps()
+        assert set(got) == set(streaming.taps())
+        for name, value in streaming.taps().items():
+            assert np.abs(got[name] - value.numpy()).max() < 1e-4, (kernels, name)
 
 
-@pytest.mark.parametrize("kernels", usable_kernels())
-def test_v13_widths_agree_with_the_reference(kernels, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
-    engine, model = _pair(V13, tmp_path)
-    mic, ref = signals(2.0)
-    assert np.abs(engine.enhance(mic, ref) - _centred(model, mic, ref)).max() < 1e-4
-
-
-@needs_ggml
-def test_v13_widths_agree_with_the_reference_as_graphs(tmp_path) -> None:
-    engine, model = _pair(V13, tmp_path, backend="ggml")
+def test_v13_widths_agree_with_the_reference(each_kernel_set, tmp_path) -> None:
+    path, model = _pair(V13, tmp_path)
     mic, ref = signals(1.2)  # more hops than one graph takes
-    assert np.abs(engine.enhance(mic, ref) - _centred(model, mic, ref)).max() < 1e-4
+    want = _centred(model, mic, ref)
+    for kernels, engine in each_kernel_set(path):
+        assert np.abs(engine.enhance(mic, ref) - want).max() < 1e-4, kernels
+    if "ggml" in BACKENDS:
+        assert np.abs(Enhancer(path, backend="ggml").enhance(mic, ref) - want).max() < 1e-4
 
 
-@pytest.mark.parametrize("kernels", usable_kernels())
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_odd_widths_agree_with_every_kernel_set(kernels, version, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
+def test_odd_widths_agree_with_every_kernel_set(version, each_kernel_set, tmp_path) -> None:
     widths = {"mic_channels": (2, 17, 21, 9, 33, 5), "far_channels": (2, 7, 19), "bottleneck_hidden": 37}
-    engine, model = _pair(narrow_config(version, **widths), tmp_path)
+    path, model = _pair(narrow_config(version, **widths), tmp_path)
     mic, ref = signals()
-    assert np.abs(engine.enhance(mic, ref) - _centred(model, mic, ref)).max() < 1e-4
+    want = _centred(model, mic, ref)
+    for kernels, engine in each_kernel_set(path):
+        assert np.abs(engine.enhance(mic, ref) - want).max() < 1e-4, kernels
 
 
-@pytest.mark.parametrize("kernels", usable_kernels())
-def test_the_front_end_follows_a_jumping_delay_like_the_reference(kernels, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("LOCALVQE_KERNELS", kernels)
-    engine, model = _pair(narrow_config(3, frontend=FrontendConfig()), tmp_path)
+def test_the_front_end_follows_a_jumping_delay_like_the_reference(each_kernel_set, tmp_path) -> None:
+    path, model = _pair(narrow_config(3, frontend=FrontendConfig()), tmp_path)
     pieces = [signals(3.0, seed=1, delay=700), signals(3.0, seed=1, delay=5000), signals(2.0, seed=2, delay=100)]
     mic, ref = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     mic[-16000:] *= np.float32(1e-3)  # the loudspeaker is switched off, and the filter starts anew
     want = _centred(model, mic, ref)
-    assert np.abs(engine.enhance(mic, ref) - want).max() < 1e-4
-    stream = engine.stream()
-    stream.process(mic[: 16000 * 6], ref[: 16000 * 6])
-    assert abs(stream.delay_ms()[0] - 5000 / 16) < 48
+    for kernels, engine in each_kernel_set(path):
+        assert np.abs(engine.enhance(mic, ref) - want).max() < 1e-4, kernels
+        stream = engine.stream()
+        stream.process(mic[: 16000 * 6], ref[: 16000 * 6])
+        assert abs(stream.delay_ms()[0] - 5000 / 16) < 48
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("frontend", [None, FrontendConfig()])
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_taps_agree_hop_by_hop(version, frontend, backend, tmp_path) -> None:
-    engine, model = _pair(narrow_config(version, frontend=frontend), tmp_path, backend=backend)
-    stream, streaming = engine.stream(), StreamingLocalVQE(model)
+def test_taps_agree_hop_by_hop(version, frontend, tmp_path) -> None:
+    path, model = _pair(narrow_config(version, frontend=frontend), tmp_path)
+    streaming = StreamingLocalVQE(model)
     mic, ref = signals(0.5)
-    for i in range(0, mic.size, 256):
-        hop = slice(i, i + 256)
-        stream.process(mic[hop], ref[hop])
-        streaming.process_hop(torch.from_numpy(mic[hop]), torch.from_numpy(ref[hop]))
-    want, got = streaming.taps(), stream.taps()
-    assert set(got) == set(want)
-    for name, value in got.items():
-        expected = want[name].numpy()
-        assert value.shape == expected.shape, name
-        assert np.abs(value - expected).max() < 1e-4 * max(1.0, np.abs(expected).max()), name
+    for hop in zip(mic.reshape(-1, 256), ref.reshape(-1, 256), strict=True):
+        streaming.process_hop(*map(torch.from_numpy, hop))
+    want = streaming.taps()
+    for backend in BACKENDS:
+        stream = Enhancer(path, backend=backend).stream()
+        for hop in zip(mic.reshape(-1, 256), ref.reshape(-1, 256), strict=True):
+            stream.process(*hop)
+        got = stream.taps()
+        assert set(got) == set(want)
+        for name, value in got.items():
+            expected = want[name].numpy()
+            assert value.shape == expected.shape, (backend, name)
+            assert np.abs(value - expected).max() < 1e-4 * max(1.0, np.abs(expected).max()), (backend, name)
 
 
 @pytest.mark.parametrize("basis", ["standard", "rounded", "other"])

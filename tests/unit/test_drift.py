@@ -41,11 +41,11 @@ def worst_error(found: Alignment, lag: Lag, seconds: float) -> float:
 
 @pytest.mark.parametrize(("ppm", "seconds"), [(50, 0.06), (-50, 0.3), (200, -3.0), (1000, 3.0), (-1000, 0.06)])
 def test_a_clock_that_differs_is_measured_under_a_talker(ppm: float, seconds: float) -> None:
-    far, lag = speech_like(90, seed=1), steady(ppm, seconds)
-    found = aligned(heard(far, lag) + speech_like(90, seed=3), far)
+    far, lag = speech_like(64, seed=1), steady(ppm, seconds)
+    found = aligned(heard(far, lag) + speech_like(64, seed=3), far)
     assert found.drift_ppm == pytest.approx(ppm, abs=0.5)
     assert found.delay_ms == pytest.approx(1000 * seconds, abs=1.0)
-    assert worst_error(found, lag, 90) < 1.0
+    assert worst_error(found, lag, 64) < 1.0
 
 
 @pytest.mark.parametrize("ppm", [0, 5, -20])
