@@ -98,7 +98,8 @@ def killed(listed: str, output: str, address: str, workers: Any, every: float, r
     def kill_workers() -> None:
         while not done.wait(every):
             # Dask starts no other worker for one that dies before it has begun.
-            pids = [nanny.pid for nanny in workers.values() if nanny.pid and nanny.status.name == "running"]
+            begun = [nanny for nanny in workers.values() if nanny.process and nanny.process.status.name == "running"]
+            pids = [nanny.pid for nanny in begun if nanny.pid]
             with suppress(ProcessLookupError, IndexError):
                 os.kill(rng.choice(pids), signal.SIGKILL)
                 counts["workers_killed"] += 1
