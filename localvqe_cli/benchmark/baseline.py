@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .result import BenchReport
+from .result import BenchRun
 
 __all__ = ["Regression", "compare", "load_baseline"]
 
@@ -49,10 +49,10 @@ def load_baseline(path: str) -> dict[Key, float]:
     return runs
 
 
-def compare(report: BenchReport, baseline: Mapping[Key, float]) -> list[Regression]:
-    """Every run that the baseline has too, in the order of the report."""
+def compare(runs: Sequence[BenchRun], baseline: Mapping[Key, float]) -> list[Regression]:
+    """Every run that the baseline has too, in their order."""
     found = []
-    for run in report.runs:
+    for run in runs:
         before = baseline.get((run.mode, run.threads, run.streams))
         if before is not None:
             found.append(Regression(run.mode, run.threads, run.streams, before, run.x_floor))

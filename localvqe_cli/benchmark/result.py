@@ -68,16 +68,16 @@ class SlowHop:
 
 @dataclass(frozen=True)
 class BenchRun:
-    """One way of running the model. Times are per hop.
+    """One way of running the model. Times are per hop; a codec's hop is its frame.
 
     Attributes:
-        mode: ``stream`` (a hop per call) or ``clip`` (the whole input per call).
+        mode: ``stream`` (a hop per call) or ``clip`` (the whole input per call); of a codec ``encode`` or ``decode``.
         threads: workers inside the stream; with ``streams`` > 1, threads that share the streams out.
         streams: live streams at once.
         hops: hops measured.
         mean_ms, p50_ms, p95_ms, p99_ms, max_ms: of the time per hop; of each pass in clip mode.
         realtime_factor: processing time over audio time; below 1 is faster than real time.
-        budget_share: p50 over the 16 ms a hop lasts, per processor.
+        budget_share: p50 over the time that a hop lasts, per processor.
         floor_ms: the model's multiply-adds over the peak of one core, measured around this run.
         x_floor: p50 over floor: the figure that survives a change of machine.
         workers: threads that ran: the engine starts no more than there are processors.
@@ -110,9 +110,16 @@ class BenchRun:
 
     @classmethod
     def from_times(
-        cls, mode: str, threads: int, streams: int, ms: NDArray[np.float64], floor_ms: float, **more: Any
+        cls,
+        mode: str,
+        threads: int,
+        streams: int,
+        ms: NDArray[np.float64],
+        floor_ms: float,
+        hop_ms: float = HOP_MS,
+        **more: Any,
     ) -> BenchRun:
-        """Statistics of times per hop in ms, (n,)."""
+        """Statistics of times per hop of ``hop_ms`` in ms, (n,)."""
         worst = np.argsort(ms)[::-1][:10]
         p50, p95, p99 = (float(v) for v in np.percentile(ms, [50, 95, 99]))
         more.setdefault("hops", int(ms.size))
@@ -126,8 +133,8 @@ class BenchRun:
             p95_ms=p95,
             p99_ms=p99,
             max_ms=float(ms.max()),
-            realtime_factor=float(ms.mean()) / HOP_MS,
-            budget_share=p50 / HOP_MS,
+            realtime_factor=float(ms.mean()) / hop_ms,
+            budget_share=p50 / hop_ms,
             floor_ms=floor_ms,
             x_floor=p50 / floor_ms if floor_ms > 0 else float("nan"),
             slowest=[SlowHop(int(i), float(ms[i])) for i in worst],

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..complexity import macs_per_hop
 from ..engine import Enhancer, Stream, is_cpu, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
-from ..gguf_file import read
+from ..gguf_file import GGUFModel, read
 from ..onnx_file.format import TYPE_KEY
 from ..onnx_file.session import OnnxEnhancer
 from ..open_model import is_onnx, open_model
@@ -25,7 +25,7 @@ from ..worker_pool import usable_cpus
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
 from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, is_busy
 
-__all__ = ["BenchOptions", "run_bench"]
+__all__ = ["BenchOptions", "measure_run", "run_bench", "stored_types"]
 
 Samples = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -131,10 +131,14 @@ def _facts(enhancer: Enhancer, macs: int) -> ModelFacts:
         parameters, kind = enhancer.file.parameters, enhancer.file.metadata[TYPE_KEY]
     else:
         file = read(enhancer.path)
-        # Norms and biases are F32 in every file; what it is named by is the rest.
-        kinds = sorted({info.type.name for info in file.tensors.values()} - {"F32"}) or ["F32"]
-        parameters, kind = file.parameters, "+".join(kinds)
+        parameters, kind = file.parameters, stored_types(file)
     return ModelFacts(enhancer.name, enhancer.config.version, parameters, kind, macs / 1e6)
+
+
+def stored_types(file: GGUFModel) -> str:
+    """Storage of a model's weights, for example ``Q8_0``."""
+    # Norms and biases are F32 in every file; what it is named by is the rest.
+    return "+".join(sorted({info.type.name for info in file.tensors.values()} - {"F32"})) or "F32"
 
 
 def _place(enhancer: Enhancer) -> str:
@@ -154,35 +158,63 @@ def _run(
     macs: int,
     peaks: list[float],
 ) -> BenchRun:
-    before, share_before = _peak()
     paced: int | None = None
-    if streams > 1:
-        enhancer = load(threads=1)
-        ms, paced = _paced(enhancer, threads, streams, max(_MIN_PACED_HOPS, iters * mic.size // HOP // 10), mic, ref)
-    elif mode == "stream":
-        ms = _by_hop(load(threads=threads).stream(), mic, ref, iters)
-    else:
+
+    def times() -> Times:
+        nonlocal paced
+        if streams > 1:
+            hops = max(_MIN_PACED_HOPS, iters * mic.size // HOP // 10)
+            ms, paced = _paced(load(threads=1), threads, streams, hops, mic, ref)
+            return ms
         enhancer = load(threads=threads)
-        ms = _by_clip(enhancer.stream(max_hops=enhancer.clip_hops), mic, ref, iters)
+        if mode == "stream":
+            return _by_hop(enhancer.stream(), mic, ref, iters)
+        return _by_clip(enhancer.stream(max_hops=enhancer.clip_hops), mic, ref, iters)
+
+    run = measure_run(
+        mode, threads, times, macs, peaks, streams=streams, hops=iters * (mic.size // HOP) if mode == "clip" else None
+    )
+    return replace(run, real_time_streams=paced)
+
+
+def measure_run(
+    mode: str,
+    threads: int,
+    times: Callable[[], Times],
+    macs: int,
+    peaks: list[float],
+    *,
+    streams: int = 1,
+    hops: int | None = None,
+    hop_ms: float = HOP_MS,
+) -> BenchRun:
+    """One way of running a model, between two measurements of the machine.
+
+    Args:
+        times: runs it, and returns ms per hop.
+        macs: multiply-adds of a hop.
+        peaks: the machine's peak is appended.
+        hops: that were measured, where there are not as many times.
+    """
+    before, share_before = _peak()
+    ms = times()
     # The clock drifts with temperature and neighbours; the floor belongs to the time of the run.
     after, share_after = _peak()
     share = min(share_before, share_after)
     peak = max(before, after)
     peaks.append(peak)
-    floor_ms = macs / peak * 1e3 if peak > 0 else math.nan
-    hops = iters * (mic.size // HOP) if mode == "clip" else int(ms.size)
     return BenchRun.from_times(
         mode,
         threads,
         streams,
         ms,
-        floor_ms,
-        hops=hops,
+        macs / peak * 1e3 if peak > 0 else math.nan,
+        hop_ms=hop_ms,
+        hops=int(ms.size) if hops is None else hops,
         # Live streams are shared out over threads of this module, all of which run.
         workers=threads if streams > 1 else engine_threads(threads),
         cpu_share=share,
         busy=is_busy(share, before, after),
-        real_time_streams=paced,
     )
 
 

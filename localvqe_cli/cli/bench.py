@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 from typing import Annotated, Any
 
@@ -10,13 +9,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..benchmark import BenchOptions, BenchReport, BenchRun, Regression, compare, run_bench
+from ..benchmark import BenchOptions, BenchReport, Regression, compare, run_bench
 from ..benchmark.baseline import load_baseline, to_dicts
+from ..benchmark.codec import CODEC_ITERS, CodecReport, run_codec_bench
 from ..config import MAX_THREADS
-from ..errors import UsageError
+from ..errors import LocalVQEError, UsageError
+from ..families import LFSCConfig
+from ..gguf_file import read
+from ..models import resolve
+from ..open_model import is_onnx
 from ..signal_path import read_at_model_rate
 from ..worker_pool import usable_cpus
 from .bench_all import survey_all
+from .bench_codec import print_codec
+from .bench_text import print_baseline, print_doubts, print_machine
 from .common import (
     BackendOption,
     DeviceOption,
@@ -32,6 +38,9 @@ from .common import (
 from .tables import print_table
 
 __all__ = ["bench"]
+
+
+_ITERS = 10  # but for a codec
 
 
 class Mode(str, Enum):
@@ -52,7 +61,10 @@ def bench(
     streams: Annotated[
         int, typer.Option("--streams", min=1, max=1024, metavar="N", help="Also N live streams in real time.")
     ] = 1,
-    iters: Annotated[int, typer.Option("--iters", min=1, max=100_000, metavar="N", help="Passes over the input.")] = 10,
+    iters: Annotated[
+        int | None,
+        typer.Option("--iters", min=1, max=100_000, metavar="N", help="Passes over the input: 10, of a codec 3."),
+    ] = None,
     pair: Annotated[
         tuple[str, str] | None, typer.Option("--input", metavar="MIC REF", help="Recordings; default: built-in noise.")
     ] = None,
@@ -78,7 +90,8 @@ def bench(
     """Measure the engine on this machine.
 
     Times are per hop of 16 ms. "x floor" divides the median by the time the model's multiply-adds would take at
-    the measured peak of one core: it can be compared between machines, and --baseline does.
+    the measured peak of one core: it can be compared between machines, and --baseline does. Of a speech codec,
+    encoding and decoding are measured, per frame of 46 ms.
     """
     configure_console(quiet=quiet, verbose=verbose)
     if plot is not None and not every:
@@ -92,7 +105,7 @@ def bench(
         threads=tuple(dict.fromkeys(threads)) if threads else _default_threads(),
         modes=("stream", "clip") if mode is Mode.both else (mode.value,),
         streams=streams,
-        iters=iters,
+        iters=iters or _ITERS,
         profile=profile,
         backend=backend,
         device=device,
@@ -100,15 +113,26 @@ def bench(
     if every:
         survey_all(options, plot, as_json=as_json)
         return
-    report = run_bench(model, options, _signals(pair), progress=lambda what: detail(f"running: {what}"))
-    rows = compare(report, earlier)
+    report: BenchReport | CodecReport
+    if model is not None and _is_codec(model):
+        if mode is not Mode.both or streams != 1 or pair is not None or profile or (backend, device) != ("auto", 0):
+            raise UsageError(
+                f"{model}: is a speech codec; leave --mode, --streams, --input, --profile, --backend, --device out"
+            )
+        report = run_codec_bench(resolve(model), options.threads, iters or CODEC_ITERS, progress=_announce)
+    else:
+        report = run_bench(model, options, _signals(pair), progress=_announce)
+    rows = compare(report.runs, earlier)
     if baseline is not None and not rows:
         raise UsageError(f"{baseline}: none of its runs (mode, threads, streams) was measured now")
     if as_json:
         extra: dict[str, Any] = {"baseline": to_dicts(rows), "max_ratio": max_ratio} if baseline is not None else {}
         emit_json({**report.to_dict(), **extra})
     elif not quiet:
-        _print(report, rows, max_ratio)
+        if isinstance(report, CodecReport):
+            print_codec(report, rows, max_ratio)
+        else:
+            _print(report, rows, max_ratio)
     slower = [row for row in rows if row.ratio > max_ratio]
     for row in slower:
         say(
@@ -117,6 +141,19 @@ def bench(
         )
     if slower:
         raise typer.Exit(1)
+
+
+def _announce(what: str) -> None:
+    detail(f"running: {what}")
+
+
+def _is_codec(model: str) -> bool:
+    if is_onnx(model):
+        return False
+    try:
+        return isinstance(read(resolve(model)).stated_config, LFSCConfig)
+    except LocalVQEError:
+        return False  # whoever opens it says why
 
 
 def _default_threads() -> tuple[int, ...]:
@@ -134,11 +171,7 @@ def _signals(pair: tuple[str, str] | None) -> Any:
 def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> None:
     console = Console(highlight=False, markup=False)
     machine, model = report.machine, report.model
-    every = os.cpu_count() or machine.threads
-    some = "" if machine.threads >= every else f"{machine.threads} of "
-    plural = "s" if every > 1 else ""
-    console.print(f"{machine.cpu}, {some}{every} processor{plural}; kernels {machine.isa}")
-    console.print(f"one core: {machine.fma_gflops:.0f} GFLOP/s in F32 multiply-adds")
+    print_machine(console, machine)
     console.print(
         f"{model.name}: version {model.version}, {model.parameters:,} parameters, {model.type}, "
         f"{model.mmac_per_hop:.1f} M multiply-adds per hop"
@@ -164,7 +197,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
             f"{100 * run.budget_share:.1f} %",
         )
     print_table(console, table)
-    _print_doubts(console, report.runs, machine.threads)
+    print_doubts(console, report.runs, machine.threads)
     for run in report.runs:
         if run.real_time_streams is not None:
             console.print(
@@ -181,28 +214,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
     if slow is not None:
         hops = ", ".join(f"{hop.ms:.2f} ms at {hop.hop}" for hop in slow.slowest[:10])
         detail(f"slowest hops, {slow.threads} threads: {hops}")
-    for row in rows:
-        verdict = "slower" if row.ratio > max_ratio else "ok"
-        console.print(
-            f"baseline, {row.mode}, {row.threads} threads: {row.before:.2f} -> {row.now:.2f} x floor, "
-            f"ratio {row.ratio:.2f} {verdict}"
-        )
-
-
-def _print_doubts(console: Any, runs: list[BenchRun], usable: int) -> None:
-    """Where the table is not what it seems."""
-    for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers < run.threads}):
-        console.print(f"T {asked}: {ran} thread{'s' if ran > 1 else ''} ran, as many as there are processors")
-    for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers > usable}):
-        shared = f"the {usable} processor{'s' if usable > 1 else ''} that this process may use"
-        console.print(f"T {asked}: {ran} threads shared {shared}")
-    busy = [run for run in runs if run.busy]
-    if busy:
-        share = min(run.cpu_share for run in busy)
-        console.print(
-            "* the machine was busy, so these say little: others left as little as "
-            f"{100 * share:.0f} % of a core, or its peak changed by over a fifth"
-        )
+    print_baseline(console, rows, max_ratio)
 
 
 def _print_profile(console: Any, blocks: dict[str, float]) -> None:

@@ -55,7 +55,8 @@ for machine in "$@"; do
   cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=Release -DLOCALVQE_TESTS=ON \
     "${compiler[@]}" \
     -DCMAKE_CROSSCOMPILING_EMULATOR="$emulator" -DLOCALVQE_TEST_GOLDEN="$golden" \
-    -DLOCALVQE_TEST_MODELS="$(ls "$work"/models/*.gguf | paste -sd';')" ${CMAKE_ARGS:-} >/dev/null
+    -DLOCALVQE_TEST_MODELS="$(ls "$work"/models/*.gguf | paste -sd';')" \
+    -DLOCALVQE_TEST_CODECS="$(ls "$work"/models/codecs/*.gguf | paste -sd';')" ${CMAKE_ARGS:-} >/dev/null
   cmake --build "$build" -j"$(nproc)"
   rest=()
   for set in $sets; do

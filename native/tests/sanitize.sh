@@ -9,7 +9,8 @@ models="$(mktemp -d)"
 trap 'rm -rf "$models"' EXIT
 python3 native/tests/random_models.py "$models"
 cmake -S native -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DLOCALVQE_TESTS=ON -DLOCALVQE_SANITIZE="$sanitizer" \
-  -DLOCALVQE_TEST_MODELS="$(ls "$models"/*.gguf | paste -sd';')" ${CMAKE_ARGS:-} >/dev/null
+  -DLOCALVQE_TEST_MODELS="$(ls "$models"/*.gguf | paste -sd';')" \
+  -DLOCALVQE_TEST_CODECS="$(ls "$models"/codecs/*.gguf | paste -sd';')" ${CMAKE_ARGS:-} >/dev/null
 cmake --build "$build" -j"$(nproc)"
 # A library with a name of its own for each version that may break programs.
 if command -v readelf >/dev/null; then

@@ -7,6 +7,7 @@
 #include "cpu/read_ahead.h"
 
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
 #include <random>
 #include <vector>
@@ -228,6 +229,42 @@ void test_int_convs(const Kernels & k) {
     std::vector<int16_t> zeros(50, int16_t(5));
     CHECK(k.to_integers(silence.data(), 50, zeros.data()) == 0.0f && zeros[49] == 0, "%s: silence", k.name);
     CHECK(k.to_integers(tiny.data(), 50, zeros.data()) == 0.0f && zeros[0] == 0, "%s: denormals", k.name);
+}
+
+// Weights in words, unpacked: any number of taps, every half-precision number and every byte.
+void test_unpack(const Kernels & k) {
+    const int width = 2 * k.lanes;
+    for (const int taps : {1, 2, 3, 4, 5, 6, 7, 8, 1024}) {
+        std::vector<uint32_t> halves(size_t((taps + 1) / 2 * width)), bytes(size_t((taps + 3) / 4 * width));
+        std::vector<float> scales = noise(size_t(width)), out(size_t(taps * width) + 1, 77.0f);
+        const auto half = [&](int tap, int o) { // neither infinite nor NaN
+            const uint32_t bits = uint32_t((tap * width + o) * 61) & 0xffffu;
+            return (bits & 0x7c00u) == 0x7c00u ? bits & 0x83ffu : bits;
+        };
+        const auto byte = [&](int tap, int o) { return int8_t((tap * width + o) * 7); };
+        for (int tap = 0; tap < taps; ++tap) {
+            for (int o = 0; o < width; ++o) {
+                halves[size_t(tap / 2 * width + o)] |= half(tap, o) << (tap % 2 * 16);
+                bytes[size_t(tap / 4 * width + o)] |= uint32_t(uint8_t(byte(tap, o))) << (tap % 4 * 8);
+            }
+        }
+        k.unpack_halves(halves.data(), taps, width, out.data());
+        bool same = true;
+        for (int i = 0; i < taps * width; ++i) {
+            const uint32_t bits = half(i / width, i % width);
+            const int exponent = int(bits >> 10 & 31u);
+            const double mantissa = double(bits & 1023u) / 1024.0 + (exponent == 0 ? 0.0 : 1.0);
+            const float want = float(std::ldexp(mantissa, (exponent == 0 ? 1 : exponent) - 15));
+            same = same && out[size_t(i)] == ((bits & 0x8000u) != 0 ? -want : want);
+        }
+        CHECK(same && out.back() == 77.0f, "%s: halves of %d taps", k.name, taps);
+        k.unpack_bytes(bytes.data(), scales.data(), taps, width, out.data());
+        same = true;
+        for (int i = 0; i < taps * width; ++i) {
+            same = same && out[size_t(i)] == float(byte(i / width, i % width)) * scales[size_t(i % width)];
+        }
+        CHECK(same && out.back() == 77.0f, "%s: bytes of %d taps", k.name, taps);
+    }
 }
 
 void test_norm(const Kernels & k) {
@@ -501,6 +538,7 @@ int main() {
         test_activations(*sets[i]);
         test_convs(*sets[i]);
         test_int_convs(*sets[i]);
+        test_unpack(*sets[i]);
         test_norm(*sets[i]);
         test_power_law(*sets[i]);
         test_align(*sets[i]);

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from make_codec import NARROW, random_codec
 from make_model import narrow_config, random_gguf, random_quantized_gguf
 from typer.testing import CliRunner, Result
 
@@ -21,6 +22,8 @@ from localvqe_cli.benchmark.result import is_busy
 from localvqe_cli.cli import app
 from localvqe_cli.complexity import macs_per_hop
 from localvqe_cli.engine import Enhancer
+from localvqe_cli.families import LFSCConfig
+from localvqe_cli.lfsc.complexity import macs_per_frame
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +291,39 @@ def test_useless_baselines_are_usage_errors(model: Path, tmp_path: Path, content
 def test_a_missing_baseline_or_model_is_said(model: Path, tmp_path: Path) -> None:
     assert "cannot be read" in bench("-m", model, "--baseline", tmp_path / "none.json", code=2).stderr
     assert "no such model" in bench("-m", tmp_path / "none.gguf", code=4).stderr
+
+
+def test_a_codec_is_measured_in_both_directions(tmp_path: Path) -> None:
+    codec = random_codec(tmp_path / "c.gguf", NARROW, "Q8_0")
+    found = bench("-m", codec, "-t", 1, "-t", 2, "--json")
+    report = json.loads(found.stdout)
+    assert [(run["mode"], run["threads"]) for run in report["runs"]] == [
+        ("encode", 1), ("decode", 1), ("encode", 2), ("decode", 2)
+    ]  # fmt: skip
+    facts = report["model"]
+    assert facts["type"] == "Q8_0"
+    assert facts["frame_ms"] == pytest.approx(8e3 / 22050)
+    for run in report["runs"]:
+        macs = facts[f"{run['mode']}_mmac"] * 1e6
+        assert run["hops"] == round(report["seconds"] * 22050 / 8)
+        assert run["x_floor"] == pytest.approx(run["p50_ms"] / run["floor_ms"])
+        assert run["realtime_factor"] == pytest.approx(run["mean_ms"] / facts["frame_ms"])
+        # The floor is the work over a peak that was measured around this run; the machine's is the largest of them.
+        assert macs / (run["floor_ms"] * 1e-3) <= report["machine"]["fma_gflops"] * 1e9 / 2 * (1 + 1e-9)
+    (tmp_path / "before.json").write_text(found.stdout)
+    bench("-m", codec, "-t", 1, "--baseline", tmp_path / "before.json", "--max-ratio", 1e6, "-q")
+    slow = bench("-m", codec, "-t", 1, "--baseline", tmp_path / "before.json", "--max-ratio", 0.01, code=1)
+    assert "slower than the baseline: encode" in slow.stderr
+    assert "x real time" in slow.stdout
+
+
+@pytest.mark.parametrize("more", [("--mode", "clip"), ("--streams", "2"), ("--profile",), ("--backend", "ggml-cpu")])
+def test_what_a_codec_has_not_is_refused(tmp_path: Path, more: tuple[str, ...]) -> None:
+    codec = random_codec(tmp_path / "c.gguf")
+    assert "is a speech codec; leave --mode" in bench("-m", codec, *more, code=2).stderr
+
+
+def test_the_published_codec_does_the_documented_work() -> None:
+    macs = macs_per_frame(LFSCConfig())
+    per_second = {side: count * 22050 / 1024 / 1e6 for side, count in macs.items()}
+    assert per_second == pytest.approx({"encoder": 30395, "decoder": 38166}, rel=1e-4)

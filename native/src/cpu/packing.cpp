@@ -2,30 +2,37 @@
 
 namespace localvqe {
 
-void ConvWeights::lay_out(const Kernels & kernels, int outputs, int rows, int taps, bool one_position,
-                          const std::function<float(int)> & bias) {
+std::vector<Panel> even_panels(const Kernels & kernels, int outputs, size_t taps, bool one_position) {
     const int lanes = kernels.lanes;
     const int vectors = (outputs + lanes - 1) / lanes;
     // Panels of equal width rather than a wide one and a sliver, such that accumulators, one row of weights and one
     // input fit the register file: 3 x 4 + 3 + 1 of 16, or 4 x 6 + 4 + 1 of 32.
     const int widest = one_position ? kMaxPanelVectors : kernels.registers >= 24 ? 4 : 3;
     const int n_panels = (vectors + widest - 1) / widest;
+    std::vector<Panel> panels;
     size_t offset = 0;
     int first = 0;
     for (int i = 0; i < n_panels; ++i) {
         const int width = vectors / n_panels + (i < vectors % n_panels ? 1 : 0);
-        panels_.push_back({first * lanes, width, offset});
-        offset += size_t(width) * size_t(lanes) * size_t(rows) * size_t(taps);
+        panels.push_back({first * lanes, width, offset});
+        offset += size_t(width) * size_t(lanes) * taps;
         first += width;
     }
-    bias_ = AlignedFloats(size_t(vectors) * size_t(lanes));
+    return panels;
+}
+
+void ConvWeights::lay_out(const Kernels & kernels, int outputs, int rows, int taps, bool one_position,
+                          const std::function<float(int)> & bias) {
+    panels_ = even_panels(kernels, outputs, size_t(rows) * size_t(taps), one_position);
+    const int vectors = (outputs + kernels.lanes - 1) / kernels.lanes;
+    bias_ = AlignedFloats(size_t(vectors) * size_t(kernels.lanes));
     for (int o = 0; o < outputs; ++o) {
         bias_[size_t(o)] = bias(o);
     }
     packed_.rows = rows;
     packed_.taps = taps;
     packed_.outputs = outputs;
-    packed_.n_panels = n_panels;
+    packed_.n_panels = int(panels_.size());
     packed_.panels = panels_.data();
     packed_.bias = bias_.data();
 }

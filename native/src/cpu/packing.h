@@ -11,6 +11,9 @@
 
 namespace localvqe {
 
+// Output channels as panels whose offsets say where their weights begin, when each output has `taps` of them.
+std::vector<Panel> even_panels(const Kernels & kernels, int outputs, size_t taps, bool one_position);
+
 class ConvWeights {
 public:
     // weight(output, row, tap) and bias(output) are asked once per element. `outputs` beyond those that exist in the

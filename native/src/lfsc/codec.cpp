@@ -8,19 +8,22 @@
 #include "parts.h"
 #include "quantizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace localvqe {
 namespace lfsc {
 namespace {
 
+constexpr int kPositions = 512; // that take turns with a block of weights
+
 LineConv plain(WeightReader & reader, const Kernels & kernels, const std::string & name, int outputs, int inputs,
                int taps) {
-    const Weight w = reader.read(name, outputs, inputs, taps);
-    return LineConv(
-        kernels, outputs, taps, inputs, [&](int o, int tap, int i) { return w.at(o, tap, i); },
-        [&](int o) { return w.bias(o); });
+    std::vector<int> in_order(size_t(taps), 0);
+    std::iota(in_order.begin(), in_order.end(), 0);
+    return LineConv(kernels, reader.read(name, outputs, inputs, taps), in_order);
 }
 
 // Output t of a transposed convolution of 2 * rate taps is made of two neighbouring inputs; which taps they meet depends
@@ -31,12 +34,19 @@ std::vector<LineConv> phases(WeightReader & reader, const Kernels & kernels, con
     std::vector<LineConv> out;
     for (int f = 0; f < rate; ++f) {
         const int tap = (f + (rate + 1) / 2) % rate; // that of the later input; the earlier meets the one a rate on
-        out.emplace_back(
-            kernels, outputs, 2, inputs,
-            [&](int o, int position, int i) { return w.at(o, position == 0 ? tap + rate : tap, i); },
-            [&](int o) { return w.bias(o); });
+        out.emplace_back(kernels, w, std::vector<int>{tap + rate, tap});
     }
     return out;
+}
+
+// A convolution with mirrored ends that keeps the length.
+Reach same_length(int window, int dilation, bool active) {
+    Reach reach;
+    reach.window = window;
+    reach.pad = window / 2 * dilation;
+    reach.dilation = dilation;
+    reach.active = active;
+    return reach;
 }
 
 } // namespace
@@ -52,7 +62,8 @@ std::unique_ptr<Codec> Codec::load(const std::string & path, int threads) {
 }
 
 Codec::Codec(const GgufFile & file, const Kernels & kernels, int threads)
-    : team_(useful_threads(threads)), kernels_(kernels), config_(CodecConfig::from_gguf(file)) {
+    : team_(useful_threads(threads)), workspaces_(size_t(team_.size())), kernels_(kernels),
+      config_(CodecConfig::from_gguf(file)) {
     const CodecConfig & c = config_;
     WeightReader reader(file);
     const auto conv = [&](const std::string & name, int outputs, int inputs, int taps) {
@@ -104,75 +115,104 @@ void Codec::require_frames(int frames) const {
     }
 }
 
-Signal Codec::convolve(const LineConv & conv, const Signal & x, int window, int dilation, bool active,
-                       const Signal * residual) {
-    const Extended extended(x, window / 2 * dilation, dilation, active, team_);
-    Signal out(conv.outputs(), x.length);
-    for (int f = 0; f < dilation && f < x.length; ++f) {
-        conv.run(extended.phase(f), x.channels, (x.length - f + dilation - 1) / dilation, out.at(f),
-                 dilation * out.channels, residual == nullptr ? nullptr : residual->at(f), team_);
-    }
-    return out;
+void Codec::convolve(const LineConv & conv, const Reach & reach, const Signal & x, Signal & out) {
+    out.reshape(conv.outputs(), x.length / reach.stride);
+    // Of a stride as many positions are read.
+    share(team_, out.length, std::max(1, kPositions / reach.stride), [&](int part, int first, int last) {
+        Workspace & workspace = workspaces_[size_t(part)];
+        workspace.windows.fill(x, reach, first, last - first);
+        conv.run(workspace, 0, last - first, out.at(first), out.channels, nullptr);
+    });
 }
 
-Signal Codec::residual_layer(const ResidualLayer & layer, const std::vector<int> & kernels, const Signal & x) {
-    Signal total(x.channels, x.length);
+void Codec::lengthen(const DecoderStage & stage, const Signal & x, Signal & out) {
+    out.reshape(stage.up.front().outputs(), x.length * stage.rate);
+    Reach reach; // of all outputs of a step
+    reach.window = 3;
+    reach.pad = 1;
+    reach.mirror = false;
+    share(team_, x.length, kPositions, [&](int part, int first, int last) {
+        Workspace & workspace = workspaces_[size_t(part)];
+        workspace.windows.fill(x, reach, first, last - first);
+        for (int f = 0; f < stage.rate; ++f) {
+            // Of the two inputs the earlier is the one before its step, or that of the step itself.
+            const int skip = (f + (stage.rate + 1) / 2) / stage.rate;
+            stage.up[size_t(f)].run(workspace, skip, last - first, out.at(first * stage.rate + f),
+                                    stage.rate * out.channels, nullptr);
+        }
+    });
+}
+
+void Codec::residual_layer(const ResidualLayer & layer, const std::vector<int> & kernels, const Signal & x,
+                           Signal & out, Buffers & buffers) {
     const float share_of_each = 1.0f / float(layer.size());
+    Signal & inner = buffers.inner;
+    Signal & h = buffers.chain;
+    out.reshape(x.channels, x.length);
     for (size_t chain = 0; chain < layer.size(); ++chain) {
-        Signal h;
         const Signal * from = &x;
         for (const Block & block : layer[chain]) {
-            const Signal inner = convolve(block.input, *from, kernels[chain], block.dilation, true);
-            h = convolve(block.skip, inner, kernels[chain], 1, true, from);
+            const bool last_of_chain = &block == &layer[chain].back();
+            convolve(block.input, same_length(kernels[chain], block.dilation, true), *from, inner);
+            const Reach reach = same_length(kernels[chain], 1, true);
+            if (!last_of_chain) {
+                h.reshape(x.channels, x.length);
+            }
+            share(team_, x.length, kPositions, [&](int part, int first, int last) {
+                Workspace & workspace = workspaces_[size_t(part)];
+                workspace.windows.fill(inner, reach, first, last - first);
+                if (!last_of_chain) { // in the place of what it is added to, but for the first
+                    block.skip.run(workspace, 0, last - first, h.at(first), h.channels, from->at(first));
+                    return;
+                }
+                const size_t n = size_t(last - first) * size_t(x.channels);
+                if (workspace.outputs.size() < n) {
+                    workspace.outputs = AlignedFloats(n);
+                }
+                block.skip.run(workspace, 0, last - first, workspace.outputs.data(), x.channels, from->at(first));
+                const float * const in = workspace.outputs.data();
+                float * const total = out.at(first);
+                for (size_t i = 0; i < n; ++i) {
+                    total[i] = (chain == 0 ? 0.0f : total[i]) + share_of_each * in[i];
+                }
+            });
             from = &h;
         }
-        share(team_, x.length, [&](int first, int last) {
-            const float * in = h.at(first);
-            float * const out = total.at(first);
-            const size_t n = size_t(last - first) * size_t(x.channels);
-            for (size_t i = 0; i < n; ++i) {
-                out[i] += share_of_each * in[i];
-            }
-        });
     }
-    return total;
 }
 
 void Codec::encode(const float * sound, int frames, int32_t * tokens) {
     require_frames(frames);
     const CodecConfig & c = config_;
-    Signal x(1, frames * c.samples_per_frame());
-    std::memcpy(x.at(0), sound, size_t(x.length) * sizeof(float));
-    x = convolve(*encoder_pre_, x, c.encoder_in_kernel, 1, false);
+    Signal sound_in(1, frames * c.samples_per_frame()), x, y;
+    Buffers buffers;
+    std::memcpy(sound_in.at(0), sound, size_t(sound_in.length) * sizeof(float));
+    convolve(*encoder_pre_, same_length(c.encoder_in_kernel, 1, false), sound_in, x);
     for (const EncoderStage & stage : encoder_) {
-        x = residual_layer(stage.residual, c.encoder_kernels, x);
-        const Extended extended(x, (stage.rate + 1) / 2, 1, true, team_);
-        Signal shorter(stage.down.outputs(), x.length / stage.rate);
-        stage.down.run(extended.phase(0), stage.rate * x.channels, shorter.length, shorter.at(0), shorter.channels,
-                       nullptr, team_);
-        x = std::move(shorter);
+        residual_layer(stage.residual, c.encoder_kernels, x, y, buffers);
+        Reach reach;
+        reach.window = 2 * stage.rate;
+        reach.pad = (stage.rate + 1) / 2;
+        reach.stride = stage.rate;
+        convolve(stage.down, reach, y, x);
     }
-    quantize(c, convolve(*encoder_post_, x, c.encoder_out_kernel, 1, true), tokens);
+    convolve(*encoder_post_, same_length(c.encoder_out_kernel, 1, true), x, y);
+    quantize(c, y, tokens);
 }
 
 void Codec::decode(const int32_t * tokens, int frames, float * sound) {
     require_frames(frames);
     const CodecConfig & c = config_;
-    Signal x = convolve(*decoder_pre_, dequantize(c, tokens, frames), c.decoder_in_kernel, 1, false);
+    Signal x, y;
+    Buffers buffers;
+    convolve(*decoder_pre_, same_length(c.decoder_in_kernel, 1, false), dequantize(c, tokens, frames), x);
     for (const DecoderStage & stage : decoder_) {
-        const Signal from = between_zeros(x, team_);
-        Signal longer(stage.up.front().outputs(), x.length * stage.rate);
-        for (int f = 0; f < stage.rate; ++f) {
-            // Of the two inputs the earlier is the one before its step, or that of the step itself.
-            const int start = (f + (stage.rate + 1) / 2) / stage.rate;
-            stage.up[size_t(f)].run(from.at(start), from.channels, x.length, longer.at(f), stage.rate * longer.channels,
-                                    nullptr, team_);
-        }
-        x = residual_layer(stage.residual, c.decoder_kernels, longer);
+        lengthen(stage, x, y);
+        residual_layer(stage.residual, c.decoder_kernels, y, x, buffers);
     }
-    x = convolve(*decoder_post_, x, c.decoder_out_kernel, 1, true);
-    for (int t = 0; t < x.length; ++t) {
-        const float value = *x.at(t);
+    convolve(*decoder_post_, same_length(c.decoder_out_kernel, 1, true), x, y);
+    for (int t = 0; t < y.length; ++t) {
+        const float value = *y.at(t);
         if (!std::isfinite(value)) {
             throw Error("the codec's numbers grow beyond bounds; its weights are unusable");
         }

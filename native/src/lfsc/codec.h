@@ -50,17 +50,26 @@ private:
         int rate;
     };
 
+    // Within a residual layer: after a block's first convolution, and after a block.
+    struct Buffers {
+        Signal inner, chain;
+    };
+
     Codec(const GgufFile & file, const Kernels & kernels, int threads);
     ResidualLayer read_layer(WeightReader & reader, const std::string & name, int channels,
                              const std::vector<int> & kernels, const std::vector<int> & dilations) const;
     void require_frames(int frames) const;
 
-    // Convolution with mirrored ends, of a signal that is activated before; `window` is that of the convolution.
-    Signal convolve(const LineConv & conv, const Signal & x, int window, int dilation, bool active,
-                    const Signal * residual = nullptr);
-    Signal residual_layer(const ResidualLayer & layer, const std::vector<int> & kernels, const Signal & x);
+    // out = the convolution of x.
+    void convolve(const LineConv & conv, const Reach & reach, const Signal & x, Signal & out);
+    // out = x lengthened.
+    void lengthen(const DecoderStage & stage, const Signal & x, Signal & out);
+    // out = the residual layer of x.
+    void residual_layer(const ResidualLayer & layer, const std::vector<int> & kernels, const Signal & x, Signal & out,
+                        Buffers & buffers);
 
     ThreadTeam team_;
+    std::vector<Workspace> workspaces_; // of each part of the team's work
     const Kernels & kernels_;
     std::unique_ptr<LineConv> encoder_pre_, encoder_post_, decoder_pre_, decoder_post_;
     std::vector<EncoderStage> encoder_;

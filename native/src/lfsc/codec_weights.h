@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,18 +13,37 @@ class GgufFile;
 
 namespace lfsc {
 
-// The weight of one convolution and its bias.
+enum class Storage { floats, halves, bytes };
+
+// The weight of one convolution as its file has it, and its bias.
 class Weight {
 public:
-    float at(int output, int tap, int input) const {
-        return values_[size_t(output) * output_step_ + size_t(tap) * tap_step_ + size_t(input) * input_step_];
-    }
+    Storage storage() const { return storage_; }
+    int outputs() const { return outputs_; }
+    int inputs() const { return inputs_; }
     float bias(int output) const { return bias_[size_t(output)]; }
+
+    // Of each storage its elements. Columns are the inputs of one tap after the other.
+    float value(int output, int column) const { return floats_[at(output, column)]; }
+    uint16_t half(int output, int column) const;
+    // A byte is a multiple of its scale, which so many columns share.
+    int8_t byte(int output, int column) const;
+    float scale(int output, int column) const;
+    int columns_of_scale() const;
 
 private:
     friend class WeightReader;
-    std::vector<float> values_, bias_;
-    size_t output_step_ = 0, tap_step_ = 0, input_step_ = 0;
+    // In a file floats and halves have the taps of one input after the other.
+    size_t at(int output, int column) const {
+        return (size_t(output) * size_t(inputs_) + size_t(column % inputs_)) * size_t(taps_) + size_t(column / inputs_);
+    }
+    const uint8_t * block(int output, int column) const;
+
+    Storage storage_ = Storage::floats;
+    int outputs_ = 0, inputs_ = 0, taps_ = 0;
+    std::vector<float> floats_, bias_;
+    std::vector<uint8_t> bytes_; // of halves, or of blocks
+    size_t row_bytes_ = 0;       // of blocks
 };
 
 // Hands out each convolution once and knows whether something else is in the file.

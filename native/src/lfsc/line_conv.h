@@ -2,40 +2,36 @@
 // the kernel sets (cpu/kernels/kernels.h).
 #pragma once
 
-#include "../cpu/packing.h"
+#include "packed_weights.h"
+#include "signal.h"
 
-#include <functional>
-#include <memory>
 #include <vector>
 
 namespace localvqe {
-
-class ThreadTeam;
-
 namespace lfsc {
+
+// What a thread needs beside signals, kept from one tile to the next.
+struct Workspace {
+    Windows windows;
+    AlignedFloats weights;
+    AlignedFloats outputs;
+};
 
 class LineConv {
 public:
-    // weight(output, position in the window, input) and bias(output).
-    LineConv(const Kernels & kernels, int outputs, int window, int inputs,
-             const std::function<float(int, int, int)> & weight, const std::function<float(int)> & bias);
+    // Position p of a window meets tap taps[p] of the weight.
+    LineConv(const Kernels & kernels, const Weight & weight, const std::vector<int> & taps)
+        : kernels_(kernels), weights_(kernels, weight, taps) {}
 
-    int outputs() const { return outputs_; }
+    int outputs() const { return weights_.outputs(); }
 
-    // `count` outputs; windows start at x and each `step` floats further. Output p goes to out + p * out_step, which has
-    // room for it, with what stands in the same place of `residual` added, if that is not null.
-    void run(const float * x, int step, int count, float * out, int out_step, const float * residual,
-             ThreadTeam & team) const;
+    // `count` outputs, whose windows begin `skip` positions behind those that are laid out in `workspace`. Output p goes
+    // to out + p * out_step, with what stands in the same place of `residual` added, if that is not null.
+    void run(Workspace & workspace, int skip, int count, float * out, int out_step, const float * residual) const;
 
 private:
     const Kernels & kernels_;
-    int outputs_;
-    // The taps of a window in blocks of which a panel's weights stay in the cache while many positions pass.
-    struct Block {
-        int first;
-        std::unique_ptr<ConvWeights> weights;
-    };
-    std::vector<Block> blocks_;
+    PackedWeights weights_;
 };
 
 } // namespace lfsc

@@ -1,4 +1,4 @@
-// Work shared over the members of a team, as a lambda.
+// Work along time shared over the members of a team, as a lambda.
 #pragma once
 
 #include "../cpu/thread_team.h"
@@ -8,18 +8,20 @@
 namespace localvqe {
 namespace lfsc {
 
-// body(first, last) for consecutive ranges that make up [0, count).
-template <class Body> void share(ThreadTeam & team, int count, const Body & body) {
+// body(part, first, last) for ranges of [0, count) of at most `most`; a part, less than team.size(), is with one thread
+// at a time.
+template <class Body> void share(ThreadTeam & team, int count, int most, const Body & body) {
     struct Task {
         const Body & body;
-        int count;
-    } task{body, count};
+        int count, most;
+    } task{body, count, most};
     team.run(
         [](void * argument, int part, int parts) {
             const Task & t = *static_cast<const Task *>(argument);
             const int first = int(int64_t(t.count) * part / parts), last = int(int64_t(t.count) * (part + 1) / parts);
-            if (first < last) {
-                t.body(first, last);
+            const int n = last - first, tiles = (n + t.most - 1) / t.most;
+            for (int i = 0; i < tiles; ++i) { // even ones rather than a short one at the end
+                t.body(part, first + int(int64_t(n) * i / tiles), first + int(int64_t(n) * (i + 1) / tiles));
             }
         },
         &task, team.size());

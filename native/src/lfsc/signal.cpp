@@ -1,7 +1,6 @@
 #include "signal.h"
 
 #include "contract/lfsc.h"
-#include "parts.h"
 
 #include <algorithm>
 #include <cstring>
@@ -15,35 +14,33 @@ void activate(const float * in, float * out, size_t n) {
     }
 }
 
-Extended::Extended(const Signal & in, int pad, int dilation, bool active, ThreadTeam & team)
-    : values_(in.channels, in.length + 2 * pad) {
+void Windows::fill(const Signal & in, const Reach & reach, int first, int count) {
+    const int dilation = reach.dilation, last = in.length - 1;
+    const int length = (count - 1) * reach.stride + (reach.window - 1) * dilation + 1;
+    values_.reshape(in.channels, length);
+    step_ = reach.stride * in.channels;
+    starts_.clear();
     int start = 0;
     for (int f = 0; f < dilation; ++f) {
         starts_.push_back(start);
-        start += (values_.length - f + dilation - 1) / dilation;
+        start += (length - f + dilation - 1) / dilation;
     }
-    const int last = in.length - 1;
-    share(team, values_.length, [&](int first, int end) {
-        for (int e = first; e < end; ++e) {
-            int position = e - pad;
-            position = position < 0 ? -position : position;
-            position = position > last ? 2 * last - position : position;
-            float * const to = values_.at(starts_[size_t(e % dilation)] + e / dilation);
-            if (active) {
-                activate(in.at(position), to, size_t(in.channels));
-            } else {
-                std::memcpy(to, in.at(position), size_t(in.channels) * sizeof(float));
-            }
+    const size_t channels = size_t(in.channels);
+    for (int e = 0; e < length; ++e) {
+        int position = first * reach.stride - reach.pad + e;
+        float * const to = values_.at(starts_[size_t(e % dilation)] + e / dilation);
+        if (!reach.mirror && (position < 0 || position > last)) {
+            std::memset(to, 0, channels * sizeof(float));
+            continue;
         }
-    });
-}
-
-Signal between_zeros(const Signal & in, ThreadTeam & team) {
-    Signal out(in.channels, in.length + 2);
-    share(team, in.length, [&](int first, int end) {
-        activate(in.at(first), out.at(first + 1), size_t(end - first) * size_t(in.channels));
-    });
-    return out;
+        position = position < 0 ? -position : position;
+        position = position > last ? 2 * last - position : position;
+        if (reach.active) {
+            activate(in.at(position), to, channels);
+        } else {
+            std::memcpy(to, in.at(position), channels * sizeof(float));
+        }
+    }
 }
 
 } // namespace lfsc

@@ -116,6 +116,12 @@ struct Kernels {
     // n values as integers of at most 16 bits with a common scale, which is returned.
     float (*to_integers)(const float * x, int n, int16_t * out);
 
+    // Weights of `width` outputs (a multiple of lanes) as floats: out[tap][output]. A word has two half-precision numbers,
+    // none of them NaN or infinite, of consecutive taps: words[tap / 2][output].
+    void (*unpack_halves)(const uint32_t * words, int taps, int width, float * out);
+    // Likewise of four signed bytes, words[tap / 4][output], each times the output's scale.
+    void (*unpack_bytes)(const uint32_t * words, const float * scales, int taps, int width, float * out);
+
     // CausalGroupNorm statistics over n values: mean and 1/sqrt(variance + 1e-5) (report, 3).
     // The values come in two contiguous pieces (the second may be empty).
     void (*norm_stats)(const float * a, size_t na, const float * b, size_t nb, float * mean, float * scale);

@@ -23,6 +23,8 @@ namespace {
 
 #include "int_conv.inl.h"
 
+#include "unpack.inl.h"
+
 #include "blocks.inl.h"
 
 #include "frontend.inl.h"
@@ -39,6 +41,8 @@ constexpr Kernels slots() {
     k.conv = conv;
     k.int_conv = int_conv;
     k.to_integers = to_integers;
+    k.unpack_halves = unpack_halves;
+    k.unpack_bytes = unpack_bytes;
     k.norm_stats = norm_stats;
     k.norm_apply = norm_apply;
     k.power_law = power_law;
