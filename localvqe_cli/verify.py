@@ -39,7 +39,7 @@ Samples = NDArray[np.float32]
 TENSOR_TOLERANCE = 1e-6
 #: Largest difference of a block's output, relative to its peak where that is above one.
 BLOCK_TOLERANCE = 1e-4
-#: Where convolutions run on 16-bit integers, a block may instead be this close: their rounding is some 75 dB below the
+#: Where convolutions run on 16-bit integers, a block may instead be this close: their rounding is some 64 dB below the
 #: output, and 60 dB below the blocks of a model with random weights whose attention is undecided between lags.
 INTEGER_SNR_DB = 50.0
 #: The same where an ONNX file keeps its weights in half precision.

@@ -185,8 +185,8 @@ LOCALVQE_API double localvqe_measure_peak(double seconds);
 /* Switches profiling on (1) or off (0) and clears its counters. */
 LOCALVQE_API int localvqe_set_profiling(localvqe_ctx_t ctx, int enabled);
 
-/* How many convolutions of this model run as integer products: those stored as Q8_0 (with at least 8 input channels), where
- * the kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
+/* How many convolutions of this model run as integer products: quantized ones (with at least 8 input channels), where the
+ * kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
  * or =f32 in the environment overrides that choice for models loaded afterwards. 0 for a model without a network. */
 LOCALVQE_API int localvqe_integer_layers(localvqe_ctx_t ctx);
 

@@ -31,7 +31,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "arithmetic", "layers"), [("Q8_0", "int16", 27), ("Q8_0", "f32", 0), ("Q4_K", "int16", 0)]
+    ("kind", "arithmetic", "layers"), [("Q8_0", "int16", 27), ("Q8_0", "f32", 0), ("Q4_K", "int16", 27)]
 )
 def test_a_quantized_model_says_its_type_and_how_it_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arithmetic: str, layers: int

@@ -1,7 +1,6 @@
 #include "packed_net.h"
 
 #include "../error.h"
-#include "../quantized.h"
 #include "../weights.h"
 #include "session.h"
 
@@ -119,46 +118,30 @@ AlignedFloats PackedNet::channel_last(const std::vector<float> & values, Value v
 
 std::unique_ptr<ConvWeights> PackedNet::pack_conv(const Loader & loader, const Operation & op, bool integers) const {
     const std::string tensor = op.name + ".weight";
-    const std::vector<float> gains = loader.conv_gain(op), biases = loader.conv_bias(op);
+    const std::vector<float> biases = loader.conv_bias(op);
     const int existing = conv_outputs(op);
     const int outputs = op.conv.shuffle ? existing : width(op.out);
     const int inputs = width(op.x);
     const int kh = op.conv.kernel_h, kw = op.conv.kernel_w;
     const auto bias = [&](int o) { return o < existing ? biases[size_t(o)] : 0.0f; };
-    std::unique_ptr<ConvWeights> packed;
-    size_t row_bytes = 0;
     // A window of fewer channels has too few taps to a scale for integers to pay.
     constexpr int kFewestInputs = 8;
-    const bool fits = integers && inputs >= kFewestInputs && inputs == op.x.channels && outputs == existing;
-    const std::vector<uint8_t> blocks = fits ? loader.read_q8(tensor, &row_bytes) : std::vector<uint8_t>();
-    if (!blocks.empty()) {
-        const BlockFormat & format = *find_format(kTypeQ8);
-        const auto block_of = [&](int o, int index) {
-            return blocks.data() + size_t(o) * row_bytes + size_t(index) * size_t(format.bytes);
-        };
-        packed.reset(new ConvWeights(
-            kernels_, outputs, kh, kw * inputs, format.block,
-            // A block is its scale in half precision, then one signed byte per weight.
-            [&](int o, int column) {
-                return int(int8_t(block_of(o, column / format.block)[2 + column % format.block]));
-            },
-            [&](int o, int index) { return half_to_float(block_of(o, index)) * gains[size_t(o)]; }, bias));
-    } else {
-        const std::vector<float> weight = loader.conv_weight(op);
-        const int channels = op.x.channels;
-        packed.reset(new ConvWeights(
-            kernels_, outputs, kh, kw * inputs, false,
-            [&](int o, int row, int tap) {
-                // A channel-last window holds bin 0's channels, then bin 1's.
-                const int column = tap / inputs, channel = tap % inputs;
-                if (o >= existing || channel >= channels) {
-                    return 0.0f;
-                }
-                const size_t at = (size_t(o) * size_t(channels) + size_t(channel)) * size_t(kh) + size_t(row);
-                return weight[at * size_t(kw) + size_t(column)];
-            },
-            bias));
-    }
+    const std::vector<float> weight = loader.conv_weight(op);
+    const int channels = op.x.channels;
+    const auto weight_of = [&](int o, int row, int tap) {
+        // A channel-last window holds bin 0's channels, then bin 1's.
+        const int column = tap / inputs, channel = tap % inputs;
+        if (o >= existing || channel >= channels) {
+            return 0.0f;
+        }
+        const size_t at = (size_t(o) * size_t(channels) + size_t(channel)) * size_t(kh) + size_t(row);
+        return weight[at * size_t(kw) + size_t(column)];
+    };
+    const bool fits = inputs >= kFewestInputs && inputs == channels && outputs == existing;
+    std::unique_ptr<ConvWeights> packed =
+        integers && fits && loader.quantized(tensor)
+            ? ConvWeights::integers(kernels_, outputs, kh, kw * inputs, weight_of, bias)
+            : std::make_unique<ConvWeights>(kernels_, outputs, kh, kw * inputs, false, weight_of, bias);
     packed->tensor = tensor;
     return packed;
 }
