@@ -103,7 +103,7 @@ LOCALVQE_API int localvqe_sample_rate(localvqe_ctx_t ctx); /* 16000; 0 for a nul
 LOCALVQE_API int localvqe_hop_length(localvqe_ctx_t ctx);  /* 256 */
 LOCALVQE_API int localvqe_fft_size(localvqe_ctx_t ctx);    /* 512 */
 
-/* Time per block since profiling was switched on, to stdout. */
+/* A table of the blocks to stdout: time per hop since profiling was switched on, operations, multiply-adds, memory. */
 LOCALVQE_API void localvqe_print_profile(localvqe_ctx_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */

@@ -27,6 +27,9 @@ public:
 
     const PackedConv & packed() const { return packed_; }
     bool integer() const { return packed_.integers != nullptr; }
+    size_t bytes() const {
+        return (integers_.size() + scales_.size() + weights_.size() + bias_.size()) * sizeof(float);
+    }
 
     std::string tensor; // whose weights these are; empty for the codec
 
