@@ -192,7 +192,9 @@ int localvqe_options_set_backend(uintptr_t options, const char * name) {
         if (!localvqe::has_backend(name)) {
             return kBadValue;
         }
-        handle<Options>(options)->place = {name, 0};
+        localvqe::Place & place = handle<Options>(options)->place;
+        place.backend = name;
+        place.device = 0;
         return 0;
     } catch (...) {
         return kBadValue;
@@ -210,6 +212,18 @@ int localvqe_options_set_device(uintptr_t options, int index) {
         }
         o.place.device = index;
         return 0;
+    } catch (...) {
+        return kBadValue;
+    }
+}
+
+int localvqe_options_set_precision(uintptr_t options, const char * name) {
+    if (options == 0) {
+        return kNull;
+    }
+    try {
+        return name != nullptr && localvqe::find_precision(name, handle<Options>(options)->place.precision) ? 0
+                                                                                                            : kBadValue;
     } catch (...) {
         return kBadValue;
     }

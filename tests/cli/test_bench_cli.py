@@ -43,7 +43,9 @@ def test_a_quantized_model_says_its_type_and_how_it_ran(
     assert report["model"]["type"] == kind
     assert report["integer_layers"] == layers
     random_gguf(tmp_path / "f.gguf", config)
-    plain = json.loads(bench("-m", tmp_path / "f.gguf", "-t", 1, "--mode", "stream", "--json").stdout)
+    options = ("-m", tmp_path / "f.gguf", "-t", 1, "--mode", "stream", "--json", "--precision", "int16")
+    plain = json.loads(bench(*options).stdout)
+    assert plain["integer_layers"] == 27
     assert report["model"]["parameters"] == plain["model"]["parameters"]  # padding is no parameter
     assert f"{layers} convolutions as integer" in bench("-m", tmp_path / "q.gguf", "-t", 1, "--mode", "stream").stdout
 

@@ -69,6 +69,16 @@ def test_a_quantized_file_is_verified_with_its_own_weights(
     assert "dec1.deconv.conv.weight" in changed
 
 
+def test_integers_are_verified_within_their_rounding(tmp_path: Path) -> None:
+    config = narrow_config(2, mic_channels=(2, 12, 16, 9, 16, 8), far_channels=(2, 12, 9))
+    save_checkpoint(tmp_path / "c.pt", random_state(config, seed=1), config)
+    export.export(tmp_path / "c.pt", tmp_path / "c.gguf")
+    result = _run(tmp_path / "c.pt", tmp_path / "c.gguf", "--precision", "int16")
+    assert result.exit_code == 0, result.stderr + result.stdout
+    assert "integers" in result.stderr
+    assert _run(tmp_path / "c.pt", tmp_path / "c.gguf", "--precision", "int8").exit_code == 2
+
+
 def test_the_widths_of_v13_are_verified(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "wide.pt", random_state(V13, seed=4), V13)
     export.export(tmp_path / "wide.pt", tmp_path / "wide.gguf")

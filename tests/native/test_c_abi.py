@@ -86,6 +86,7 @@ def test_null_handles_return_codes(lib) -> None:
     assert lib.localvqe_options_set_model_path(NULL, b"x") == -1
     assert lib.localvqe_options_set_backend(NULL, b"cpu") == -1
     assert lib.localvqe_options_set_device(NULL, 0) == -1
+    assert lib.localvqe_options_set_precision(NULL, b"auto") == -1
     assert lib.localvqe_new(None) == 0
     assert lib.localvqe_new_with_options(NULL) == 0
     assert lib.localvqe_model_load(None) == 0
@@ -144,6 +145,9 @@ def test_options(lib, model) -> None:
     backends = {b"cpu": 0, b"CPU": 0, b"": 0, b"vulkan": -2, None: -2}
     assert {name: lib.localvqe_options_set_backend(options, name) for name in backends} == backends
     assert [lib.localvqe_options_set_device(options, n) for n in (0, 1, -1)] == [0, -2, -2]
+    words = {b"auto": 0, b"f32": 0, b"int16": 0, b"int8": -2, b"": -2, None: -2}
+    assert {word: lib.localvqe_options_set_precision(options, word) for word in words} == words
+    assert lib.localvqe_options_set_precision(options, b"int16") == 0
     ctx = ctypes.c_size_t(lib.localvqe_new_with_options(options))
     assert ctx.value
     lib.localvqe_options_free(options)

@@ -11,7 +11,7 @@ int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multi
 
 } // namespace
 
-PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & kernels)
+PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & kernels, Precision precision)
     : net_(net), kernels_(kernels), widths_(net.operations().size()), weights_(net.operations().size()) {
     find_widths();
     std::vector<float> encoder, decoder;
@@ -23,7 +23,11 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
         decoder = loader.read(kDecoderBasis);
         transform_ = find_transform(encoder, decoder);
     }
-    const bool integers = prefers_integers(kernels);
+    precision = decided(precision);
+    const auto integers = [&](const Operation & op) {
+        return precision == Precision::int16 || (precision == Precision::automatic && kernels.integer_is_faster &&
+                                                 loader.quantized(op.name + ".weight"));
+    };
     // Attention sharpens its logits by 1 / tau, and their error: its projections stay in floats.
     std::vector<bool> exact(weights_.size());
     for (const Operation & op : net_.operations()) {
@@ -34,7 +38,7 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
     for (const Operation & op : net_.operations()) {
         Weights & w = weights_[size_t(op.out.id)];
         switch (op.verb) {
-            case Verb::conv: w.conv = pack_conv(loader, op, integers && !exact[size_t(op.out.id)]); break;
+            case Verb::conv: w.conv = pack_conv(loader, op, !exact[size_t(op.out.id)] && integers(op)); break;
             case Verb::linear: w.conv = pack_linear(loader, op); break;
             case Verb::analysis:
                 if (transform_ == nullptr && dense_analysis == nullptr) {
@@ -139,9 +143,8 @@ std::unique_ptr<ConvWeights> PackedNet::pack_conv(const Loader & loader, const O
     };
     const bool fits = inputs >= kFewestInputs && inputs == channels && outputs == existing;
     std::unique_ptr<ConvWeights> packed =
-        integers && fits && loader.quantized(tensor)
-            ? ConvWeights::integers(kernels_, outputs, kh, kw * inputs, weight_of, bias)
-            : std::make_unique<ConvWeights>(kernels_, outputs, kh, kw * inputs, false, weight_of, bias);
+        integers && fits ? ConvWeights::integers(kernels_, outputs, kh, kw * inputs, weight_of, bias)
+                         : std::make_unique<ConvWeights>(kernels_, outputs, kh, kw * inputs, false, weight_of, bias);
     packed->tensor = tensor;
     return packed;
 }

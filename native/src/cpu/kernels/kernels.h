@@ -187,10 +187,6 @@ const Kernels & select_kernels();
 
 constexpr int kMaxKernelSets = 5;
 
-// Should quantized convolutions run as integers? The kernel set's own choice, or "int16" or "f32" in the environment
-// variable LOCALVQE_ARITHMETIC. Throws Error for another word.
-bool prefers_integers(const Kernels & kernels);
-
 // Names of the sets this CPU can run; returns how many were written to out (at most capacity).
 int available_kernels(const Kernels ** out, int capacity);
 
