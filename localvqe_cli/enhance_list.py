@@ -346,6 +346,7 @@ def _recipe(model: Any, options: EnhanceOptions) -> dict[str, Any]:
         "localvqe": __version__,
         "model_sha256": model_sha256,
         "backend": "cpu" if is_cpu(backend) else backend,
+        "precision": getattr(model, "precision", "auto"),
         "noise_gate": getattr(model, "noise_gate", None),
         **chosen,
     }

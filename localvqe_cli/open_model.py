@@ -24,18 +24,25 @@ def open_model(
     noise_gate: float | None = None,
     backend: str = "auto",
     device: int = 0,
+    precision: str = "auto",
 ) -> Enhancer:
     """An ``Enhancer`` for a model file of either kind, with the arguments and errors of its constructor.
 
     Raises:
-        UsageError: a noise gate, backend or device for an ONNX file; they are the engine's.
+        UsageError: a noise gate, backend, device or precision for an ONNX file; they are the engine's.
         MissingExtraError: an ONNX file, and the packages for it are not installed.
     """
     if not is_onnx(model):
-        return Enhancer(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
+        return Enhancer(
+            model, threads=threads, noise_gate=noise_gate, backend=backend, device=device, precision=precision
+        )
     assert model is not None
     if noise_gate is not None:
         raise UsageError(f"{os.fspath(model)}: the noise gate is the engine's; use the GGUF file for it")
     if not is_cpu(backend) or device != 0:
         raise UsageError(f"{os.fspath(model)}: onnxruntime runs it on the CPU; --backend is for GGUF files")
+    if precision != "auto":
+        raise UsageError(
+            f"{os.fspath(model)}: onnxruntime computes in the numbers of the file; --precision is for GGUF"
+        )
     return OnnxEnhancer(model, threads=threads)

@@ -39,7 +39,7 @@ Samples = NDArray[np.float32]
 TENSOR_TOLERANCE = 1e-6
 #: Largest difference of a block's output, relative to its peak where that is above one.
 BLOCK_TOLERANCE = 1e-4
-#: Where convolutions run on 16-bit integers, a block may instead be this close: their rounding is some 75 dB below the
+#: Where convolutions run on 16-bit integers, a block may instead be this close: their rounding is some 64 dB below the
 #: output, and 60 dB below the blocks of a model with random weights whose attention is undecided between lags.
 INTEGER_SNR_DB = 50.0
 #: The same where an ONNX file keeps its weights in half precision.
@@ -82,6 +82,7 @@ def verify(
     tolerance: float | None = None,
     backend: str = "auto",
     device: int = 0,
+    precision: str = "auto",
 ) -> Verification:
     """Compare a checkpoint with the GGUF file made from it: tensors, then every block's output.
 
@@ -96,7 +97,7 @@ def verify(
         seconds: length of the built-in signal.
         tolerance: largest difference allowed in a block's output, relative to its peak where that is above one;
             None means :data:`BLOCK_TOLERANCE`, or :data:`INTEGER_SNR_DB` where the engine runs on integers.
-        backend, device: where the engine runs the network, as for ``Enhancer``.
+        backend, device, precision: where the engine runs the network and in what numbers, as for ``Enhancer``.
 
     Raises:
         CheckpointError, GGUFError: a file that cannot be used.
@@ -110,18 +111,17 @@ def verify(
     checkpoint_path, gguf_path = named(os.fspath(checkpoint)), named(os.fspath(model))
     if is_onnx(gguf_path):
         tolerance = BLOCK_TOLERANCE if tolerance is None else tolerance
-        return _verify_onnx(
-            checkpoint_path, open_model(gguf_path, backend=backend, device=device), near, far, tolerance, signal_notes
-        )
+        onnx = open_model(gguf_path, backend=backend, device=device, precision=precision)
+        return _verify_onnx(checkpoint_path, onnx, near, far, tolerance, signal_notes)
     file = gguf_file.read(gguf_path)
     assert file.config is not None  # validated
     loaded = _read_checkpoint(checkpoint_path, file.config)
     _require_same_config(checkpoint_path, loaded.config, gguf_path, file.config)
-    stream = _open_stream(gguf_path, backend, device)
+    stream = _open_stream(gguf_path, backend, device, precision)
     enough_snr, notes = math.inf, (*signal_notes, *loaded.notes)
     if tolerance is None:
         tolerance = BLOCK_TOLERANCE
-        if any(info.original for info in file.tensors.values()) and stream.integer_layers():
+        if stream.integer_layers():
             enough_snr = INTEGER_SNR_DB
             notes = (*notes, f"the engine runs on 16-bit integers here: {INTEGER_SNR_DB:g} dB are enough for a block")
     return Verification(
@@ -269,8 +269,8 @@ def _reference_class() -> type[LocalVQE]:
     return LocalVQE
 
 
-def _open_stream(path: str | os.PathLike[str], backend: str, device: int) -> Stream:
-    return Enhancer(path, backend=backend, device=device).stream()
+def _open_stream(path: str | os.PathLike[str], backend: str, device: int, precision: str) -> Stream:
+    return Enhancer(path, backend=backend, device=device, precision=precision).stream()
 
 
 # -- comparison -------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class BenchOptions:
         streams: live streams at once; above 1 they are fed in real time.
         iters: passes over the input.
         profile: take the time per block as well, in an extra pass.
-        backend, device: where the network runs, as for ``Enhancer``.
+        backend, device, precision: where the network runs and in what numbers, as for ``Enhancer``.
     """
 
     threads: Sequence[int] = (1,)
@@ -57,6 +57,7 @@ class BenchOptions:
     profile: bool = False
     backend: str = "auto"
     device: int = 0
+    precision: str = "auto"
 
 
 def built_in_input() -> tuple[Samples, Samples]:
@@ -94,7 +95,7 @@ def run_bench(
 
     if options.profile and is_onnx(model):
         raise UsageError(f"{model}: the time per block is the engine's; profile the GGUF file")
-    load = partial(open_model, model, backend=options.backend, device=options.device)
+    load = partial(open_model, model, backend=options.backend, device=options.device, precision=options.precision)
     load()  # whatever is loaded once per process is not part of loading a model
     before = rss_mb()
     started = time.perf_counter()

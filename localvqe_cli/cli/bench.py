@@ -28,6 +28,7 @@ from .common import (
     DeviceOption,
     JsonOption,
     ModelOption,
+    PrecisionOption,
     QuietOption,
     VerboseOption,
     configure_console,
@@ -70,6 +71,7 @@ def bench(
     ] = None,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
+    precision: PrecisionOption = "auto",
     profile: Annotated[bool, typer.Option("--profile", help="Time per block as well.")] = False,
     every: Annotated[
         bool, typer.Option("--all", help="All models side by side, published shapes included; some minutes.")
@@ -109,6 +111,7 @@ def bench(
         profile=profile,
         backend=backend,
         device=device,
+        precision=precision,
     )
     if every:
         survey_all(options, plot, as_json=as_json)
@@ -176,8 +179,8 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         f"{model.name}: version {model.version}, {model.parameters:,} parameters, {model.type}, "
         f"{model.mmac_per_hop:.1f} M multiply-adds per hop"
     )
-    if model.type != "F32":
-        console.print(f"{report.integer_layers} convolutions as integer products, the rest unpacked to F32 at load")
+    if model.type != "F32" or report.integer_layers:
+        console.print(f"{report.integer_layers} convolutions as integer products, the rest in F32")
     if report.backend == "onnxruntime":
         console.print("run by onnxruntime, through Python")
     elif report.backend != "cpu":

@@ -14,7 +14,7 @@ import typer
 
 from ..config import MAX_JOBS, MAX_THREADS
 from ..errors import UsageError
-from .completion import complete_backend, complete_model
+from .completion import complete_backend, complete_model, complete_precision
 
 __all__ = [
     "BackendOption",
@@ -25,6 +25,7 @@ __all__ = [
     "ModelOption",
     "NoiseGateOption",
     "OutputOption",
+    "PrecisionOption",
     "QuietOption",
     "StrengthOption",
     "ThreadsOption",
@@ -74,6 +75,15 @@ BackendOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[int, typer.Option("--device", min=0, metavar="N", help="Which one: see localvqe devices.")]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="Numbers of the network: auto, f32, or int16, faster on many CPUs.",
+        autocompletion=complete_precision,
+    ),
+]
 StrengthOption = Annotated[
     float, typer.Option("--strength", min=0.0, max=1.0, metavar="0..1", help="Share of the enhanced signal.")
 ]

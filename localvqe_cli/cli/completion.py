@@ -16,6 +16,7 @@ __all__ = [
     "complete_limit",
     "complete_list",
     "complete_model",
+    "complete_precision",
     "complete_quantize",
     "complete_system",
     "complete_width",
@@ -34,6 +35,13 @@ def complete_backend(incomplete: str) -> list[str]:
     from ..engine import BACKENDS
 
     return _beginning(incomplete, BACKENDS)
+
+
+def complete_precision(incomplete: str) -> list[str]:
+    """In what numbers a network may compute."""
+    from ..engine import PRECISIONS
+
+    return _beginning(incomplete, PRECISIONS)
 
 
 def complete_checkpoint(incomplete: str) -> list[str]:

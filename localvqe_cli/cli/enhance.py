@@ -25,6 +25,7 @@ from .common import (
     JsonOption,
     ModelOption,
     NoiseGateOption,
+    PrecisionOption,
     QuietOption,
     StrengthOption,
     ThreadsOption,
@@ -113,6 +114,7 @@ def enhance(
     ] = None,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
+    precision: PrecisionOption = "auto",
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -148,7 +150,13 @@ def enhance(
     if cluster is not None and not (batch and output):
         raise UsageError("--cluster is for many files with -o DIR, a folder or storage that all its machines see")
 
-    settings = {"threads": threads, "noise_gate": noise_gate, "backend": backend, "device": device}
+    settings = {
+        "threads": threads,
+        "noise_gate": noise_gate,
+        "backend": backend,
+        "device": device,
+        "precision": precision,
+    }
     if batch:
         failed = _enhance_list(
             listed, options, model, settings, output, jobs, cluster, force=force, resume=resume, as_json=as_json
@@ -239,10 +247,18 @@ def _print_json(enhancer: Any, results: list[FileResult]) -> None:
 
 
 def load_model(
-    model: str | None, *, threads: int, noise_gate: float | None, backend: str = "auto", device: int = 0
+    model: str | None,
+    *,
+    threads: int,
+    noise_gate: float | None,
+    backend: str = "auto",
+    device: int = 0,
+    precision: str = "auto",
 ) -> Any:
     """The engine, loaded with ``model``."""
-    return open_model(model, threads=threads, noise_gate=noise_gate, backend=backend, device=device)
+    return open_model(
+        model, threads=threads, noise_gate=noise_gate, backend=backend, device=device, precision=precision
+    )
 
 
 def _one_of(positional: str | None, option: str | None, name: str, flag: str) -> str | None:

@@ -29,6 +29,7 @@ from .common import (
     ForceOption,
     JobsOption,
     JsonOption,
+    PrecisionOption,
     QuietOption,
     VerboseOption,
     configure_console,
@@ -130,6 +131,7 @@ def evaluate(
     ] = True,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
+    precision: PrecisionOption = "auto",
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -162,6 +164,7 @@ def evaluate(
         cache=cache,
         backend=backend,
         device=device,
+        precision=precision,
     )
     clips, settings = setup.clips, setup.settings
     lists = [*(source or []), *([baseline] if baseline is not None else [])]

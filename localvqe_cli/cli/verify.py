@@ -13,7 +13,17 @@ from rich.table import Table
 from ..open_model import is_onnx
 from ..verify import verify as run
 from ..verify_result import BlockResult, Verification
-from .common import BackendOption, DeviceOption, JsonOption, QuietOption, configure_console, emit_json, is_quiet, note
+from .common import (
+    BackendOption,
+    DeviceOption,
+    JsonOption,
+    PrecisionOption,
+    QuietOption,
+    configure_console,
+    emit_json,
+    is_quiet,
+    note,
+)
 from .completion import complete_checkpoint, complete_model
 from .tables import print_table
 
@@ -51,6 +61,7 @@ def verify(
     ] = None,
     backend: BackendOption = "auto",
     device: DeviceOption = 0,
+    precision: PrecisionOption = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -61,7 +72,9 @@ def verify(
     the output is compared.
     """
     configure_console(quiet=quiet)
-    result = run(checkpoint, model, mic=mic, ref=ref, tolerance=tolerance, backend=backend, device=device)
+    result = run(
+        checkpoint, model, mic=mic, ref=ref, tolerance=tolerance, backend=backend, device=device, precision=precision
+    )
     for text in result.notes:
         note(text)
     if as_json:

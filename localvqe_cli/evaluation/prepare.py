@@ -48,6 +48,7 @@ def prepare(
     cache: bool = True,
     backend: str = "auto",
     device: int = 0,
+    precision: str = "auto",
 ) -> Setup:
     """Read lists and folders, load each model once, and choose the metrics; arguments as for :func:`evaluate`.
 
@@ -56,10 +57,10 @@ def prepare(
     """
     groups, notes = _groups(metrics)
     clips = _clips(sources, mic, ref, target, scenario)
-    clips, systems = _systems(clips, models, enhanced, backend, device)
+    clips, systems = _systems(clips, models, enhanced, backend, device, precision)
     runs = any(system.kind == "model" for system in systems)
-    engine = engine_identity(backend, device) if runs else ""
-    settings = Settings(groups, align, engine, default_folder() if cache else None, backend, device)
+    engine = engine_identity(backend, device, precision) if runs else ""
+    settings = Settings(groups, align, engine, default_folder() if cache else None, backend, device, precision)
     return Setup(clips, systems, settings, notes)
 
 
@@ -95,7 +96,12 @@ def _clips(
 
 
 def _systems(
-    clips: list[Clip], models: Sequence[Named], enhanced: Sequence[Named], backend: str, device: int
+    clips: list[Clip],
+    models: Sequence[Named],
+    enhanced: Sequence[Named],
+    backend: str,
+    device: int,
+    precision: str,
 ) -> tuple[list[Clip], list[SystemInfo]]:
     places: dict[str, str] = {}
     for given, folder in enhanced:
@@ -105,9 +111,9 @@ def _systems(
         places[name] = folder
     clips = attach_outputs(clips, places)
     outputs = output_systems(clips, places)
-    ran = [model_system(name, model, backend, device) for name, model in models]
+    ran = [model_system(name, model, backend, device, precision) for name, model in models]
     if not ran and not outputs:
-        ran = [model_system(None, None, backend, device)]
+        ran = [model_system(None, None, backend, device, precision)]
     systems = [SystemInfo(MIC, "unprocessed"), *ran, *outputs]
     names = [system.name for system in systems]
     for name in names:

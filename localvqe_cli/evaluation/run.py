@@ -40,6 +40,7 @@ def evaluate(
     cache: bool = True,
     backend: str = "auto",
     device: int = 0,
+    precision: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score models and outputs on recordings, beside the unprocessed microphone.
@@ -58,12 +59,12 @@ def evaluate(
         align: let models have references shifted as :func:`enhance_file` does.
         jobs: processes. More than 1 needs a script that guards its start with ``if __name__ == "__main__"``.
         cache: keep scores, and use those kept, found by content.
-        backend, device: where the models run, as for :class:`Enhancer`.
+        backend, device, precision: where the models run and in what numbers, as for :class:`Enhancer`.
         progress: called with the clips done and their number.
 
     Raises:
-        UsageError: a list or folder cannot be read or holds no clip, a name is unknown or stands twice, or a backend or
-            device is not there.
+        UsageError: a list or folder cannot be read or holds no clip, a name is unknown or stands twice, or a backend,
+            device or precision is not there.
         ModelError, EngineError: a model cannot be used.
         LocalVQEError: no worker process can be started.
     """
@@ -83,6 +84,7 @@ def evaluate(
         cache=cache,
         backend=backend,
         device=device,
+        precision=precision,
     )
     return score(setup.clips, setup.systems, setup.settings, notes=setup.notes, jobs=jobs, progress=progress)
 

@@ -49,7 +49,7 @@ class Settings:
         align: shift and resample references as ``enhance --align auto`` does.
         engine: identity of the engine, where a model runs.
         cache: folder of known scores, or None.
-        backend, device: where models run, as for ``Enhancer``.
+        backend, device, precision: where models run and in what numbers, as for ``Enhancer``.
     """
 
     groups: tuple[str, ...]
@@ -58,6 +58,7 @@ class Settings:
     cache: Path | None = None
     backend: str = "auto"
     device: int = 0
+    precision: str = "auto"
 
     @property
     def on_cpu(self) -> bool:
@@ -242,12 +243,12 @@ class _ClipAudio:
 
 def load_model(path: str, settings: Settings) -> Enhancer:
     """The model where it is to run, loaded once in a process."""
-    return _load(path, settings.backend, settings.device)
+    return _load(path, settings.backend, settings.device, settings.precision)
 
 
 @cache
-def _load(path: str, backend: str, device: int) -> Enhancer:
-    return open_model(path, backend=backend, device=device)
+def _load(path: str, backend: str, device: int, precision: str) -> Enhancer:
+    return open_model(path, backend=backend, device=device, precision=precision)
 
 
 def _identity(clip: Clip, system: SystemInfo, settings: Settings) -> list[Any]:

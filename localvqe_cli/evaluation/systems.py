@@ -36,18 +36,20 @@ def taken_apart(text: str) -> Named:
     return name, path
 
 
-def model_system(name: str | None, model: str | None, backend: str = "auto", device: int = 0) -> SystemInfo:
+def model_system(
+    name: str | None, model: str | None, backend: str = "auto", device: int = 0, precision: str = "auto"
+) -> SystemInfo:
     """The system that runs ``model``, None for the embedded one; loads it, so that a bad one fails at once.
 
-    ``backend`` and ``device`` are those of ``Enhancer``.
+    ``backend``, ``device`` and ``precision`` are those of ``Enhancer``.
 
     Raises:
         ModelError: no such model, or it cannot be used.
         EngineError: the engine cannot be loaded.
-        UsageError: there is no such backend or device.
+        UsageError: there is no such backend, device or precision.
     """
     path = resolve(model)
-    enhancer = open_model(path, backend=backend, device=device)
+    enhancer = open_model(path, backend=backend, device=device, precision=precision)
     if name is None:
         # A file is called by its stem, a registry name by itself, so that reports of two releases can be compared.
         name = _DEFAULT if model is None else Path(model).name.removesuffix(".gguf")
@@ -61,7 +63,10 @@ def output_systems(clips: Sequence[Clip], folders: dict[str, str]) -> list[Syste
 
 
 @lru_cache(maxsize=1)
-def engine_identity(backend: str = "auto", device: int = 0) -> str:
+def engine_identity(backend: str = "auto", device: int = 0, precision: str = "auto") -> str:
     """Changes whenever the engine may compute something else: part of the name of every score of a model."""
     place = "" if is_cpu(backend) else f" {backend}:{device}"
-    return f"{kernels()} {file_sha256(str(library_path()))}{place}"
+    if precision == "auto":
+        precision = os.environ.get("LOCALVQE_ARITHMETIC") or "auto"
+    numbers = "" if precision == "auto" else f" {precision}"
+    return f"{kernels()} {file_sha256(str(library_path()))}{place}{numbers}"

@@ -54,7 +54,7 @@ class OnnxEnhancer(Enhancer):
         self._said_loud = False
         self.threads = threads
         self.noise_gate = None
-        self.backend, self.device = "onnxruntime", 0
+        self.backend, self.device, self.precision = "onnxruntime", 0, "auto"
         self.config = self.file.config
         self.metadata = dict(self.file.metadata)
         self.name = str(self.metadata.get("general.name") or self.path.stem)

@@ -63,6 +63,9 @@ LOCALVQE_API int localvqe_options_set_backend(
     localvqe_options_t options, const char * name); /* one of localvqe_has_backend, or "" for the default */
 LOCALVQE_API int localvqe_options_set_device(localvqe_options_t options,
                                              int index); /* among those of the backend, set before; from 0 */
+/* In what numbers a network's convolutions compute: "auto", the default: integers for quantized files where that is
+ * faster, else F32; "f32"; "int16": integers of 16 bits, for files in F32 as well (backend cpu only). */
+LOCALVQE_API int localvqe_options_set_precision(localvqe_options_t options, const char * name);
 LOCALVQE_API int localvqe_options_set_threads(
     localvqe_options_t options,
     int threads); /* 0 = GGML_NTHREADS, else auto; at most 32; more than there are processors are not started */
@@ -103,7 +106,7 @@ LOCALVQE_API int localvqe_sample_rate(localvqe_ctx_t ctx); /* 16000; 0 for a nul
 LOCALVQE_API int localvqe_hop_length(localvqe_ctx_t ctx);  /* 256 */
 LOCALVQE_API int localvqe_fft_size(localvqe_ctx_t ctx);    /* 512 */
 
-/* Time per block since profiling was switched on, to stdout. */
+/* A table of the blocks to stdout: time per hop since profiling was switched on, operations, multiply-adds, memory. */
 LOCALVQE_API void localvqe_print_profile(localvqe_ctx_t ctx);
 
 /* ---- Additions of this library -------------------------------------------------------------------------------- */
@@ -185,9 +188,9 @@ LOCALVQE_API double localvqe_measure_peak(double seconds);
 /* Switches profiling on (1) or off (0) and clears its counters. */
 LOCALVQE_API int localvqe_set_profiling(localvqe_ctx_t ctx, int enabled);
 
-/* How many convolutions of this model run as integer products: those stored as Q8_0 (with at least 8 input channels), where
- * the kernel set is faster that way; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16
- * or =f32 in the environment overrides that choice for models loaded afterwards. 0 for a model without a network. */
+/* How many convolutions of this model run as integer products: as localvqe_options_set_precision says, those with at least
+ * 8 input channels; everything else is unpacked to F32 when the model is loaded. LOCALVQE_ARITHMETIC=int16 or =f32 in the
+ * environment says what "auto" means for models loaded afterwards. 0 for a model without a network. */
 LOCALVQE_API int localvqe_integer_layers(localvqe_ctx_t ctx);
 
 /* Calibration: after localvqe_set_observing(ctx, 1), everything processed by hop is added up; localvqe_input_power copies the

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "group.h"
 #include "lfsc/codec.h"
+#include "profile_table.h"
 #include "quantized.h"
 
 #include <algorithm>
@@ -191,7 +192,9 @@ int localvqe_options_set_backend(uintptr_t options, const char * name) {
         if (!localvqe::has_backend(name)) {
             return kBadValue;
         }
-        handle<Options>(options)->place = {name, 0};
+        localvqe::Place & place = handle<Options>(options)->place;
+        place.backend = name;
+        place.device = 0;
         return 0;
     } catch (...) {
         return kBadValue;
@@ -209,6 +212,18 @@ int localvqe_options_set_device(uintptr_t options, int index) {
         }
         o.place.device = index;
         return 0;
+    } catch (...) {
+        return kBadValue;
+    }
+}
+
+int localvqe_options_set_precision(uintptr_t options, const char * name) {
+    if (options == 0) {
+        return kNull;
+    }
+    try {
+        return name != nullptr && localvqe::find_precision(name, handle<Options>(options)->place.precision) ? 0
+                                                                                                            : kBadValue;
     } catch (...) {
         return kBadValue;
     }
@@ -340,23 +355,12 @@ void localvqe_print_profile(uintptr_t ctx) {
     if (ctx == 0) {
         return;
     }
-    const localvqe::Profile & profile = handle<Context>(ctx)->stream().profile();
-    const uint64_t hops = profile.hops();
-    if (hops == 0) {
+    localvqe::Stream & stream = handle<Context>(ctx)->stream();
+    if (stream.profile().hops() == 0) {
         std::printf("no profile: call localvqe_set_profiling(ctx, 1) and process some hops\n");
         return;
     }
-    double total = 0.0;
-    for (const localvqe::BlockTime & b : profile.blocks()) {
-        total += double(b.nanoseconds);
-    }
-    for (const localvqe::BlockTime & b : profile.blocks()) {
-        std::printf("%-12s %8.1f us/hop %5.1f %%\n", b.block.c_str(), double(b.nanoseconds) / 1e3 / double(hops),
-                    total > 0.0 ? 100.0 * double(b.nanoseconds) / total : 0.0);
-    }
-    std::printf("%-12s %8.1f us/hop over %llu hops\n", "total", total / 1e3 / double(hops),
-                static_cast<unsigned long long>(hops));
-    std::fflush(stdout);
+    localvqe::print_profile(stream.profile(), stream.costs());
 }
 
 const char * localvqe_version(void) { return LOCALVQE_VERSION; }

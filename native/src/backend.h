@@ -3,11 +3,22 @@
 
 #include "profile.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace localvqe {
+
+// What a block takes, whatever the machine. Bytes of state are of one session, with the room it computes in.
+struct BlockCost {
+    std::string block;
+    int operations = 0;
+    uint64_t multiply_adds = 0; // of a hop of one stream
+    size_t weight_bytes = 0;
+    size_t state_bytes = 0;
+};
 
 // The net of some streams, one as a rule: all state between their hops, and room to compute.
 class Session {
@@ -27,6 +38,8 @@ public:
     // Tap `index` (in the order of the description) of the first stream's latest hop, along its axes as they are to be read.
     virtual void read_tap(size_t index, float * out) const = 0;
 
+    // By block, in the order of the description; empty where a backend does not know.
+    virtual std::vector<BlockCost> costs() const { return {}; }
     // Convolutions that run as integer products.
     virtual int integer_layers() const { return 0; }
     // Statistics of what each layer reads, from the moment they are switched on. Throws Error where a backend keeps none.

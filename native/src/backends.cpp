@@ -30,7 +30,7 @@ const GgmlDevice * find_device(const std::string & backend, int index) {
 
 std::vector<Device> find_devices() {
     std::vector<Device> found;
-    found.push_back({Place{"cpu", 0}, std::string("CPU, kernels ") + select_kernels().name});
+    found.push_back({Place{"cpu"}, std::string("CPU, kernels ") + select_kernels().name});
 #if defined(LOCALVQE_GGML)
     int all = 0;
     for (const GgmlDevice & device : ggml_devices()) {
@@ -83,7 +83,10 @@ std::unique_ptr<const Program> make_program(const Net & net, const Loader & load
         if (place.device != 0) {
             throw Error("backend cpu has device 0 only, not " + std::to_string(place.device));
         }
-        return std::unique_ptr<const Program>(new PackedNet(net, loader, kernels));
+        return std::unique_ptr<const Program>(new PackedNet(net, loader, kernels, place.precision));
+    }
+    if (place.precision == Precision::int16) {
+        throw Error("precision int16 is for backend cpu, not " + backend);
     }
     if (!has_backend(backend)) {
         throw Error("backend " + backend + " is not in this build");

@@ -3,6 +3,7 @@
 
 #include "backend.h"
 #include "net.h"
+#include "precision.h"
 
 #include <memory>
 #include <string>
@@ -13,11 +14,12 @@ namespace localvqe {
 struct Kernels;
 struct Loader;
 
-// Where a net is to run: "cpu", our own kernels; "ggml", any device of ggml's; "cuda", "metal", "vulkan", those only.
-// "auto" and "" leave it to us, which is cpu: it alone is fast for one hop at a time.
+// Where a net is to run, and in what numbers. "cpu": our own kernels; "ggml": any device of ggml's; "cuda", "metal",
+// "vulkan": those only. "auto" and "" leave it to us, which is cpu: it alone is fast for one hop at a time.
 struct Place {
     std::string backend = "auto";
     int device = 0;
+    Precision precision = Precision::automatic;
 };
 
 struct Device {

@@ -14,6 +14,27 @@ Past past_of(const Operation & op) {
     }
 }
 
+uint64_t multiply_adds(const Operation & op) {
+    const auto size = [](Value v) { return uint64_t(v.channels) * uint64_t(v.bins); };
+    switch (op.verb) {
+        case Verb::analysis:
+        case Verb::synthesis: return uint64_t(kFft) * uint64_t(kFft);
+        case Verb::conv: {
+            // A shuffle makes half as many positions with twice the outputs.
+            const uint64_t taps = uint64_t(op.x.channels) * uint64_t(op.conv.kernel_h) * uint64_t(op.conv.kernel_w);
+            return size(op.out) * taps;
+        }
+        case Verb::linear: return size(op.x) * size(op.out);
+        case Verb::scale: return size(op.x);
+        case Verb::s4d: return 8 * uint64_t(op.x.channels); // complex: four of a h, two of B x, two of Re(C h)
+        case Verb::similarity: return size(op.out) * uint64_t(op.x.bins);
+        case Verb::softmax_lags: return uint64_t(kSmoothHops) * uint64_t(kSmoothLags) * size(op.x);
+        case Verb::delayed_sum: return size(op.x) * uint64_t(op.y.bins);
+        case Verb::mask: return 9 * (4 + 2) * uint64_t(op.out.bins);
+        default: return 0;
+    }
+}
+
 Value Net::add(Verb verb, const std::string & name, int channels, int bins, Value x, Value y, const ConvShape & conv) {
     const Value out{int(operations_.size()), channels, bins};
     operations_.push_back({verb, block_, name, out, x, y, conv});

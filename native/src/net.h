@@ -9,6 +9,7 @@
 #include "activation.h"
 #include "config.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,9 @@ struct Past {
     int hops = 0;
 };
 Past past_of(const Operation & op);
+
+// Of one hop: products of weights and activations and of the attention, as localvqe_cli/complexity.py counts them.
+uint64_t multiply_adds(const Operation & op);
 
 class Net {
 public:

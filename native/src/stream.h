@@ -39,6 +39,7 @@ public:
     // Convolutions that run as integer products.
     int integer_layers() const { return session_ ? session_->integer_layers() : 0; }
     Profile & profile() { return profile_; }
+    std::vector<BlockCost> costs() const { return session_ ? session_->costs() : std::vector<BlockCost>(); }
 
     // Calibration; see backend.h.
     void set_observing(bool on);

@@ -1,9 +1,6 @@
 #include "weights.h"
 
 #include "error.h"
-#include "quantized.h"
-
-#include <cmath>
 
 namespace localvqe {
 
@@ -36,22 +33,6 @@ std::vector<float> Loader::read(const std::string & name) const {
         }
     }
     return out;
-}
-
-std::vector<uint8_t> Loader::read_q8(const std::string & name, size_t * row_bytes) const {
-    const GgufTensor & t = file.tensors().at(name);
-    if (t.type != kTypeQ8) {
-        return {};
-    }
-    const BlockFormat & format = *find_format(kTypeQ8);
-    std::vector<uint8_t> blocks = file.read_bytes(name);
-    for (size_t at = 0; at < blocks.size(); at += size_t(format.bytes)) {
-        if (!std::isfinite(half_to_float(blocks.data() + at))) {
-            throw Error("tensor " + name + " holds a block whose scale is NaN or infinite");
-        }
-    }
-    *row_bytes = size_t(t.ne[0]) / size_t(format.block) * size_t(format.bytes);
-    return blocks;
 }
 
 std::vector<float> Loader::conv_gain(const Operation & op) const {

@@ -3,6 +3,7 @@
 
 #include "gguf_reader.h"
 #include "net.h"
+#include "quantized.h"
 #include "tensor_table.h"
 
 #include <string>
@@ -16,8 +17,8 @@ struct Loader {
 
     // Elements in PyTorch order, whatever the tensor is stored as.
     std::vector<float> read(const std::string & name) const;
-    // The blocks of a Q8_0 tensor, checked; empty if it is none. A row has `row_bytes` bytes.
-    std::vector<uint8_t> read_q8(const std::string & name, size_t * row_bytes) const;
+    // Is it stored in blocks of integers?
+    bool quantized(const std::string & name) const { return find_format(file.tensors().at(name).type) != nullptr; }
 
     // Of a convolution, with its affine folded in: the kernel (outputs, inputs, kernel_h, kernel_w), and the bias.
     std::vector<float> conv_weight(const Operation & op) const;

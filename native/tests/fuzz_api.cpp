@@ -151,7 +151,11 @@ void calls(const std::string & path, uint64_t seed, uint64_t count) {
                 localvqe_options_set_backend(options, pick<const char *>(random, {nullptr, "", "CPU", "cuda", "\xff"}));
                 break;
             case 6: localvqe_options_set_device(options, int(random() % 4) - 1); break;
-            case 7: localvqe_options_set_threads(options, pick(random, {-1, 0, 1, 2, 32, 33, 1 << 30})); break;
+            case 7:
+                localvqe_options_set_precision(options,
+                                               pick<const char *>(random, {nullptr, "", "int16", "f32", "F3"}));
+                localvqe_options_set_threads(options, pick(random, {-1, 0, 1, 2, 32, 33, 1 << 30}));
+                break;
             case 8:
                 if (slot == 0 && random() % 16 == 0) {
                     slot = localvqe_new_with_options(options);

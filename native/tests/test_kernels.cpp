@@ -6,6 +6,7 @@
 #include "cpu/packing.h"
 #include "cpu/read_ahead.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -133,22 +134,63 @@ void test_convs(const Kernels & k) {
     test_conv(k, 1, 512, 512, 1, 1, 1, 1, false, true, Activation::none, false, 0);  // a filterbank
 }
 
-// Integer weights and inputs against the same sums in double precision.
+// A matrix read back from packed integers, [output][row * taps + tap]; checks that no segment can overflow.
+std::vector<double> unpacked(const Kernels & k, const PackedConv & conv, std::vector<double> & steps) {
+    std::vector<double> weights(size_t(conv.outputs * conv.rows * conv.taps));
+    steps.resize(weights.size());
+    int64_t largest = 0;
+    bool beyond = false; // a weight that does not exist is not zero
+    for (int i = 0; i < conv.n_panels; ++i) {
+        const Panel & panel = conv.panels[i];
+        const int width = panel.vectors * k.lanes;
+        const int16_t * w = conv.integers + ptrdiff_t(panel.first) * conv.pairs * 2;
+        const float * scales = conv.scales + ptrdiff_t(panel.first) * conv.n_segments;
+        for (int s = 0; s < conv.n_segments; ++s) {
+            const Segment & segment = conv.segments[s];
+            for (int o = 0; o < width; ++o) {
+                int64_t sum = 0;
+                for (int pair = 0; pair < 2 * segment.pairs; ++pair) {
+                    const int integer = w[(pair / 2 * width + o) * 2 + pair % 2], tap = segment.tap + pair;
+                    sum += std::abs(integer);
+                    const bool exists = panel.first + o < conv.outputs && tap < conv.taps;
+                    beyond = beyond || (!exists && integer != 0);
+                    if (exists) {
+                        const size_t at = size_t(((panel.first + o) * conv.rows + segment.row) * conv.taps + tap);
+                        weights[at] = double(integer) * double(scales[o]);
+                        steps[at] = double(scales[o]);
+                    }
+                }
+                largest = std::max(largest, sum);
+            }
+            w += segment.pairs * width * 2;
+            scales += width;
+        }
+    }
+    CHECK(!beyond, "%s: a weight that does not exist counts", k.name);
+    CHECK(largest * kLargestActivation <= INT32_MAX, "%s: the weights of a segment are %lld in all", k.name,
+          static_cast<long long>(largest));
+    return weights;
+}
+
+// Weights as integers are the weights to half a step; sums of products are those in double precision.
 void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, int kh, int kw, int stride,
                    Activation kind, int cut) {
-    constexpr int block = 32;
     const int taps = kw * inputs, columns = kh * taps;
-    std::uniform_int_distribution<int> weight(-127, 127), value(-32767, 32767);
-    std::vector<int> integers(size_t(outputs * columns));
-    for (int & w : integers) {
-        w = weight(generator);
+    std::uniform_int_distribution<int> value(-kLargestActivation, kLargestActivation);
+    const std::vector<float> wanted = noise(size_t(outputs * columns)), bias = noise(size_t(outputs), 0.2f);
+    const std::unique_ptr<ConvWeights> packed = ConvWeights::integers(
+        k, outputs, kh, taps, [&](int o, int row, int tap) { return wanted[size_t((o * kh + row) * taps + tap)]; },
+        [&](int o) { return bias[size_t(o)]; });
+    CHECK(packed->integer(), "%s: the weights are no integers", k.name);
+    std::vector<double> steps;
+    const std::vector<double> weights = unpacked(k, packed->packed(), steps);
+    double coarsest = 0.0, furthest = 0.0;
+    for (size_t i = 0; i < weights.size(); ++i) {
+        furthest = std::fmax(furthest, std::fabs(weights[i] - double(wanted[i])) / steps[i]);
+        coarsest = std::fmax(coarsest, steps[i]);
     }
-    const size_t blocks = size_t((columns + block - 1) / block);
-    const std::vector<float> scales = noise(size_t(outputs) * blocks, 1e-3f), bias = noise(size_t(outputs), 0.2f);
-    const ConvWeights packed(
-        k, outputs, kh, taps, block, [&](int o, int c) { return integers[size_t(o * columns + c)]; },
-        [&](int o, int b) { return scales[size_t(o) * blocks + size_t(b)]; }, [&](int o) { return bias[size_t(o)]; });
-    CHECK(packed.integer(), "%s: the weights are no integers", k.name);
+    CHECK(furthest <= 0.501, "%s: a weight is off by %g steps", k.name, furthest);
+    CHECK(coarsest < 2e-3, "%s: integers in steps of %g for weights around 1", k.name, coarsest);
     const size_t row_length = size_t(positions) * size_t(stride) * size_t(inputs) + size_t(taps);
     std::vector<std::vector<int16_t>> rows;
     ConvCall call;
@@ -163,7 +205,7 @@ void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, in
         call.row_scales[r] = 1e-5f * float(r + 1);
     }
     std::vector<float> out(size_t(positions * outputs) + 1, 77.0f);
-    call.conv = &packed.packed();
+    call.conv = &packed->packed();
     call.step = stride * inputs;
     call.activation = kind;
     call.out = out.data();
@@ -178,8 +220,7 @@ void test_int_conv(const Kernels & k, int positions, int inputs, int outputs, in
             for (int c = 0; c < columns; ++c) {
                 const double x = double(rows[size_t(c / taps)][size_t(p * stride * inputs + c % taps)]) *
                                  double(call.row_scales[c / taps]);
-                const double term = x * double(integers[size_t(o * columns + c)]) *
-                                    double(scales[size_t(o) * blocks + size_t(c / block)]);
+                const double term = x * weights[size_t(o * columns + c)];
                 sum += term;
                 size += std::fabs(term);
             }
@@ -199,31 +240,41 @@ void test_int_convs(const Kernels & k) {
         test_int_conv(k, positions, width(generator), width(generator), kernel(generator), kernel(generator),
                       stride(generator), Activation(activations(generator)), cut(generator));
     }
-    // The largest sum that a segment can have: 32 products of the extremes.
-    const ConvWeights extreme(
-        k, 1, 1, 64, 32, [](int, int) { return -127; }, [](int, int) { return 1.0f; }, [](int) { return 0.0f; });
-    const std::vector<int16_t> lowest(66, int16_t(-32767));
-    float sum = 0.0f;
-    ConvCall call;
-    call.conv = &extreme.packed();
-    call.int_rows[0] = lowest.data();
-    call.row_scales[0] = 1.0f;
-    call.out = &sum;
-    call.group = call.position_step = 1;
-    k.int_conv(call, 0, 1);
-    CHECK(double(sum) == 64.0 * 127 * 32767, "%s: the extremes sum to %g", k.name, double(sum));
+    // The largest sums that a segment can have, in both directions; weights that are nothing, too little or too much.
+    const int n = kSegmentTaps;
+    const auto no_bias = [](int) { return 0.0f; };
+    const auto sum_of = [&](float weight, int activation) {
+        const auto packed = ConvWeights::integers(k, 1, 1, n, [=](int, int, int) { return weight; }, no_bias);
+        const std::vector<int16_t> x(size_t(n) + 2, int16_t(activation));
+        float sum = 0.0f;
+        ConvCall call;
+        call.conv = &packed->packed();
+        call.int_rows[0] = x.data();
+        call.row_scales[0] = 1.0f;
+        call.out = &sum;
+        call.group = call.position_step = 1;
+        k.int_conv(call, 0, 1);
+        return double(sum);
+    };
+    const double largest = double(n) * kLargestActivation;
+    for (int sign : {-1, 1}) {
+        CHECK(std::fabs(sum_of(-0.5f, sign * kLargestActivation) / (sign * -0.5 * largest) - 1.0) < 1e-3,
+              "%s: the extremes sum to %g", k.name, sum_of(-0.5f, sign * kLargestActivation));
+    }
+    CHECK(sum_of(0.0f, 5) == 0.0 && sum_of(1e-37f, 5) == 0.0, "%s: weights of nothing", k.name);
+    CHECK(!std::isfinite(sum_of(HUGE_VALF, 5)), "%s: infinite weights must show", k.name);
 
-    for (int n : {1, 7, 64, 1000}) {
-        const std::vector<float> x = noise(size_t(n), 3.0f);
-        std::vector<int16_t> y(size_t(n) + 1, int16_t(99));
-        const float scale = k.to_integers(x.data(), n, y.data());
-        int largest = 0;
-        for (int i = 0; i < n; ++i) {
+    for (int count : {1, 7, 64, 1000}) {
+        const std::vector<float> x = noise(size_t(count), 3.0f);
+        std::vector<int16_t> y(size_t(count) + 1, int16_t(99));
+        const float scale = k.to_integers(x.data(), count, y.data());
+        int top = 0;
+        for (int i = 0; i < count; ++i) {
             CHECK(std::fabs(double(x[size_t(i)]) - double(y[size_t(i)]) * double(scale)) <= 0.502 * double(scale),
                   "%s: integer %d", k.name, i);
-            largest = std::abs(int(y[size_t(i)])) > largest ? std::abs(int(y[size_t(i)])) : largest;
+            top = std::max(top, std::abs(int(y[size_t(i)])));
         }
-        CHECK(largest == 32767 && y.back() == 99, "%s: %d integers up to %d", k.name, n, largest);
+        CHECK(top == kLargestActivation && y.back() == 99, "%s: %d integers up to %d", k.name, count, top);
     }
     const std::vector<float> silence(50, 0.0f), tiny(50, 1e-39f);
     std::vector<int16_t> zeros(50, int16_t(5));

@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "arithmetic", "layers"), [("Q8_0", "int16", 27), ("Q8_0", "f32", 0), ("Q4_K", "int16", 0)]
+    ("kind", "arithmetic", "layers"), [("Q8_0", "int16", 27), ("Q8_0", "f32", 0), ("Q4_K", "int16", 27)]
 )
 def test_a_quantized_model_says_its_type_and_how_it_ran(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, arithmetic: str, layers: int
@@ -46,7 +46,9 @@ def test_a_quantized_model_says_its_type_and_how_it_ran(
     assert report["model"]["type"] == kind
     assert report["integer_layers"] == layers
     random_gguf(tmp_path / "f.gguf", config)
-    plain = json.loads(bench("-m", tmp_path / "f.gguf", "-t", 1, "--mode", "stream", "--json").stdout)
+    options = ("-m", tmp_path / "f.gguf", "-t", 1, "--mode", "stream", "--json", "--precision", "int16")
+    plain = json.loads(bench(*options).stdout)
+    assert plain["integer_layers"] == 27
     assert report["model"]["parameters"] == plain["model"]["parameters"]  # padding is no parameter
     assert f"{layers} convolutions as integer" in bench("-m", tmp_path / "q.gguf", "-t", 1, "--mode", "stream").stdout
 

@@ -66,13 +66,23 @@ def test_a_quantized_file_is_verified_with_its_own_weights(
     save_checkpoint(checkpoint, random_quantized_gguf(model, config, kind, seed=version), config)
     result = _run(checkpoint, model, "--json")
     assert result.exit_code == 0, result.stderr + result.stdout[-2000:]
-    assert ("integers" in result.stderr) == (kind == "Q8_0" and arithmetic == "int16")
+    assert ("integers" in result.stderr) == (arithmetic == "int16")
     save_checkpoint(checkpoint, random_state(config, seed=version + 10), config)  # not the one it was made from
     soundfile.write(tmp_path / "mic.wav", np.zeros(256), 16000)  # weights show without a call
     report = json.loads(_run(checkpoint, model, "--mic", tmp_path / "mic.wav", "--json").stdout)
     changed = {row["name"] for row in report["tensors"] if not row["passed"]}
     assert "mic_enc2.conv.weight" in changed
     assert "dec1.deconv.conv.weight" in changed
+
+
+def test_integers_are_verified_within_their_rounding(tmp_path: Path) -> None:
+    config = narrow_config(2, mic_channels=(2, 12, 16, 9, 16, 8), far_channels=(2, 12, 9))
+    save_checkpoint(tmp_path / "c.pt", random_state(config, seed=1), config)
+    export.export(tmp_path / "c.pt", tmp_path / "c.gguf")
+    result = _run(tmp_path / "c.pt", tmp_path / "c.gguf", "--precision", "int16")
+    assert result.exit_code == 0, result.stderr + result.stdout
+    assert "integers" in result.stderr
+    assert _run(tmp_path / "c.pt", tmp_path / "c.gguf", "--precision", "int8").exit_code == 2
 
 
 def test_the_widths_of_v13_are_verified(tmp_path: Path) -> None:

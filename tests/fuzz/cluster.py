@@ -78,31 +78,47 @@ def start(listed: str, output: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def scheduler(folder: Path) -> Iterator[tuple[str, Any]]:
-    """A scheduler of our own with two workers, which come back when they are killed, and its nannies."""
+def scheduler(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[str]]]]:
+    """A scheduler of our own, and two workers that nobody starts again."""
     import distributed
 
-    os.environ["PYTHONPATH"] = str(ROOT)
     os.environ["LOCALVQE_CACHE"] = str(folder / "cache")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=50
-    ) as cluster:
-        yield cluster.scheduler_address.replace("tcp://", "dask://"), cluster.workers
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as cluster:
+        address = cluster.scheduler_address.replace("tcp://", "dask://")
+        workers = [start_worker(address) for _ in range(2)]
+        try:
+            yield address, workers
+        finally:
+            for worker in workers:
+                worker.kill()
 
 
-def killed(listed: str, output: str, address: str, workers: Any, every: float, rng: random.Random) -> dict[str, int]:
+def start_worker(address: str) -> subprocess.Popen[str]:
+    """A process of Dask's with one thread."""
+    options = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_worker", address.replace("dask://", "tcp://"), *options],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def killed(
+    listed: str, output: str, address: str, workers: list[subprocess.Popen[str]], every: float, rng: random.Random
+) -> dict[str, int]:
     """Run until all is done, with a worker killed now and then, and the client once; how many of each."""
     counts = {"workers_killed": 0, "clients_killed": 0, "runs": 0}
     done = threading.Event()
 
     def kill_workers() -> None:
         while not done.wait(every):
-            # Dask starts no other worker for one that dies before it has begun.
-            begun = [nanny for nanny in workers.values() if nanny.process and nanny.process.status.name == "running"]
-            pids = [nanny.pid for nanny in begun if nanny.pid]
-            with suppress(ProcessLookupError, IndexError):
-                os.kill(rng.choice(pids), signal.SIGKILL)
-                counts["workers_killed"] += 1
+            number = rng.randrange(len(workers))
+            workers[number].kill()
+            workers[number].wait()
+            workers[number] = start_worker(address)
+            counts["workers_killed"] += 1
 
     killer = threading.Thread(target=kill_workers, daemon=True)
     if every:

@@ -19,6 +19,7 @@ from make_model import narrow_config, random_gguf, random_state
 import localvqe
 from localvqe import Enhancer
 from localvqe_cli import engine, export, gguf_file
+from localvqe_cli.complexity import macs_by_block, macs_per_hop
 
 FLOATS = ctypes.POINTER(ctypes.c_float)
 SHORTS = ctypes.POINTER(ctypes.c_int16)
@@ -85,6 +86,7 @@ def test_null_handles_return_codes(lib) -> None:
     assert lib.localvqe_options_set_model_path(NULL, b"x") == -1
     assert lib.localvqe_options_set_backend(NULL, b"cpu") == -1
     assert lib.localvqe_options_set_device(NULL, 0) == -1
+    assert lib.localvqe_options_set_precision(NULL, b"auto") == -1
     assert lib.localvqe_new(None) == 0
     assert lib.localvqe_new_with_options(NULL) == 0
     assert lib.localvqe_model_load(None) == 0
@@ -143,6 +145,9 @@ def test_options(lib, model) -> None:
     backends = {b"cpu": 0, b"CPU": 0, b"": 0, b"vulkan": -2, None: -2}
     assert {name: lib.localvqe_options_set_backend(options, name) for name in backends} == backends
     assert [lib.localvqe_options_set_device(options, n) for n in (0, 1, -1)] == [0, -2, -2]
+    words = {b"auto": 0, b"f32": 0, b"int16": 0, b"int8": -2, b"": -2, None: -2}
+    assert {word: lib.localvqe_options_set_precision(options, word) for word in words} == words
+    assert lib.localvqe_options_set_precision(options, b"int16") == 0
     ctx = ctypes.c_size_t(lib.localvqe_new_with_options(options))
     assert ctx.value
     lib.localvqe_options_free(options)
@@ -249,7 +254,17 @@ def test_profile_goes_to_stdout(model) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ, check=True)
     assert "no profile" in done.stdout
     assert "over 10 hops" in done.stdout
-    assert all(block in done.stdout for block in ("mic_enc1", "align", "bottleneck", "dec1", "mask", "synthesis"))
+    rows = [line.split() for line in done.stdout.splitlines()]
+    table = {row[0]: [float(cell) for cell in row[1:]] for row in rows if len(row) == 8 and row[0] != "block"}
+    total = table.pop("total")
+    config = Enhancer(model).config
+    for name, macs in macs_by_block(config).items():
+        assert table[name][3] == pytest.approx(macs / 1e6, abs=5.1e-4), name
+    assert total[3] == pytest.approx(macs_per_hop(config) / 1e6, abs=5.1e-4)
+    assert table["bottleneck"][5] > 4 * (config.bottleneck_features * config.bottleneck_hidden) / 1024  # weights
+    assert table["align"][6] > 0  # state
+    for column in (1, 2, 5, 6):
+        assert total[column] == pytest.approx(sum(cells[column] for cells in table.values()), abs=0.06 * len(table))
     assert "CPU" in done.stderr
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from engine_runs import by_clip, by_hop, signals, usable_kernels
-from make_model import narrow_config, random_quantized_gguf
+from make_model import narrow_config, random_gguf, random_quantized_gguf
 
 from localvqe import Enhancer
 from localvqe_cli import export, gguf_file
 from localvqe_cli.config import ModelConfig
-from localvqe_cli.errors import ModelError
+from localvqe_cli.errors import ModelError, UsageError
 
 torch = pytest.importorskip("torch")
 
 from localvqe_cli.reference import LocalVQE  # noqa: E402
 
-#: Rounding activations to 16 bits, at the output, in dB: about 96 per layer, some 75 after all of them.
+#: Rounding weights and activations to integers once more, at the output, in dB: some 64 after all layers.
 INTEGER_SNR_DB = 60.0
 
 GEOMETRIES = {
@@ -63,7 +64,7 @@ def test_the_engine_computes_the_model_of_the_stored_weights(geometry, version, 
     integer = by_hop(Enhancer(tmp_path / "m.gguf"), mic, ref)
     assert snr(want[256:], integer[256:]) > INTEGER_SNR_DB
     layers = Enhancer(tmp_path / "m.gguf").stream().integer_layers()
-    assert (layers > 0) == (kind == "Q8_0" and geometry != "narrow")
+    assert (layers > 0) == (geometry != "narrow")
     assert (integer != exact).any() == (layers > 0)
 
 
@@ -114,5 +115,34 @@ def test_loud_quiet_and_broken_input_leave_no_trace(model: Path, monkeypatch: py
 
 def test_an_unknown_arithmetic_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALVQE_ARITHMETIC", "int4")
-    with pytest.raises(ModelError, match="choose int16 or f32"):
+    with pytest.raises(ModelError, match="choose auto, f32 or int16"):
         Enhancer(model)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_model_in_f32_can_run_as_integers(version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALVQE_OVERSUBSCRIBE", "1")
+    random_gguf(tmp_path / "m.gguf", ModelConfig(version=version), seed=version)
+    mic, ref = signals(0.3)
+    exact = Enhancer(tmp_path / "m.gguf", precision="f32")
+    want = by_hop(exact, mic, ref)
+    np.testing.assert_array_equal(by_hop(Enhancer(tmp_path / "m.gguf"), mic, ref), want)
+    enhancer = pickle.loads(pickle.dumps(Enhancer(tmp_path / "m.gguf", threads=2, precision="int16")))
+    assert (exact.stream().integer_layers(), enhancer.stream().integer_layers()) == (0, 2 * 7 + 3 * 5 - 2)
+    found = by_hop(enhancer, mic, ref)
+    assert snr(want, found) > INTEGER_SNR_DB
+    np.testing.assert_array_equal(by_clip(enhancer, mic, ref), found)
+
+
+def test_what_is_asked_for_counts_more_than_the_environment(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for environment in ("f32", "int16"):
+        monkeypatch.setenv("LOCALVQE_ARITHMETIC", environment)
+        assert Enhancer(model, precision="f32").stream().integer_layers() == 0
+        assert Enhancer(model, precision="int16").stream().integer_layers() > 20
+        assert (Enhancer(model).stream().integer_layers() > 0) == (environment == "int16")
+
+
+@pytest.mark.parametrize(("precision", "backend"), [("int8", "cpu"), ("int16", "ggml")])
+def test_a_precision_that_is_not_there_is_refused(model: Path, precision: str, backend: str) -> None:
+    with pytest.raises(UsageError, match=f"precision .?{precision}"):
+        Enhancer(model, precision=precision, backend=backend)

@@ -1,7 +1,6 @@
 #include "packed_net.h"
 
 #include "../error.h"
-#include "../quantized.h"
 #include "../weights.h"
 #include "session.h"
 
@@ -12,7 +11,7 @@ int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multi
 
 } // namespace
 
-PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & kernels)
+PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & kernels, Precision precision)
     : net_(net), kernels_(kernels), widths_(net.operations().size()), weights_(net.operations().size()) {
     find_widths();
     std::vector<float> encoder, decoder;
@@ -24,7 +23,11 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
         decoder = loader.read(kDecoderBasis);
         transform_ = find_transform(encoder, decoder);
     }
-    const bool integers = prefers_integers(kernels);
+    precision = decided(precision);
+    const auto integers = [&](const Operation & op) {
+        return precision == Precision::int16 || (precision == Precision::automatic && kernels.integer_is_faster &&
+                                                 loader.quantized(op.name + ".weight"));
+    };
     // Attention sharpens its logits by 1 / tau, and their error: its projections stay in floats.
     std::vector<bool> exact(weights_.size());
     for (const Operation & op : net_.operations()) {
@@ -35,7 +38,7 @@ PackedNet::PackedNet(const Net & net, const Loader & loader, const Kernels & ker
     for (const Operation & op : net_.operations()) {
         Weights & w = weights_[size_t(op.out.id)];
         switch (op.verb) {
-            case Verb::conv: w.conv = pack_conv(loader, op, integers && !exact[size_t(op.out.id)]); break;
+            case Verb::conv: w.conv = pack_conv(loader, op, !exact[size_t(op.out.id)] && integers(op)); break;
             case Verb::linear: w.conv = pack_linear(loader, op); break;
             case Verb::analysis:
                 if (transform_ == nullptr && dense_analysis == nullptr) {
@@ -119,46 +122,29 @@ AlignedFloats PackedNet::channel_last(const std::vector<float> & values, Value v
 
 std::unique_ptr<ConvWeights> PackedNet::pack_conv(const Loader & loader, const Operation & op, bool integers) const {
     const std::string tensor = op.name + ".weight";
-    const std::vector<float> gains = loader.conv_gain(op), biases = loader.conv_bias(op);
+    const std::vector<float> biases = loader.conv_bias(op);
     const int existing = conv_outputs(op);
     const int outputs = op.conv.shuffle ? existing : width(op.out);
     const int inputs = width(op.x);
     const int kh = op.conv.kernel_h, kw = op.conv.kernel_w;
     const auto bias = [&](int o) { return o < existing ? biases[size_t(o)] : 0.0f; };
-    std::unique_ptr<ConvWeights> packed;
-    size_t row_bytes = 0;
     // A window of fewer channels has too few taps to a scale for integers to pay.
     constexpr int kFewestInputs = 8;
-    const bool fits = integers && inputs >= kFewestInputs && inputs == op.x.channels && outputs == existing;
-    const std::vector<uint8_t> blocks = fits ? loader.read_q8(tensor, &row_bytes) : std::vector<uint8_t>();
-    if (!blocks.empty()) {
-        const BlockFormat & format = *find_format(kTypeQ8);
-        const auto block_of = [&](int o, int index) {
-            return blocks.data() + size_t(o) * row_bytes + size_t(index) * size_t(format.bytes);
-        };
-        packed.reset(new ConvWeights(
-            kernels_, outputs, kh, kw * inputs, format.block,
-            // A block is its scale in half precision, then one signed byte per weight.
-            [&](int o, int column) {
-                return int(int8_t(block_of(o, column / format.block)[2 + column % format.block]));
-            },
-            [&](int o, int index) { return half_to_float(block_of(o, index)) * gains[size_t(o)]; }, bias));
-    } else {
-        const std::vector<float> weight = loader.conv_weight(op);
-        const int channels = op.x.channels;
-        packed.reset(new ConvWeights(
-            kernels_, outputs, kh, kw * inputs, false,
-            [&](int o, int row, int tap) {
-                // A channel-last window holds bin 0's channels, then bin 1's.
-                const int column = tap / inputs, channel = tap % inputs;
-                if (o >= existing || channel >= channels) {
-                    return 0.0f;
-                }
-                const size_t at = (size_t(o) * size_t(channels) + size_t(channel)) * size_t(kh) + size_t(row);
-                return weight[at * size_t(kw) + size_t(column)];
-            },
-            bias));
-    }
+    const std::vector<float> weight = loader.conv_weight(op);
+    const int channels = op.x.channels;
+    const auto weight_of = [&](int o, int row, int tap) {
+        // A channel-last window holds bin 0's channels, then bin 1's.
+        const int column = tap / inputs, channel = tap % inputs;
+        if (o >= existing || channel >= channels) {
+            return 0.0f;
+        }
+        const size_t at = (size_t(o) * size_t(channels) + size_t(channel)) * size_t(kh) + size_t(row);
+        return weight[at * size_t(kw) + size_t(column)];
+    };
+    const bool fits = inputs >= kFewestInputs && inputs == channels && outputs == existing;
+    std::unique_ptr<ConvWeights> packed =
+        integers && fits ? ConvWeights::integers(kernels_, outputs, kh, kw * inputs, weight_of, bias)
+                         : std::make_unique<ConvWeights>(kernels_, outputs, kh, kw * inputs, false, weight_of, bias);
     packed->tensor = tensor;
     return packed;
 }

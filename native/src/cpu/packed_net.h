@@ -3,6 +3,7 @@
 
 #include "../backend.h"
 #include "../net.h"
+#include "../precision.h"
 #include "../transform.h"
 #include "packing.h"
 
@@ -15,7 +16,7 @@ struct Loader;
 
 class PackedNet : public Program {
 public:
-    PackedNet(const Net & net, const Loader & loader, const Kernels & kernels);
+    PackedNet(const Net & net, const Loader & loader, const Kernels & kernels, Precision precision);
 
     std::unique_ptr<Session> open(int threads, int batch, int streams, Profile & profile) const override;
     int most_streams(int) const override { return 1; }

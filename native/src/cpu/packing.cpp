@@ -1,6 +1,35 @@
 #include "packing.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
 namespace localvqe {
+namespace {
+
+// The smallest step such that the integers of a segment add up to kLargestWeights at most, however they are rounded; 0
+// where there is nothing to multiply with.
+float integer_scale(const std::vector<float> & weights) {
+    double sum = 0.0, largest = 0.0;
+    for (float w : weights) {
+        const double size = std::fabs(double(w));
+        sum += size;
+        largest = std::max(largest, size);
+    }
+    const double rounding = 0.5 * double(weights.size()) + 1.0; // 1 for that of the scale itself
+    const double scale = std::max(sum / (kLargestWeights - rounding), largest / 32766.0);
+    // Infinite weights make the output run away, as they would in floats, and that is found where outputs are looked at.
+    return !(scale < double(std::numeric_limits<float>::max())) ? std::numeric_limits<float>::infinity()
+           : scale > 1e-30                                      ? float(scale)
+                                                                : 0.0f;
+}
+
+int16_t integer_of(float weight, float scale) {
+    return std::isfinite(scale) && scale > 0.0f ? int16_t(std::lround(double(weight) / double(scale))) : int16_t(0);
+}
+
+} // namespace
 
 std::vector<Panel> even_panels(const Kernels & kernels, int outputs, size_t taps, bool one_position) {
     const int lanes = kernels.lanes;
@@ -56,43 +85,48 @@ ConvWeights::ConvWeights(const Kernels & kernels, int outputs, int rows, int tap
     packed_.weights = weights_.data();
 }
 
-ConvWeights::ConvWeights(const Kernels & kernels, int outputs, int rows, int taps, int block,
-                         const std::function<int(int, int)> & integer, const std::function<float(int, int)> & scale,
-                         const std::function<float(int)> & bias) {
-    lay_out(kernels, outputs, rows, taps, false, bias);
-    std::vector<int> first_column, length;
+std::unique_ptr<ConvWeights> ConvWeights::integers(const Kernels & kernels, int outputs, int rows, int taps,
+                                                   const std::function<float(int, int, int)> & weight,
+                                                   const std::function<float(int)> & bias) {
+    std::unique_ptr<ConvWeights> made(new ConvWeights());
+    made->lay_out(kernels, outputs, rows, taps, false, bias);
+    PackedConv & packed = made->packed_;
+    // Even lengths, so that only a row's last pair can be half empty.
+    const int n = (taps + kSegmentTaps - 1) / kSegmentTaps, most = ((taps + n - 1) / n + 1) / 2 * 2;
     for (int row = 0; row < rows; ++row) {
-        for (int column = row * taps; column < (row + 1) * taps;) {
-            const int block_end = (column / block + 1) * block;
-            const int end = block_end < (row + 1) * taps ? block_end : (row + 1) * taps;
-            segments_.push_back({row, column - row * taps, (end - column + 1) / 2});
-            packed_.pairs += segments_.back().pairs;
-            first_column.push_back(column);
-            length.push_back(end - column);
-            column = end;
+        for (int tap = 0; tap < taps; tap += most) {
+            made->segments_.push_back({row, tap, (std::min(most, taps - tap) + 1) / 2});
+            packed.pairs += made->segments_.back().pairs;
         }
     }
-    integers_ = AlignedFloats(bias_.size() * size_t(packed_.pairs));
-    int16_t * const integers = reinterpret_cast<int16_t *>(integers_.data());
-    scales_ = AlignedFloats(bias_.size() * segments_.size());
-    for (const Panel & panel : panels_) {
+    made->integers_ = AlignedFloats(made->bias_.size() * size_t(packed.pairs));
+    made->scales_ = AlignedFloats(made->bias_.size() * made->segments_.size());
+    int16_t * const integers = reinterpret_cast<int16_t *>(made->integers_.data());
+    std::vector<float> values;
+    for (const Panel & panel : made->panels_) {
         const int width = panel.vectors * kernels.lanes;
-        int16_t * w = integers + size_t(panel.first) * size_t(packed_.pairs) * 2;
-        float * scales = scales_.data() + size_t(panel.first) * segments_.size();
-        for (size_t s = 0; s < segments_.size(); ++s, scales += width) {
+        int16_t * w = integers + size_t(panel.first) * size_t(packed.pairs) * 2;
+        float * scales = made->scales_.data() + size_t(panel.first) * made->segments_.size();
+        for (const Segment & segment : made->segments_) {
             for (int o = 0; o < width && panel.first + o < outputs; ++o) {
-                scales[o] = scale(panel.first + o, first_column[s] / block);
-                for (int k = 0; k < length[s]; ++k) {
-                    w[(k / 2 * width + o) * 2 + k % 2] = int16_t(integer(panel.first + o, first_column[s] + k));
+                values.clear();
+                for (int tap = segment.tap; tap < std::min(segment.tap + 2 * segment.pairs, taps); ++tap) {
+                    values.push_back(weight(panel.first + o, segment.row, tap));
+                }
+                scales[o] = integer_scale(values);
+                for (size_t k = 0; k < values.size(); ++k) {
+                    w[(k / 2 * size_t(width) + size_t(o)) * 2 + k % 2] = integer_of(values[k], scales[o]);
                 }
             }
-            w += segments_[s].pairs * width * 2;
+            scales += width;
+            w += segment.pairs * width * 2;
         }
     }
-    packed_.integers = integers;
-    packed_.scales = scales_.data();
-    packed_.segments = segments_.data();
-    packed_.n_segments = int(segments_.size());
+    packed.integers = integers;
+    packed.scales = made->scales_.data();
+    packed.segments = made->segments_.data();
+    packed.n_segments = int(made->segments_.size());
+    return made;
 }
 
 } // namespace localvqe

@@ -21,20 +21,23 @@ public:
     // time (a linear layer), which wants wide panels.
     ConvWeights(const Kernels & kernels, int outputs, int rows, int taps, bool one_position,
                 const std::function<float(int, int, int)> & weight, const std::function<float(int)> & bias);
-    // Quantized weights for int_conv: column c of the matrix, which is tap c % taps of row c / taps, is
-    // integer(output, c) * scale(output, c / block).
-    ConvWeights(const Kernels & kernels, int outputs, int rows, int taps, int block,
-                const std::function<int(int, int)> & integer, const std::function<float(int, int)> & scale,
-                const std::function<float(int)> & bias);
+    // The same for int_conv: weights become integers, with a scale for each output and segment.
+    static std::unique_ptr<ConvWeights> integers(const Kernels & kernels, int outputs, int rows, int taps,
+                                                 const std::function<float(int, int, int)> & weight,
+                                                 const std::function<float(int)> & bias);
     ConvWeights(const ConvWeights &) = delete;
     ConvWeights & operator=(const ConvWeights &) = delete;
 
     const PackedConv & packed() const { return packed_; }
     bool integer() const { return packed_.integers != nullptr; }
+    size_t bytes() const {
+        return (integers_.size() + scales_.size() + weights_.size() + bias_.size()) * sizeof(float);
+    }
 
     std::string tensor; // whose weights these are; empty for the codec
 
 private:
+    ConvWeights() = default;
     void lay_out(const Kernels & kernels, int outputs, int rows, int taps, bool one_position,
                  const std::function<float(int)> & bias);
 

@@ -17,7 +17,9 @@ CpuSession::CpuSession(const PackedNet & packed, int threads, int batch, Profile
       layouts_(net_.operations().size()), frames_(net_.operations().size()) {
     plan_layouts();
     for (const Operation & op : net_.operations()) {
+        const size_t operations = readings_.size(), bytes = state_bytes();
         lower(op);
+        count(op, readings_.size() - operations, state_bytes() - bytes);
     }
     output_ = &frames(net_.result());
     if (batch_ == 1) { // more frames share a reading
@@ -50,6 +52,36 @@ void CpuSession::plan_layouts() {
         if (op.verb == Verb::mask || op.verb == Verb::synthesis) {
             of(op.x).planar = true;
         }
+    }
+}
+
+size_t CpuSession::state_bytes() const {
+    size_t bytes = 0;
+    for (const Frames & frames : storage_) {
+        bytes += frames.memory().bytes;
+    }
+    for (const IntFrames & frames : integers_) {
+        bytes += frames.memory().bytes;
+    }
+    return bytes;
+}
+
+void CpuSession::count(const Operation & op, size_t operations, size_t state_bytes) {
+    if (costs_.empty() || costs_.back().block != op.block) {
+        costs_.push_back({op.block});
+    }
+    BlockCost & cost = costs_.back();
+    cost.operations += int(operations);
+    cost.multiply_adds += multiply_adds(op);
+    cost.state_bytes += state_bytes;
+    const PackedNet::Weights & w = packed_.weights(op);
+    cost.weight_bytes += w.values.size() * sizeof(float);
+    // The far end's analysis has the matrix of the near end's.
+    const auto same = [&](const Operation & other) {
+        return other.out.id < op.out.id && packed_.weights(other).conv == w.conv;
+    };
+    if (w.conv != nullptr && std::none_of(net_.operations().begin(), net_.operations().end(), same)) {
+        cost.weight_bytes += w.conv->bytes();
     }
 }
 

@@ -25,6 +25,7 @@ public:
     const float * output(int hop, int) const override { return output_->row(hop); }
     void reset(int stream) override;
     void read_tap(size_t index, float * out) const override;
+    std::vector<BlockCost> costs() const override { return costs_; }
     int integer_layers() const override { return int(integers_.size()); }
     void set_observing(bool on) override;
     std::vector<float> input_power(const std::string & tensor) const override;
@@ -44,6 +45,8 @@ private:
 
     void plan_layouts();
     void lower(const Operation & op);
+    void count(const Operation & op, size_t operations, size_t state_bytes);
+    size_t state_bytes() const;
     void lower_conv(const Operation & op);
     void lower_mask(const Operation & op);
     void lower_synthesis(const Operation & op);
@@ -74,6 +77,7 @@ private:
     const Frames * output_ = nullptr;
     std::vector<Reading> readings_;
     std::vector<ConvOp *> convs_;
+    std::vector<BlockCost> costs_;
 };
 
 } // namespace localvqe

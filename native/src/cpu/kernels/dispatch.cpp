@@ -85,17 +85,6 @@ int available_kernels(const Kernels ** out, int capacity) {
     return n;
 }
 
-bool prefers_integers(const Kernels & kernels) {
-    const char * wanted = std::getenv("LOCALVQE_ARITHMETIC");
-    if (wanted == nullptr || *wanted == 0) {
-        return kernels.integer_is_faster;
-    }
-    if (std::strcmp(wanted, "int16") != 0 && std::strcmp(wanted, "f32") != 0) {
-        throw Error("LOCALVQE_ARITHMETIC=" + std::string(wanted) + " is not known; choose int16 or f32");
-    }
-    return wanted[0] == 'i';
-}
-
 const Kernels & select_kernels() {
     const Kernels * sets[kMaxKernelSets] = {};
     const int n = available_kernels(sets, kMaxKernelSets);

@@ -1,6 +1,6 @@
-// Convolution with 8-bit block-quantized weights and 16-bit activations. Products and their sums within a segment (at most
-// 32 terms of |127 * 32767|) are exact in 32 bits; a segment's sum is scaled to float and added in order. So, as in
-// conv.inl.h, an output value does not depend on how positions and channels are blocked.
+// Convolution with 16-bit weights and activations. Products and their sums within a segment are exact in 32 bits
+// (kernels.h); a segment's sum is scaled to float and added in order. So, as in conv.inl.h, an output value does not depend
+// on how positions and channels are blocked.
 
 // Per lane: the sum of two 16-bit products, added to sum.
 LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
@@ -111,7 +111,7 @@ struct IntTiles {
 
 static void int_conv(const ConvCall & c, int first, int last) { run_tiles<IntTiles>(c, first, last); }
 
-// 16-bit integers of n values such that value = integer * scale, the largest at +-32767; returns the scale.
+// 16-bit integers of n values such that value = integer * scale, the largest at +-kLargestActivation; returns the scale.
 static float to_integers(const float * x, int n, int16_t * out) {
     vfloat top = splat(0.0f);
     int i = 0;
@@ -128,12 +128,12 @@ static float to_integers(const float * x, int n, int16_t * out) {
         largest = size > largest ? size : largest;
     }
     // So small that its inverse overflows is silence.
-    const float inverse = largest > 1e-30f ? 32767.0f / largest : 0.0f;
+    const float inverse = largest > 1e-30f ? float(kLargestActivation) / largest : 0.0f;
     for (i = 0; i + LVQE_LANES <= n; i += LVQE_LANES) {
         store_short(out + i, to_short(round_of(load(x + i) * inverse)));
     }
     for (; i < n; ++i) {
         out[i] = to_short(round_of(splat(x[i]) * inverse))[0];
     }
-    return largest > 1e-30f ? largest / 32767.0f : 0.0f;
+    return largest > 1e-30f ? largest / float(kLargestActivation) : 0.0f;
 }

@@ -22,12 +22,21 @@ struct Panel {
     size_t offset; // into PackedConv::weights, in floats
 };
 
-// A run of taps within one time tap that lies in one block of quantized weights, so that one scale serves it.
+// Integer convolutions add up the products of a segment exactly, in 32 bits: activations are at most kLargestActivation,
+// and the weights of an output in a segment at most kLargestWeights in all. What two bits less would cost is about the
+// same on either side.
+constexpr int kLargestActivation = 16383;
+constexpr int kLargestWeights = 131072;
+static_assert(int64_t(kLargestActivation) * kLargestWeights <= INT32_MAX, "a sum of products may overflow");
+
+// A run of taps within one time tap whose products one scale serves. Shorter ones have finer weights, longer ones less
+// to do beside multiplying.
 struct Segment {
     int row;
     int tap;   // first tap
     int pairs; // taps, two by two; the last weight is zero where their number is odd
 };
+constexpr int kSegmentTaps = 160;
 
 // Weights of one convolution (or linear layer: one row, one position), packed for a kernel set.
 struct PackedConv {
@@ -113,7 +122,7 @@ struct Kernels {
 
     // The same with quantized weights and integer input.
     void (*int_conv)(const ConvCall & call, int first, int last);
-    // n values as integers of at most 16 bits with a common scale, which is returned.
+    // n values as integers up to kLargestActivation with a common scale, which is returned.
     float (*to_integers)(const float * x, int n, int16_t * out);
 
     // Weights of `width` outputs (a multiple of lanes) as floats: out[tap][output]. A word has two half-precision numbers,
@@ -183,10 +192,6 @@ struct Kernels {
 const Kernels & select_kernels();
 
 constexpr int kMaxKernelSets = 5;
-
-// Should quantized convolutions run as integers? The kernel set's own choice, or "int16" or "f32" in the environment
-// variable LOCALVQE_ARITHMETIC. Throws Error for another word.
-bool prefers_integers(const Kernels & kernels);
 
 // Names of the sets this CPU can run; returns how many were written to out (at most capacity).
 int available_kernels(const Kernels ** out, int capacity);

@@ -1,11 +1,19 @@
 #include "convolution.h"
 
+#include <algorithm>
+
 namespace localvqe {
+namespace {
+
+// Weights of less than this share of what may be fetched ahead, an eighth of the cache, stay in it from frame to frame.
+constexpr size_t kStays = 4;
+
+} // namespace
 
 ConvOp::ConvOp(const Kernels & kernels, const ConvWeights & weights, const ConvPlan & plan, const Frames & in,
                const IntFrames * integers, const Frames * residual, Frames & out)
     : kernels_(kernels), tensor_(weights.tensor), conv_(weights.packed()), plan_(plan), in_(in), integers_(integers),
-      residual_(residual), out_(out) {
+      residual_(residual), out_(out), by_panel_(read_demand().reads.bytes > default_reach() / kStays) {
     const int channels = conv_.outputs / plan.groups;
     call_.step = plan.stride * in.channels();
     call_.activation = plan.activation;
@@ -28,20 +36,29 @@ bool ConvOp::shared(int frames) const {
 }
 
 void ConvOp::run(int frames, int thread, int n_threads) {
-    ConvCall call = call_;
-    PackedConv part = conv_;
-    call.conv = &part;
     int begin = frames * plan_.positions * thread / n_threads;
     int end = frames * plan_.positions * (thread + 1) / n_threads;
+    int first = 0, last = conv_.n_panels;
     if (frames * plan_.positions < n_threads) {
         // A linear layer has one position a frame: share its outputs instead.
         begin = 0;
         end = frames * plan_.positions;
-        const int first = conv_.n_panels * thread / n_threads;
-        part.panels += first;
-        part.n_panels = conv_.n_panels * (thread + 1) / n_threads - first;
+        first = conv_.n_panels * thread / n_threads;
+        last = conv_.n_panels * (thread + 1) / n_threads;
     }
-    call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), ahead_lines_ * size_t(thread) / size_t(n_threads));
+    const int together = frames > 1 && by_panel_ ? 1 : std::max(1, last - first);
+    for (int panel = first; panel < last; panel += together) {
+        PackedConv part = conv_;
+        part.panels += panel;
+        part.n_panels = together;
+        run_panels(part, begin, end, ahead_lines_ * size_t(thread) / size_t(n_threads));
+    }
+}
+
+void ConvOp::run_panels(const PackedConv & part, int begin, int end, size_t skip_lines) {
+    ConvCall call = call_;
+    call.conv = &part;
+    call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), skip_lines);
     for (int t = begin / plan_.positions; t * plan_.positions < end; ++t) {
         const int base = t * plan_.positions;
         const int from = begin > base ? begin - base : 0;

@@ -55,6 +55,9 @@ public:
     void fetch_ahead(std::vector<MemorySpan> spans);
 
 private:
+    // Positions [begin, end), counted over all frames of the call, of some panels.
+    void run_panels(const PackedConv & part, int begin, int end, size_t skip_lines);
+
     const Kernels & kernels_;
     std::string tensor_;
     PackedConv conv_;
@@ -63,6 +66,9 @@ private:
     const IntFrames * integers_;
     const Frames * residual_;
     Frames & out_;
+    // Each frame of a call wants all weights. Where these leave the cache meanwhile, a panel of them stays there until the
+    // last frame had it.
+    const bool by_panel_;
     ConvCall call_;
     std::vector<double> squares_; // per input channel, over the observed frames
     uint64_t observed_ = 0;       // values per channel
