@@ -214,6 +214,7 @@ class ListRun:
             self._model_sha256,
             self._model.threads,
             self._model.noise_gate,
+            self._model.precision,
             self._options,
         )
         return run_on_cluster(self._client, recipe, self._model.path, self._jobs, self._sizes)

@@ -36,7 +36,7 @@ class RunRecipe:
         run: the run's name in the record.
         digest: of all that decides how outputs sound, but for the inputs.
         model_sha256: by which workers know the model.
-        threads, noise_gate: of the model's streams.
+        threads, noise_gate, precision: of the model, see ``Enhancer``.
         options: for every file.
         version: of localvqe.
     """
@@ -47,6 +47,7 @@ class RunRecipe:
     model_sha256: str
     threads: int
     noise_gate: float | None
+    precision: str
     options: EnhanceOptions
     version: str = __version__
 
@@ -133,13 +134,14 @@ def _holds(entry: OutputEntry, job: Job) -> bool:
 
 def _load(recipe: RunRecipe) -> Enhancer:
     """This thread's own; the one before it goes."""
-    wanted = (recipe.model_sha256, recipe.threads, recipe.noise_gate)
+    wanted = (recipe.model_sha256, recipe.threads, recipe.noise_gate, recipe.precision)
     if getattr(_models, "made_of", None) != wanted:
         path = _model_path(recipe.model_sha256)
         if file_sha256(path) != recipe.model_sha256:
             os.unlink(path)
             raise LocalVQEError(f"{path}: is damaged, and was removed; run again with --resume")
-        _models.enhancer = Enhancer(path, threads=recipe.threads, noise_gate=recipe.noise_gate)
+        _, threads, noise_gate, precision = wanted
+        _models.enhancer = Enhancer(path, threads=threads, noise_gate=noise_gate, precision=precision)
         _models.made_of = wanted
         keep_freed_memory()
     enhancer: Enhancer = _models.enhancer

@@ -85,6 +85,17 @@ def test_outputs_do_not_depend_on_where_they_are_made(listed: Path, address: str
     assert outputs(shared) == outputs(alone)
 
 
+def test_a_worker_computes_in_the_numbers_that_were_asked_for(listed: Path, address: str, tmp_path: Path) -> None:
+    made = []
+    for precision in ("f32", "int16"):
+        model = localvqe.Enhancer("denoise", precision=precision)
+        for cluster in (None, address):
+            out = tmp_path / f"{precision}-{cluster is None}"
+            localvqe.enhance_files(listed, output=out, model=model, cluster=cluster)
+            made.append(outputs(out))
+    assert made[0] == made[1] != made[2] == made[3]
+
+
 def test_an_error_is_its_files_alone(listed: Path, address: str, tmp_path: Path) -> None:
     (tmp_path / "2_ref.wav").unlink()
     results = localvqe.enhance_files(listed, output=tmp_path / "out", cluster=address)
@@ -95,7 +106,7 @@ def test_an_error_is_its_files_alone(listed: Path, address: str, tmp_path: Path)
 def chunk_of(listed: Path, out: Path, run: str) -> Any:
     model = localvqe.Enhancer()
     digest = task.file_sha256(model.path)
-    recipe = task.RunRecipe(str(out), run, "recipe", digest, 1, None, EnhanceOptions())
+    recipe = task.RunRecipe(str(out), run, "recipe", digest, 1, None, "auto", EnhanceOptions())
     return task.Chunk("000000", recipe, jobs_from_manifest(str(listed), str(out)))
 
 
