@@ -144,11 +144,10 @@ class ListRun:
             LocalVQEError: the record cannot be written, a device gives up, or worker processes cannot be started.
         """
         names = [_name(job) for job in self._jobs]
+        todo = [names[index] for index in self._todo]
         if self._record is not None and self._todo:
-            todo = [names[index] for index in self._todo]
             self._record.begin(self._recipe, todo)
-            if not is_remote(self._record.folder):
-                remove_leftovers(self._record.folder, todo)
+            self._remove_leftovers(todo)
         made = dict(self.finished)
         following = 0
         try:
@@ -165,10 +164,15 @@ class ListRun:
                 following += 1
             if self._record is not None:
                 self._record.finish()
+                self._remove_leftovers(todo)  # of workers that were killed
         finally:
             if self._record is not None:
                 self._record.keep()
                 self._record.write_table(names)
+
+    def _remove_leftovers(self, names: list[str]) -> None:
+        if self._record is not None and not is_remote(self._record.folder):
+            remove_leftovers(self._record.folder, names)
 
     def _outcomes(self, watcher: _Watcher) -> Iterator[tuple[int, JobOutcome]]:
         """(index, outcome) of each job that is to be done, as it is done."""
