@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 
 from localvqe_cli.cli import app
 
+#: Where a model runs if nothing is said.
+PLACE = {"backend": "auto", "device": 0, "precision": "auto"}
+
 
 class Shell:
     """A working directory with a few recordings, and what was asked of the engine."""
@@ -66,12 +69,12 @@ def test_a_pair_writes_beside_the_mic_and_says_what_it_did(shell: Shell) -> None
     assert result.stdout == ""
     assert result.stderr.startswith("model: fake\n")
     assert "mic_enhanced.wav: 0.50 s in" in result.stderr
-    assert shell.loaded == {"model": None, "threads": 1, "noise_gate": None, "backend": "auto", "device": 0}
+    assert shell.loaded == {"model": None, "threads": 1, "noise_gate": None, **PLACE}
 
 
 def test_options_reach_the_engine(shell: Shell) -> None:
     shell("--ref", "ref.wav", "--mic", "mic.wav", "-m", "x.gguf", "-t", "2", "--noise-gate", "-60", "-o", "o.flac")
-    assert shell.loaded == {"model": "x.gguf", "threads": 2, "noise_gate": -60.0, "backend": "auto", "device": 0}
+    assert shell.loaded == {"model": "x.gguf", "threads": 2, "noise_gate": -60.0, **PLACE}
     assert sf.info("o.flac").subtype == "PCM_16"
 
 

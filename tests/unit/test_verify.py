@@ -35,6 +35,9 @@ class EngineOfTheReference:
     def taps(self) -> dict[str, NDArray[np.float32]]:
         return {name: tap.numpy() for name, tap in self._stream.taps().items()}
 
+    def integer_layers(self) -> int:
+        return 0
+
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[Path, Path, State]:
