@@ -8,7 +8,7 @@ void LineConv::run(Workspace & workspace, int skip, int count, float * out, int 
     const Windows & windows = workspace.windows;
     const int phases = windows.phases();
     for (const PackedWeights::Block & block : weights_.blocks()) {
-        const float * const added = block.first == 0 ? residual : out;
+        const bool adds = block.first != 0; // to what the blocks before it made
         for (const Panel & panel : weights_.panels()) {
             const PackedConv conv = weights_.part(block, panel, workspace.weights);
             for (int f = 0; f < phases && f < count; ++f) {
@@ -16,8 +16,8 @@ void LineConv::run(Workspace & workspace, int skip, int count, float * out, int 
                 call.conv = &conv;
                 call.rows[0] = windows.phase(f) + skip * windows.channels() + block.first;
                 call.step = windows.step();
-                call.residual = added == nullptr ? nullptr : added + f * out_step;
                 call.out = out + f * out_step;
+                call.residual = adds ? call.out : residual == nullptr ? nullptr : residual + f * out_step;
                 call.position_step = phases * out_step;
                 call.group = outputs();
                 kernels_.conv(call, 0, (count - f + phases - 1) / phases);
