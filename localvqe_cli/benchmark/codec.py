@@ -20,7 +20,7 @@ from ..lfsc.complexity import macs_per_frame
 from ..worker_pool import usable_cpus
 from .machine import cpu_name, peak_rss_mb, rss_mb
 from .result import BenchRun, Machine
-from .runner import measure_run, stored_types
+from .runner import measure_run, pass_times, stored_types
 
 __all__ = ["CODEC_ITERS", "CODEC_SECONDS", "CodecFacts", "CodecReport", "run_codec_bench"]
 
@@ -132,14 +132,3 @@ def run_codec_bench(
 def noise_clip(config: LFSCConfig, frames: int) -> NDArray[np.float32]:
     """So many whole frames of it."""
     return 0.1 * np.random.default_rng(0).standard_normal(frames * config.samples_per_frame).astype(np.float32)
-
-
-def pass_times(body: Callable[[], object], frames: int, iters: int) -> NDArray[np.float64]:
-    """ms per frame of each pass, after one that is not measured."""
-    body()
-    ms = np.empty(iters)
-    for i in range(iters):
-        started = time.perf_counter()
-        body()
-        ms[i] = (time.perf_counter() - started) * 1e3 / frames
-    return ms

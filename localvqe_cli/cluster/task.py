@@ -140,8 +140,9 @@ def _load(recipe: RunRecipe) -> Enhancer:
         if file_sha256(path) != recipe.model_sha256:
             os.unlink(path)
             raise LocalVQEError(f"{path}: is damaged, and was removed; run again with --resume")
-        _, threads, noise_gate, precision = wanted
-        _models.enhancer = Enhancer(path, threads=threads, noise_gate=noise_gate, precision=precision)
+        _models.enhancer = Enhancer(
+            path, threads=recipe.threads, noise_gate=recipe.noise_gate, precision=recipe.precision
+        )
         _models.made_of = wanted
         keep_freed_memory()
     enhancer: Enhancer = _models.enhancer
