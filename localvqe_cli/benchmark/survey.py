@@ -75,7 +75,7 @@ def survey(options: BenchOptions, progress: Callable[[str], None] = lambda _: No
         for own in _OWN:
             progress(own)
             yield Row(own, run_bench(own, live, progress=progress))
-        onnx = replace(options, modes=("stream",), threads=(1,))
+        onnx = replace(options, modes=("stream",), threads=(1,), precision="auto")  # the file's own numbers
         for name, source in {_CLOSER: str(closer), **{own: own for own in _OWN}}.items():
             label = f"{name}, onnxruntime"
             try:

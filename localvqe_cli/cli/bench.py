@@ -118,9 +118,11 @@ def bench(
         return
     report: BenchReport | CodecReport
     if model is not None and _is_codec(model):
-        if mode is not Mode.both or streams != 1 or pair is not None or profile or (backend, device) != ("auto", 0):
+        place = (backend, device, precision)
+        if mode is not Mode.both or streams != 1 or pair is not None or profile or place != ("auto", 0, "auto"):
             raise UsageError(
-                f"{model}: is a speech codec; leave --mode, --streams, --input, --profile, --backend, --device out"
+                f"{model}: is a speech codec; leave --mode, --streams, --input, --profile, --backend, --device, "
+                "--precision out"
             )
         report = run_codec_bench(resolve(model), options.threads, iters or CODEC_ITERS, progress=_announce)
     else:

@@ -319,7 +319,10 @@ def test_a_codec_is_measured_in_both_directions(tmp_path: Path) -> None:
     assert "x real time" in slow.stdout
 
 
-@pytest.mark.parametrize("more", [("--mode", "clip"), ("--streams", "2"), ("--profile",), ("--backend", "ggml-cpu")])
+@pytest.mark.parametrize(
+    "more",
+    [("--mode", "clip"), ("--streams", "2"), ("--profile",), ("--backend", "ggml-cpu"), ("--precision", "int16")],
+)
 def test_what_a_codec_has_not_is_refused(tmp_path: Path, more: tuple[str, ...]) -> None:
     codec = random_codec(tmp_path / "c.gguf")
     assert "is a speech codec; leave --mode" in bench("-m", codec, *more, code=2).stderr
