@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from .errors import ModelError
 from .geometry import FRAME, HOP, MODEL_RATE
@@ -100,17 +100,74 @@ def block_name(side: str, stage: int) -> str:
 
 #: Front-ends that this build knows by ``localvqe.frontend.version``; versions are consecutive.
 FRONTEND_VERSIONS = {1: "Kalman filter", 2: "Kalman filter with a learned gain"}
-#: Of ``localvqe.residual.version``.
-RESIDUAL_VERSION = 2
+#: Gain stages behind it, by ``localvqe.residual.version``.
+RESIDUAL_VERSIONS = {2: "takes down what is left of the echo", 3: "takes down noise as well"}
 
 
 def _since(version: int, default: Any, *, before: Any) -> Any:
-    """A field that files of earlier front-end versions do not have: they mean the value ``before``."""
+    """A field that files of earlier versions of its stage do not have: they mean the value ``before``."""
     return field(default=default, metadata={"since": version, "before": before})
 
 
+_AnyStage = TypeVar("_AnyStage", bound="_Stage")
+
+
 @dataclass(frozen=True)
-class FrontendConfig:
+class _Stage:
+    """A stage before the network. What its files state depends on a version of its own."""
+
+    _WHAT: ClassVar[str]
+    _PREFIX: ClassVar[str]
+    _VERSIONS: ClassVar[Mapping[int, str]]
+
+    version: int
+
+    def to_mapping(self) -> dict[str, object]:
+        """Plain values, for a checkpoint's ``model_config``."""
+        return {f.name: getattr(self, f.name) for f in self._file_fields(self.version)}
+
+    def gguf_fields(self) -> list[KeyField]:
+        """(key, type, value) of every key, in file order."""
+        return [
+            (self._PREFIX + f.name, "u32" if _kind(f) is int else "f32", getattr(self, f.name))
+            for f in self._file_fields(self.version)
+        ]
+
+    @classmethod
+    def _file_fields(cls, version: int) -> list[Field[Any]]:
+        """What files of a version state, in file order."""
+        return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
+
+    @classmethod
+    def from_values(cls: type[_AnyStage], values: Mapping[str, Any]) -> _AnyStage:
+        """From names without prefix; unknown ones are ignored, missing ones have their defaults.
+
+        Raises:
+            ModelError: a value of the wrong kind or out of range.
+        """
+        try:
+            stated = values.get("version")
+            version = next((v for v in cls._VERSIONS if v == stated), max(cls._VERSIONS))
+            later = {f.name: f.metadata["before"] for f in fields(cls) if f not in cls._file_fields(version)}
+            values = {**values, **later}
+            known: dict[str, Any] = {f.name: _kind(f)(values[f.name]) for f in fields(cls) if f.name in values}
+            return cls(**known)
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise ModelError(f"the {cls._WHAT} has a value of the wrong kind: {exc}") from exc
+
+    def _check(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        if self.version not in self._VERSIONS:
+            known = " and ".join(map(str, self._VERSIONS))
+            raise ModelError(f"unknown {self._WHAT} version {self.version}; this build knows {known}")
+        name = self._PREFIX.removeprefix(KEY_PREFIX)
+        for field_, (low, high) in ranges.items():
+            value = getattr(self, field_)
+            if not low <= value <= high:  # false for NaN as well
+                raise ModelError(f"{name}{field_} is {value}, expected {low}..{high}")
+
+
+@dataclass(frozen=True)
+class FrontendConfig(_Stage):
     """The adaptive linear filter before the network (``reference/frontend.py``). Not in the report.
 
     Attributes:
@@ -129,6 +186,10 @@ class FrontendConfig:
             version 2.
     """
 
+    _WHAT = "front-end"
+    _PREFIX = FRONTEND_PREFIX
+    _VERSIONS = FRONTEND_VERSIONS
+
     version: int = 2
     partitions: int = 10
     lags: int = 32
@@ -142,104 +203,44 @@ class FrontendConfig:
     gain_hidden: int = _since(2, 0, before=0)
 
     def __post_init__(self) -> None:
-        if self.version not in FRONTEND_VERSIONS:
-            raise ModelError(f"unknown front-end version {self.version}; this build knows 1 and 2")
-        _check_ranges("frontend", self, FRONTEND_RANGES)
-
-    def to_mapping(self) -> dict[str, object]:
-        """Plain values, for a checkpoint's ``model_config``."""
-        return {f.name: getattr(self, f.name) for f in self._file_fields(self.version)}
-
-    def gguf_fields(self) -> list[KeyField]:
-        """(key, type, value) of every key, in file order."""
-        return _gguf_fields(FRONTEND_PREFIX, self, self._file_fields(self.version))
-
-    @classmethod
-    def _file_fields(cls, version: int) -> list[Field[Any]]:
-        """What files of a version state, in file order."""
-        return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, object]) -> FrontendConfig:
-        """From names without prefix; unknown ones are ignored, missing ones have their defaults.
-
-        Raises:
-            ModelError: a value of the wrong kind or out of range.
-        """
-        stated = values.get("version")
-        known = next((version for version in FRONTEND_VERSIONS if version == stated), cls.version)
-        later = [f for f in fields(cls) if f not in cls._file_fields(known)]
-        return _from_values("front-end", cls, {**values, **{f.name: f.metadata["before"] for f in later}})
+        self._check(FRONTEND_RANGES)
 
 
 @dataclass(frozen=True)
-class ResidualConfig:
+class ResidualConfig(_Stage):
     """The gain per bin behind the adaptive filter (``reference/residual_echo.py``). Not in the report.
 
     Attributes:
-        version: 2, the only one.
+        version: 2, what is left of the echo; 3, noise as well (``reference/noise_reduction.py``).
         overestimate: how many times the power that leaks is taken to be left in the error, 0..1e4.
         leak_least, leak_most: bounds of the least leak that is believed, a share of the estimated echo, 1e-6..1.
         leak_background: the least leak times the error's power over the background's, between those bounds, 0..1e4.
-        noise_fill: share of the smallest recent power below which no bin is lowered, 0..16.
+        noise_fill: share of the smallest recent power below which no echo is lowered, 0..16.
+        noise_reduction: by how many dB what goes on all the time is lowered, 0..40; version 3.
     """
 
-    version: int = RESIDUAL_VERSION
-    overestimate: float = 60.0
+    _WHAT = "residual echo stage"
+    _PREFIX = RESIDUAL_PREFIX
+    _VERSIONS = RESIDUAL_VERSIONS
+
+    version: int = 3
+    overestimate: float = 75.0
     leak_least: float = 0.005
     leak_most: float = 0.1
     leak_background: float = 3.3
     noise_fill: float = 1.0
+    noise_reduction: float = _since(3, 8.0, before=0.0)
 
     def __post_init__(self) -> None:
-        if self.version != RESIDUAL_VERSION:
-            raise ModelError(f"unknown residual echo version {self.version}; this build knows {RESIDUAL_VERSION}")
-        _check_ranges("residual", self, RESIDUAL_RANGES)
+        self._check(RESIDUAL_RANGES)
         if self.leak_least > self.leak_most:
             raise ModelError(
                 f"residual.leak_least is {self.leak_least}, more than residual.leak_most, {self.leak_most}"
             )
 
-    def to_mapping(self) -> dict[str, object]:
-        """Plain values, for a checkpoint's ``model_config``."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def gguf_fields(self) -> list[KeyField]:
-        """(key, type, value) of every key, in file order."""
-        return _gguf_fields(RESIDUAL_PREFIX, self, fields(self))
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, object]) -> ResidualConfig:
-        """As :meth:`FrontendConfig.from_values`."""
-        return _from_values("residual echo stage", cls, values)
-
-
-_Part = TypeVar("_Part", FrontendConfig, ResidualConfig)
-
 
 def _kind(field: Field[Any]) -> type[int] | type[float]:
     return int if isinstance(field.default, int) else float
-
-
-def _gguf_fields(prefix: str, part: FrontendConfig | ResidualConfig, known: Sequence[Field[Any]]) -> list[KeyField]:
-    return [(prefix + f.name, "u32" if _kind(f) is int else "f32", getattr(part, f.name)) for f in known]
-
-
-def _from_values(what: str, cls: type[_Part], values: Mapping[str, Any]) -> _Part:
-    try:
-        known: dict[str, Any] = {f.name: _kind(f)(values[f.name]) for f in fields(cls) if f.name in values}
-        return cls(**known)
-    except (TypeError, ValueError, OverflowError) as exc:
-        raise ModelError(f"the {what} has a value of the wrong kind: {exc}") from exc
-
-
-def _check_ranges(
-    prefix: str, part: FrontendConfig | ResidualConfig, ranges: Mapping[str, tuple[float, float]]
-) -> None:
-    for name, (low, high) in ranges.items():
-        value = getattr(part, name)
-        if not low <= value <= high:  # false for NaN as well
-            raise ModelError(f"{prefix}.{name} is {value}, expected {low}..{high}")
 
 
 FRONTEND_RANGES: dict[str, tuple[float, float]] = {
@@ -260,6 +261,7 @@ RESIDUAL_RANGES: dict[str, tuple[float, float]] = {
     "leak_most": (1e-6, 1.0),
     "leak_background": (0.0, 1e4),
     "noise_fill": (0.0, 16.0),
+    "noise_reduction": (0.0, 40.0),
 }
 
 
@@ -437,7 +439,9 @@ class ModelConfig:
         known = version if version in FRONTEND_VERSIONS else max(FRONTEND_VERSIONS)
         network = values.get(NETWORK_KEY) is not False
         frontend = FrontendConfig(version=int(known)) if has(FRONTEND_PREFIX) or not network else None
-        residual = ResidualConfig() if frontend is not None and has(RESIDUAL_PREFIX) else None
+        version = values.get(f"{RESIDUAL_PREFIX}version")
+        known = version if version in RESIDUAL_VERSIONS else max(RESIDUAL_VERSIONS)
+        residual = ResidualConfig(version=int(known)) if frontend is not None and has(RESIDUAL_PREFIX) else None
         return cls(frontend=frontend, residual=residual, network=network)
 
     @classmethod

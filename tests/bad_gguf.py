@@ -368,12 +368,13 @@ def _residual(without: str = "", *, alone: bool = False, **changes: object) -> E
 for _name in (f.name for f in fields(ResidualConfig)):
     _bad(f"residual echo without {_name}", f"residual.{_name}")(_residual(without=_name))
 for _name, _wrong in {
-    "version": (0, 1, 3),
+    "version": (0, 1, 4),
     "overestimate": (-1.0, 2e4, float("nan")),
     "leak_least": (0.0, 0.5, float("nan")),
     "leak_most": (1.5, 1e-3),
     "leak_background": (-1.0, float("inf")),
     "noise_fill": (-0.1, 17.0, float("inf")),
+    "noise_reduction": (-1.0, 41.0, float("nan")),
 }.items():
     for _value_ in _wrong:
         _bad(f"residual echo with {_name} {_value_}", "residual")(_residual(**{_name: _value_}))

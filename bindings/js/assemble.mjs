@@ -17,7 +17,7 @@ const WEIGHTS = join(ROOT, 'localvqe_cli', 'weights');
 const ENGINE_SOURCES = ['native/src', 'native/include', 'native/cmake', 'native/contract', 'native/CMakeLists.txt',
   'pyproject.toml', 'localvqe_cli/config.py', 'localvqe_cli/geometry.py', 'localvqe_cli/tensors.py',
   'localvqe_cli/reference/frontend.py', 'localvqe_cli/reference/kalman.py', 'localvqe_cli/reference/frontend_gain.py',
-  'localvqe_cli/reference/residual_echo.py'];
+  'localvqe_cli/reference/residual_echo.py', 'localvqe_cli/reference/noise_reduction.py'];
 const COPIES = [join(WEIGHTS, 'default-f32.gguf'), join(WEIGHTS, 'denoise-q8_0.gguf'), join(WEIGHTS, 'ATTRIBUTION.md')];
 /** In the order in which they may be read as one. */
 const WORKLET = ['errors', 'engine', 'resampler', 'stream', 'guard', 'canceller_processor'];

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..config import ResidualConfig
 from ..geometry import BINS, FRAME, HOP
+from ..reference import noise_reduction
 from ..reference import residual_echo as numbers
 from .filterbank import frames, overlap_add
 from .frontend import FrameCounter
@@ -62,6 +63,8 @@ class ResidualGain:
         gain = g.op("Div", 1.0, g.op("Add", g.op("Mul", left, left), 1.0))
         fill = g.op("Div", g.op("Mul", background, config.noise_fill), g.op("Add", error_power, floor))
         self.gain = g.op("Max", gain, g.op("Min", g.op("Sqrt", fill), 1.0))
+        if config.noise_reduction:
+            self.gain = g.op("Mul", self.gain, self._speech(error_power, background))
 
     def samples(self) -> str:
         """The error by the gain, for models without a network: the hop before, (1, 256)."""
@@ -72,6 +75,18 @@ class ResidualGain:
     def of_codec(self) -> str:
         """The gain of the codec's bins, which has no DC: (1, 1, 1, 256)."""
         return self._g.reshape(self._g.slice(self.gain, 1, 1, BINS), 1, 1, 1, HOP)
+
+    def _speech(self, error_power: str, background: str) -> str:
+        g, memory = self._g, noise_reduction.DECISION_MEMORY
+        noise = g.op("Mul", g.op("Add", background, numbers.POWER_FLOOR), noise_reduction.NOISE_BIAS)
+        ratio = g.op("Div", g.op("Mul", g.op("Mul", self.gain, self.gain), error_power), noise)
+        present = g.op("Max", g.op("Sub", ratio, 1.0), 0.0)
+        before = g.state("residual.speech", 1, BINS)
+        speech = g.op("Add", g.op("Mul", before, memory), g.op("Mul", present, 1.0 - memory))
+        least = 10.0 ** (-self._config.noise_reduction / 20.0)
+        gain = g.op("Max", g.op("Div", speech, g.op("Add", speech, 1.0)), least)
+        g.keep("residual.speech", g.op("Mul", g.op("Mul", gain, gain), ratio))
+        return gain
 
     def _leak(self, ratio: str, error: str, background: str, counter: FrameCounter) -> str:
         g, config, width = self._g, self._config, numbers.LEAK_BINS

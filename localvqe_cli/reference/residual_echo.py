@@ -11,7 +11,7 @@ than a share that falls from ``leak_most`` to ``leak_least`` while the error ris
 stands out of it is rather a rest of the echo than a talker, and costs nobody anything. Powers are averaged over the
 last five frames, but not over bins: between its harmonics a talker is told from an echo. No bin falls below the
 background: where the gain would push it under ``noise_fill`` times the smallest recent power, it stops there. Silence
-with holes is heard as echo; noise that goes on is not.
+with holes is heard as echo; noise that goes on is not. What is left of it all is for ``noise_reduction``.
 
 Not in the report: files without ``localvqe.residual.*`` keys do not have it. It looks back only. Frames are the
 codec's: the previous hop and the present one under a square root of a Hann window. So what lies behind it needs no
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from ..config import ResidualConfig
 from ..geometry import BINS, HOP
 from .history import History, causal_pad
+from .noise_reduction import speech_gain
 from .precision import at_least_float32, full_precision
 
 __all__ = ["ResidualEcho"]
@@ -55,6 +56,7 @@ class _State:
     smooth: Tensor  # (B, F)
     minima: Tensor  # (B, BLOCKS, F), of each block; the last is of the present one
     leaks: Tensor  # (B, LEAK_BLOCKS, F), the same of the leak, 1 where there was no echo
+    speech: Tensor  # (B, F), what the noise's gain kept in the last frame, over the noise
     frames: int = 0
 
 
@@ -82,7 +84,7 @@ class ResidualEcho(nn.Module):
                 past = error_power.new_zeros(error_power.shape[0], FRAMES, BINS)
                 empty = past.new_full((past.shape[0], BLOCKS, BINS), math.inf)
                 leaks = past.new_ones(past.shape[0], LEAK_BLOCKS, BINS)
-                state = _State(past, past, past[:, 0], empty, leaks)
+                state = _State(past, past, past[:, 0], empty, leaks, past[:, 0])
             gains = [self._step(state, error_power[:, t], echo_power[:, t]) for t in range(error_power.shape[1])]
             if history is not None:
                 history.store_object(self, state)
@@ -110,7 +112,13 @@ class ResidualEcho(nn.Module):
         gain = 1.0 / (1.0 + (self.config.overestimate * leak / ratio).square())
         fill = self.config.noise_fill * background
         s.frames += 1
-        return torch.maximum(gain, torch.sqrt(fill / (error + POWER_FLOOR)).clamp(max=1.0))
+        gain = torch.maximum(gain, torch.sqrt(fill / (error + POWER_FLOOR)).clamp(max=1.0))
+        if not self.config.noise_reduction:
+            return gain
+        kept, s.speech = speech_gain(
+            gain.square() * error, background + POWER_FLOOR, s.speech, self.config.noise_reduction
+        )
+        return gain * kept
 
     def _leak(self, s: _State, ratio: Tensor, error: Tensor, background: Tensor) -> Tensor:
         config = self.config

@@ -17,7 +17,8 @@ __all__ = ["RANGES", "STAGE_FILES", "header", "stage_constants"]
 
 _REFERENCE = Path(config.__file__).parent / "reference"
 #: Stages that the engine has on the host. Their modules import torch, so their constants are read without running them.
-STAGE_FILES = [_REFERENCE / f"{name}.py" for name in ("frontend", "kalman", "frontend_gain", "residual_echo")]
+_STAGES = ("frontend", "kalman", "frontend_gain", "residual_echo", "noise_reduction")
+STAGE_FILES = [_REFERENCE / f"{name}.py" for name in _STAGES]
 
 
 def _ends(versions: Iterable[int]) -> tuple[int, int]:
@@ -34,6 +35,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **config.NETWORK_RANGES,
     "frontend_version": _ends(config.FRONTEND_VERSIONS),
     **{f"frontend_{name}": ends for name, ends in config.FRONTEND_RANGES.items()},
+    "residual_version": _ends(config.RESIDUAL_VERSIONS),
     **{f"residual_{name}": ends for name, ends in config.RESIDUAL_RANGES.items()},
 }
 

@@ -174,7 +174,9 @@ def test_list_in_json(file: PublishedFile, content: bytes, folder: Path) -> None
     assert report["folder"] == str(folder)
     assert [row["name"] for row in report["models"]] == ["default", "kalman", "denoise", "v9", "v8.pt"]
     default, kalman, denoise, v9, v8 = report["models"]
-    assert kalman == {**default, "name": "kalman"}
+    told = ("path", "file", "line", "bytes")
+    assert kalman == {**default, "name": "kalman", **{key: kalman[key] for key in told}}
+    assert Path(kalman["path"]).name == "kalman-f32.gguf"
     assert denoise["parameters"] > 100 * default["parameters"]
     assert default["path"] == str(models.DEFAULT_MODEL)
     assert default["bytes"] == models.DEFAULT_MODEL.stat().st_size

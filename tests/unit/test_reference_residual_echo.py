@@ -39,6 +39,7 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
 
     error_power, echo_power = powers(error), powers(echo)
     smooth, gains, shares = (np.empty_like(error_power) for _ in range(3))
+    speech = np.zeros(257)
     for t, power in enumerate(error_power):
         smooth[t] = power if t == 0 else 0.9 * smooth[t - 1] + 0.1 * power
         first = 50 * max(0, t // 50 - 15)  # the present block of fifty and the fifteen before it
@@ -53,6 +54,10 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
         leak = np.maximum(leak, np.clip(least, config.leak_least, config.leak_most))
         floor = np.minimum(1.0, np.sqrt(config.noise_fill * background / (power + 1e-12)))
         gains[t] = np.maximum(1.0 / (1.0 + (config.overestimate * leak / share) ** 2), floor)
+        ratio = gains[t] ** 2 * power / (1.5 * (background + 1e-12))
+        stands_out = 0.98 * speech + 0.02 * np.maximum(ratio - 1.0, 0.0)
+        kept = np.maximum(10 ** (-config.noise_reduction / 20), stands_out / (1.0 + stands_out))
+        gains[t], speech = gains[t] * kept, kept**2 * ratio
     return gains
 
 
@@ -63,6 +68,8 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
         ResidualConfig(overestimate=8.0, leak_least=0.3, leak_most=0.3, noise_fill=0.4),
         ResidualConfig(overestimate=1000.0, leak_background=0.0, noise_fill=0.0),
         ResidualConfig(overestimate=10.0, leak_least=1e-4, leak_most=1.0, leak_background=0.2, noise_fill=4.0),
+        ResidualConfig(noise_reduction=0.0),
+        ResidualConfig(noise_reduction=20.0),
     ],
 )
 def test_it_is_what_the_formula_says(config: ResidualConfig) -> None:
@@ -102,8 +109,36 @@ def test_the_future_does_not_matter() -> None:
     torch.testing.assert_close(stage(error, echo)[0][:, :40], before[:, :40], rtol=0, atol=0)
 
 
+def test_noise_falls_by_what_is_asked_for_and_a_voice_above_it_stays() -> None:
+    """Ten seconds of noise, with a sound 30 dB above it in the last but one."""
+    rng = np.random.default_rng(6)
+    noise = 1e-3 * rng.standard_normal(256 * 625)
+    sound = np.where(np.arange(noise.size) // 16000 == 8, 0.045 * rng.standard_normal(noise.size), 0.0)
+    error = torch.from_numpy((noise + sound).astype(np.float32)).reshape(1, 625, 256)
+    for decibels in (0.0, 4.0, 8.0):
+        stage = ResidualEcho(ResidualConfig(noise_reduction=decibels))
+        gain, spectrum = stage(error, torch.zeros_like(error))
+        out = stage.samples(gain * spectrum, None)[0, 256:].numpy()
+
+        def change(second: int, out: np.ndarray = out) -> float:
+            part = slice(16000 * second, 16000 * (second + 1))
+            return float(10 * np.log10(np.mean(out[part] ** 2) / np.mean((noise + sound)[part] ** 2)))
+
+        # Peaks of noise pass, so the whole of it falls by less.
+        assert -decibels - 0.01 <= change(6) <= -0.5 * decibels + 0.01
+        assert change(8) == pytest.approx(0.0, abs=0.2)
+
+
+def test_a_voice_in_silence_is_left_alone() -> None:
+    error, echo = signals(7, 200)
+    error[:, ::50] = 0.0
+    gain, _ = ResidualEcho(ResidualConfig())(error, 0.0 * echo)
+    assert float(gain[0, 60:].where(error.abs().amax(dim=-1)[0, 60:, None] > 0, torch.ones(())).min()) > 0.99
+
+
 def test_without_an_echo_nothing_changes() -> None:
-    config = ModelConfig(version=3, network=False, frontend=FrontendConfig(), residual=ResidualConfig())
+    residual = ResidualConfig(noise_reduction=0.0)
+    config = ModelConfig(version=3, network=False, frontend=FrontendConfig(), residual=residual)
     mic = torch.randn(1, 16000, generator=torch.Generator().manual_seed(0)) * 0.1
     out = LocalVQE(config)(mic, torch.zeros_like(mic))
     torch.testing.assert_close(out, mic, rtol=0, atol=1e-6)
@@ -116,7 +151,7 @@ def test_what_is_mostly_echo_falls_to_the_background_and_not_below() -> None:
     echo[: 256 * 100] = 0.0
     error = background + 0.3 * echo
     hops = [torch.from_numpy(x.astype(np.float32)).reshape(1, 200, 256) for x in (error, echo)]
-    stage = ResidualEcho(ResidualConfig(overestimate=1000.0, noise_fill=1.0))
+    stage = ResidualEcho(ResidualConfig(overestimate=1000.0, noise_fill=1.0, noise_reduction=0.0))
     gain, spectrum = stage(*hops)
     out = stage.samples(gain * spectrum, None)[0, 256 * 120 :].numpy()
     assert -10.0 < 10 * np.log10(np.mean(out**2) / np.mean(background**2)) < 3.0

@@ -18,6 +18,9 @@ ResidualEchoState::ResidualEchoState(const ResidualConfig & config)
     for (int i = 0; i < kFft; ++i) {
         window_[i] = float(std::sin(3.14159265358979323846 * (i + 0.5) / kFft));
     }
+    if (config.noise_reduction > 0.0f) {
+        noise_reduction_.reset(new NoiseReduction(config.noise_reduction));
+    }
     reset();
 }
 
@@ -27,13 +30,16 @@ void ResidualEchoState::reset() {
     }
     std::fill_n(minima_.data(), minima_.size(), std::numeric_limits<float>::infinity());
     std::fill_n(leaks_.data(), leaks_.size(), 1.0f);
+    if (noise_reduction_) {
+        noise_reduction_->reset();
+    }
     frames_ = 0;
 }
 
 void ResidualEchoState::step(const float * error_before, const float * error, const float * echo_before,
                              const float * echo, float * gain, float * spectrum_re, float * spectrum_im) {
     float echo_re[kGains], echo_im[kGains];
-    float mean_error[kGains], mean_echo[kGains], floor[kGains], ratio[kGains], leak[kGains];
+    float power[kGains], mean_error[kGains], mean_echo[kGains], floor[kGains], ratio[kGains], leak[kGains];
     analyse(error_before, error, spectrum_re, spectrum_im);
     analyse(echo_before, echo, echo_re, echo_im);
     average(error_, spectrum_re, spectrum_im, mean_error);
@@ -45,11 +51,14 @@ void ResidualEchoState::step(const float * error_before, const float * error, co
     }
     leaks(leak, least_leak(mean_error, floor), leak);
     for (int f = 0; f < kGains; ++f) {
-        const float power = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
+        power[f] = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
         const float left = config_.overestimate * leak[f] / ratio[f];
         const float by_echo = 1.0f / (1.0f + left * left);
-        const float by_background = std::min(1.0f, std::sqrt(config_.noise_fill * floor[f] / (power + kPowerFloor)));
+        const float by_background = std::min(1.0f, std::sqrt(config_.noise_fill * floor[f] / (power[f] + kPowerFloor)));
         gain[f] = std::max(by_echo, by_background);
+    }
+    if (noise_reduction_) {
+        noise_reduction_->step(power, floor, gain);
     }
     ++frames_;
 }

@@ -6,6 +6,9 @@
 #include "../aligned.h"
 #include "../config.h"
 #include "../fft.h"
+#include "noise_reduction.h"
+
+#include <memory>
 
 namespace localvqe {
 
@@ -43,9 +46,10 @@ private:
     uint64_t frames_ = 0;
     AlignedFloats error_, echo_; // powers of the latest frames, a ring
     AlignedFloats smooth_;
-    AlignedFloats minima_; // of blocks of frames, a ring
-    AlignedFloats leaks_;  // the same of the leak
-    AlignedFloats tail_;   // second half of the last frame's samples
+    AlignedFloats minima_;                            // of blocks of frames, a ring
+    AlignedFloats leaks_;                             // the same of the leak
+    std::unique_ptr<NoiseReduction> noise_reduction_; // null where noise stays
+    AlignedFloats tail_;                              // second half of the last frame's samples
 };
 
 } // namespace localvqe
