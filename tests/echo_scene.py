@@ -33,6 +33,13 @@ def room(seed: int) -> NDArray[np.float64]:
     return response
 
 
+def in_room(far: Samples, seed: int) -> Samples:
+    """``far`` with the reverberation of a room."""
+    size = len(far) + 2400
+    wet = np.fft.irfft(np.fft.rfft(far, size) * np.fft.rfft(room(seed), size), size)
+    return wet[: len(far)].astype(np.float32)
+
+
 def steady(ppm: float, seconds: float = 0.06) -> Lag:
     """The lag in samples at any sample, of a reference ``ppm`` fast, that is ``seconds`` at first."""
     return lambda t: seconds * RATE - ppm * 1e-6 * t
@@ -40,7 +47,6 @@ def steady(ppm: float, seconds: float = 0.06) -> Lag:
 
 def heard(far: Samples, lag: Lag, *, echo: float = 0.5, seed: int = 2) -> Samples:
     """What a microphone hears of ``far``, which may be silent in parts, with the lag in samples at each of its own."""
-    size = len(far) + 2400
-    wet = np.fft.irfft(np.fft.rfft(far, size) * np.fft.rfft(room(seed), size), size)[: len(far)].astype(np.float32)
+    wet = in_room(far, seed)
     times = np.arange(len(far), dtype=np.float64)
     return np.float32(echo) * PositionReader([wet], len(far)).read(times - lag(times))

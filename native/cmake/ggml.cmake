@@ -74,14 +74,18 @@ if(NOT EXISTS "${ggml_source}/include/ggml.h")
   message(FATAL_ERROR "No ggml source tree at '${ggml_source}'")
 endif()
 
-if(EMSCRIPTEN)
-  # Types and block formats are these three files; ggml's own CMake files do not know this machine.
+if(NOT LOCALVQE_BACKENDS AND (CMAKE_SYSTEM_NAME STREQUAL "Linux" OR EMSCRIPTEN))
+  # Types and block formats are these three files, and the rest of ggml takes several times as long to compile. What
+  # ggml.c calls of the rest is in functions that nothing calls: these linkers leave them out and do not ask.
   add_library(localvqe_ggml_formats STATIC EXCLUDE_FROM_ALL "${ggml_source}/src/ggml.c" "${ggml_source}/src/ggml-quants.c"
               "${ggml_source}/src/ggml-threading.cpp")
   target_include_directories(localvqe_ggml_formats PUBLIC "${ggml_source}/include" PRIVATE "${ggml_source}/src")
-  target_compile_definitions(localvqe_ggml_formats PRIVATE GGML_VERSION="" GGML_COMMIT="")
-  target_compile_options(localvqe_ggml_formats PRIVATE -w "-ffile-prefix-map=${ggml_source}=ggml")
+  target_compile_definitions(localvqe_ggml_formats PRIVATE _GNU_SOURCE GGML_VERSION="" GGML_COMMIT="")
+  target_compile_options(localvqe_ggml_formats PRIVATE -w -ffunction-sections "-ffile-prefix-map=${ggml_source}=ggml")
+  set_target_properties(localvqe_ggml_formats PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
   target_link_libraries(localvqe_ggml INTERFACE localvqe_ggml_formats)
+  target_link_options(localvqe_ggml INTERFACE "LINKER:--gc-sections")
   return()
 endif()
 
@@ -109,6 +113,5 @@ add_subdirectory("${ggml_source}" ggml EXCLUDE_FROM_ALL)
 if(LOCALVQE_BACKENDS)
   target_link_libraries(localvqe_ggml INTERFACE ggml)
 else()
-  # Its types and block formats; the arithmetic is ours.
   target_link_libraries(localvqe_ggml INTERFACE ggml-base)
 endif()

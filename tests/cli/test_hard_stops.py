@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 from make_model import narrow_config, random_gguf, random_state, save_checkpoint
+from typer.testing import CliRunner
 
 from localvqe_cli import atomic
 from localvqe_cli.audio.pairing import jobs_from_manifest, prepare_outputs
+from localvqe_cli.cli import app
 from localvqe_cli.errors import AudioError, UsageError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "fuzz"))
@@ -63,15 +65,16 @@ def test_a_full_disk(inputs: Path, tmp_path: Path) -> None:
 def test_an_older_output_survives_a_full_disk(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.gguf"
     out.write_bytes(b"older")
-    assert _localvqe("export", inputs / "m.pt", "-o", out, "--force", room=100_000).returncode == 1
+    arguments = ["quantize", inputs / "m.gguf", out, "Q8_0", "--keep-bases", "--force"]
+    assert _localvqe(*arguments, room=100_000).returncode == 1
     assert out.read_bytes() == b"older"
 
 
 def test_a_folder_that_may_not_be_written(inputs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
-    done = _localvqe("export", inputs / "m.pt", "-o", folder / "a.gguf")
-    assert done.returncode == 2
+    done = CliRunner().invoke(app, ["export", str(inputs / "m.pt"), "-o", str(folder / "a.gguf")])
+    assert done.exit_code == 2
     assert "read-only" in done.stderr
 
 
@@ -94,9 +97,9 @@ def test_kills() -> None:
     pytest.importorskip("torch")
     import kills
 
-    done, findings = kills.campaign(2, seed=3, names=["export", "enhance-list"])
+    done, findings = kills.campaign(2, seed=3, names=["quantize", "enhance-list"])
     assert findings == []
-    assert done == {"enhance-list": 1, "export": 1}
+    assert done == {"enhance-list": 1, "quantize": 1}
 
 
 # -- manifests --------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from localvqe_cli import export, gguf_file
 from localvqe_cli.cli import app
+from localvqe_cli.verify import builtin_signals
 
 CONFIG = narrow_config(3)
 
@@ -30,9 +31,22 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return checkpoint, tmp_path / "model.gguf"
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> list[str | Path]:
+    """Options for half a second of the built-in signal, of which there are four by themselves."""
+    folder = tmp_path_factory.mktemp("short")
+    options: list[str | Path] = []
+    for side, signal in zip(("mic", "ref"), builtin_signals(0.5), strict=True):
+        soundfile.write(folder / f"{side}.wav", signal, 16000, subtype="FLOAT")
+        options += [f"--{side}", folder / f"{side}.wav"]
+    return options
+
+
 @pytest.mark.parametrize("vectors", FEW, indirect=True, scope="module")
-def test_golden_exports_are_verified(vectors: Vectors, golden_model: Path, tmp_path: Path) -> None:
-    result = _run(vectors.save_checkpoint(tmp_path / "state.pt"), golden_model)
+def test_golden_exports_are_verified(
+    vectors: Vectors, golden_model: Path, short: list[str | Path], tmp_path: Path
+) -> None:
+    result = _run(vectors.save_checkpoint(tmp_path / "state.pt"), golden_model, *short)
     assert result.exit_code == 0, result.output
     rows = [line.split()[0] for line in result.stdout.splitlines() if line.rstrip().endswith("ok")]
     assert rows[0] == next(iter(vectors.blocks if "filter" in vectors.name else vectors.norms))
@@ -43,9 +57,9 @@ def test_golden_exports_are_verified(vectors: Vectors, golden_model: Path, tmp_p
 
 
 @pytest.mark.parametrize("vectors", FOREIGN, indirect=True, scope="module")
-def test_a_golden_file_made_elsewhere_is_verified(vectors: Vectors, tmp_path: Path) -> None:
+def test_a_golden_file_made_elsewhere_is_verified(vectors: Vectors, short: list[str | Path], tmp_path: Path) -> None:
     assert vectors.foreign is not None
-    assert _run(vectors.save_checkpoint(tmp_path / "state.pt"), vectors.foreign).exit_code == 0
+    assert _run(vectors.save_checkpoint(tmp_path / "state.pt"), vectors.foreign, *short).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -58,13 +72,13 @@ def test_a_golden_file_made_elsewhere_is_verified(vectors: Vectors, tmp_path: Pa
     ],
 )
 def test_a_quantized_file_is_verified_with_its_own_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int, kind: str, arithmetic: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: list[str | Path], version: int, kind: str, arithmetic: str
 ) -> None:
     monkeypatch.setenv("LOCALVQE_ARITHMETIC", arithmetic)
     config = narrow_config(version, mic_channels=(2, 12, 16, 9, 16, 8), far_channels=(2, 12, 9))
     model, checkpoint = tmp_path / "q.gguf", tmp_path / "ckpt.pt"
     save_checkpoint(checkpoint, random_quantized_gguf(model, config, kind, seed=version), config)
-    result = _run(checkpoint, model, "--json")
+    result = _run(checkpoint, model, *short, "--json")
     assert result.exit_code == 0, result.stderr + result.stdout[-2000:]
     assert ("integers" in result.stderr) == (arithmetic == "int16")
     save_checkpoint(checkpoint, random_state(config, seed=version + 10), config)  # not the one it was made from

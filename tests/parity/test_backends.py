@@ -120,7 +120,9 @@ def test_bad_models_are_refused_alike(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("vectors", FEW, indirect=True, scope="module")
 def test_verify_finds_no_drift(vectors: Vectors, golden_model: Path, tmp_path: Path) -> None:
     checkpoint = vectors.save_checkpoint(tmp_path / "state.pt")
-    result = CliRunner().invoke(app, ["verify", str(checkpoint), str(golden_model), "--backend", "ggml"])
+    sf.write(tmp_path / "mic.wav", signals(0.5)[0], 16000)
+    arguments = [str(checkpoint), str(golden_model), "--mic", str(tmp_path / "mic.wav"), "--backend", "ggml"]
+    result = CliRunner().invoke(app, ["verify", *arguments])
     assert result.exit_code == 0, result.output
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +24,35 @@ CONFIGS = {
 }
 
 
+#: The same parts, for what does not depend on how much work there is to share.
+NARROW = {
+    "version 1": narrow_config(1),
+    "version 2": narrow_config(2),
+    "version 3": narrow_config(3),
+    "front-end": narrow_config(3, frontend=FrontendConfig(gain_hidden=8), residual=ResidualConfig()),
+}
+
+
 @pytest.fixture(scope="module", params=CONFIGS)
-def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("model") / "model.gguf"
+def wide(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("wide") / "model.gguf"
     random_gguf(path, CONFIGS[request.param], seed=1)
     return path
 
 
+@pytest.fixture(scope="module", params=NARROW)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("narrow") / "model.gguf"
+    random_gguf(path, NARROW[request.param], seed=1)
+    return path
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
-def test_bits_do_not_depend_on_threads_or_run(model, threads, monkeypatch) -> None:
+def test_bits_do_not_depend_on_threads_or_run(wide, threads, monkeypatch) -> None:
     monkeypatch.setenv("LOCALVQE_OVERSUBSCRIBE", "1")
     mic, ref = signals(0.5 if threads < 3 else 0.1)  # more workers than processors are slow
-    want = by_hop(Enhancer(model), mic, ref)
-    enhancer = Enhancer(model, threads=threads)
+    want = by_hop(Enhancer(wide), mic, ref)
+    enhancer = Enhancer(wide, threads=threads)
     for _ in range(2):
         np.testing.assert_array_equal(by_hop(enhancer, mic, ref), want)
         np.testing.assert_array_equal(by_clip(enhancer, mic, ref), want)
@@ -89,14 +107,10 @@ def test_streams_of_one_model_do_not_touch_each_other(tmp_path) -> None:
 
 #: Frames that convolutions, smoothing, mask and overlap look back, and the bottleneck of ``forgetful`` remembers.
 LOOK_BACK = 110
-STAGES = {"frontend": FrontendConfig(gain_hidden=8), "residual": ResidualConfig()}
-FORGETFUL = {
-    "version 1": narrow_config(1),
-    "version 2": narrow_config(2),
-    "version 3": narrow_config(3),
-    "front-end": narrow_config(3, **STAGES),
-    "built-in": None,
-}
+FORGETFUL = {**NARROW, "built-in": None}
+#: The sample that is bad.
+AT = 8000
+Output = Callable[[str, float | None], np.ndarray]
 
 
 @pytest.fixture(scope="module", params=FORGETFUL)
@@ -112,23 +126,31 @@ def forgetful(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return Enhancer(path)
 
 
+@pytest.fixture(scope="module")
+def heard(forgetful: Enhancer) -> Output:
+    """(side, value) -> what comes out where that side has such a sample, or none that is bad; each computed once."""
+    signal = dict(zip(("mic", "ref"), signals(4.0 if forgetful.config.frontend is None else 9.0), strict=True))
+
+    @cache
+    def output(side: str, value: float | None) -> np.ndarray:
+        changed = signal[side].copy()
+        if value is not None:
+            changed[AT] = value
+        return forgetful.enhance(**{**signal, side: changed})
+
+    return output
+
+
 @pytest.mark.filterwarnings("ignore:.*16 times full scale")
 @pytest.mark.parametrize("side", ["mic", "ref"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
-def test_one_bad_sample_leaves_no_trace_behind_the_lags(forgetful, bad, side) -> None:
-    config, at = forgetful.config, 8000
-    signal = dict(zip(("mic", "ref"), signals(4.0 if config.frontend is None else 9.0), strict=True))
-
-    def with_sample(value: float) -> np.ndarray:
-        changed = signal[side].copy()
-        changed[at] = value
-        return forgetful.enhance(**{**signal, side: changed})
-
-    clean, out = forgetful.enhance(**signal), with_sample(bad)
+def test_one_bad_sample_leaves_no_trace_behind_the_lags(forgetful, heard, bad, side) -> None:
+    config, at = forgetful.config, AT
+    clean, out = heard("mic", None), heard(side, bad)
     assert np.isfinite(out).all()
     np.testing.assert_array_equal(out[: at - 512], clean[: at - 512])
     # Numbers that are none are silence; the others are limited.
-    np.testing.assert_array_equal(out, with_sample(1e6 if np.isfinite(bad) else 0.0))
+    np.testing.assert_array_equal(out, heard(side, 1e6 if np.isfinite(bad) else 0.0))
     if config.frontend is None:
         behind = at + 256 * (config.dmax + LOOK_BACK)
         assert clean.size - behind > 4000

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from echo_scene import RATE, room, speech_like
+from echo_scene import RATE, in_room, speech_like
 
 from localvqe_cli.audio import estimate_delay, reference_shift
 from localvqe_cli.audio.align import SEARCH_SECONDS
@@ -27,7 +27,7 @@ WITHOUT_ECHO = {
 
 def recording(delay_ms: float, seconds: float = 12.0, echo: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
     ref = speech_like(seconds, seed=1)
-    wet = np.convolve(ref, room(2))[: len(ref)]
+    wet = in_room(ref, 2)
     delay = int(delay_ms * RATE / 1000)
     moved = np.zeros_like(wet)
     if delay >= 0:
@@ -60,7 +60,7 @@ def test_what_is_not_certain_shifts_nothing() -> None:
 
 def test_an_echo_after_minutes_of_silence_is_found() -> None:
     mic, ref = recording(900, seconds=30.0)
-    pause = speech_like(150, seed=8), 1e-4 * speech_like(150, seed=9)
+    pause = speech_like(100, seed=8), 1e-4 * speech_like(100, seed=9)
     late = [np.concatenate(parts) for parts in zip(pause, (mic, ref), strict=True)]
     assert aligned(*late).shift_ms == pytest.approx(852, abs=REFLECTIONS_MS)
 

@@ -39,7 +39,7 @@ def worst_error(found: Alignment, lag: Lag, seconds: float) -> float:
     return float(np.abs(off - np.median(off)).max())
 
 
-@pytest.mark.parametrize(("ppm", "seconds"), [(50, 0.06), (-50, 0.3), (200, -3.0), (1000, 3.0), (-1000, 0.06)])
+@pytest.mark.parametrize(("ppm", "seconds"), [(50, 0.3), (200, -3.0), (1000, 3.0), (-1000, 0.06)])
 def test_a_clock_that_differs_is_measured_under_a_talker(ppm: float, seconds: float) -> None:
     far, lag = speech_like(64, seed=1), steady(ppm, seconds)
     found = aligned(heard(far, lag) + speech_like(64, seed=3), far)
@@ -181,8 +181,8 @@ def test_an_estimate_is_there_while_the_call_goes_on() -> None:
     mic = heard(far, lag)
     tracker = DriftTracker()
     assert tracker.line is None
-    for start in range(0, len(far), 160):
-        tracker.push(mic[start : start + 160], far[start : start + 160])
+    for start in range(0, len(far), 1600):
+        tracker.push(mic[start : start + 1600], far[start : start + 1600])
         if start > 70 * RATE:
             assert tracker.line is not None
             assert tracker.line.at(start) == pytest.approx(float(lag(np.array([start]))[0]), abs=1.0)

@@ -43,18 +43,24 @@ def run(mic: np.ndarray, ref: np.ndarray, config: FrontendConfig | None = None) 
     return error.flatten().numpy()[: len(mic)], echo.flatten().numpy()[: len(mic)]
 
 
+def run_together(mics: list[np.ndarray], refs: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Likewise of pairs of one length, as a batch: the filter takes hop by hop, and so hardly longer for several."""
+    hops = [split_hops(torch.from_numpy(np.stack(x).astype(np.float32))) for x in (mics, refs)]
+    error, echo = (x.flatten(1).numpy()[:, : len(mics[0])] for x in KalmanFrontend(FrontendConfig())(*hops))
+    return list(zip(error, echo, strict=True))
+
+
 def level(x: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(np.square(x)) + 1e-20))
 
 
-@pytest.mark.parametrize("delay", [0, 300, 3000, 7500])
-def test_an_echo_disappears_whatever_its_delay(delay) -> None:
+def test_an_echo_disappears_whatever_its_delay() -> None:
     ref = noise(4.0, 1)
-    mic = echo_of(ref, room(delay))
-    error, echo = run(mic, ref)
+    mics = [echo_of(ref, room(delay)) for delay in (0, 300, 3000, 7500)]
     last = slice(3 * RATE, None)
-    assert level(error[last]) < level(mic[last]) - 25.0
-    np.testing.assert_allclose(error + echo, mic, atol=1e-5)
+    for mic, (error, echo) in zip(mics, run_together(mics, [ref] * len(mics)), strict=True):
+        assert level(error[last]) < level(mic[last]) - 25.0
+        np.testing.assert_allclose(error + echo, mic, atol=1e-5)
 
 
 def test_doubletalk_keeps_the_near_end() -> None:
@@ -130,16 +136,16 @@ def test_clips_of_a_batch_do_not_touch_each_other() -> None:
         np.testing.assert_allclose(both[row, : len(alone)], alone, atol=1e-6)
 
 
-@pytest.mark.parametrize("mic_level", [1e-9, 1e6])
-@pytest.mark.parametrize("ref_level", [1e-9, 1e6])
-def test_absurd_levels_stay_finite(mic_level, ref_level) -> None:
+def test_absurd_levels_stay_finite() -> None:
     ref = noise(0.5, 1, 1.0)
     mic = echo_of(ref, room(100))
-    mic = np.concatenate([mic * mic_level, mic * 0.1])
-    error, echo = run(mic, np.concatenate([ref * ref_level, ref * 0.1]))
-    assert np.isfinite(error).all()
-    assert np.isfinite(echo).all()
-    assert np.square(error).sum() <= 4.01 * np.square(mic).sum() + 1e-7 * len(mic)
+    levels = [(for_mic, for_ref) for for_mic in (1e-9, 1e6) for for_ref in (1e-9, 1e6)]
+    mics = [np.concatenate([mic * for_mic, mic * 0.1]) for for_mic, _ in levels]
+    refs = [np.concatenate([ref * for_ref, ref * 0.1]) for _, for_ref in levels]
+    for heard, (error, echo) in zip(mics, run_together(mics, refs), strict=True):
+        assert np.isfinite(error).all()
+        assert np.isfinite(echo).all()
+        assert np.square(error).sum() <= 4.01 * np.square(heard).sum() + 1e-7 * len(heard)
 
 
 def test_the_configuration_survives_a_checkpoint_and_a_file() -> None:
@@ -167,20 +173,18 @@ def test_a_strange_front_end_in_a_checkpoint_is_refused(frontend) -> None:
 # -- pauses -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("floor_db", [-np.inf, -75.0])
-def test_a_pause_of_the_far_end_changes_nothing(floor_db) -> None:
-    """Far end for 4 s, near end alone for 8 s, far end again: its echo is gone in the first half second."""
+def test_a_pause_of_the_far_end_changes_nothing() -> None:
+    """Far end for 4 s, near end alone for 8 s, far end again: its echo is gone in the first half second. The pause is
+    silent or at -75 dB."""
     far = noise(14.0, 1)
     far[4 * RATE : 12 * RATE] = 0.0
     near = np.zeros_like(far)
     near[int(4.3 * RATE) : 12 * RATE] = noise(7.7, 2, 0.05)
-    ref = far + noise(14.0, 3, 10 ** (floor_db / 20))
-    error, _ = run(echo_of(far, room(2000)) + near, ref)
-    again = slice(12 * RATE + 2500, 12 * RATE + 10000)
     echo = echo_of(far, room(2000))
-    assert level(error[again]) < level(echo[again]) - 20.0
-    alone = slice(6 * RATE, 12 * RATE)
-    assert level((error - near)[alone]) < level(near[alone]) - 30.0
+    again, alone = slice(12 * RATE + 2500, 12 * RATE + 10000), slice(6 * RATE, 12 * RATE)
+    for error, _ in run_together([echo + near] * 2, [far, far + noise(14.0, 3, 10 ** (-75 / 20))]):
+        assert level(error[again]) < level(echo[again]) - 20.0
+        assert level((error - near)[alone]) < level(near[alone]) - 30.0
 
 
 def test_the_delay_does_not_move_while_the_reference_is_silent() -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from localvqe_cli.cli import progress
 from localvqe_cli.cli.train import train
 from localvqe_cli.errors import CheckpointError, UsageError
+from localvqe_cli.training import loop
 
 app = typer.Typer()
 app.command()(train)
@@ -41,10 +42,13 @@ def test_train_and_resume(manifest: Path, tmp_path: Path) -> None:
     assert {"best.pt", "last.pt", "trainer.pt", "log.tsv", "valid.tsv"} <= {
         p.name for p in (tmp_path / "run").iterdir()
     }
+    pytest.importorskip("matplotlib")
+    assert (tmp_path / "run" / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_preparations_are_heard_of(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_LINE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "draw", lambda folder: False)
     where = ["--data", manifest, "-o", tmp_path / "run", *SMALL.split(), "--steps", 0]
     words = [str(word) for word in where]
     told = CliRunner().invoke(app, words).stderr

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from training_data import make_manifest
 from typer.testing import CliRunner
 
 from localvqe_cli import checkpoint, export
 from localvqe_cli.cli import app
 from localvqe_cli.errors import CheckpointError, UsageError
+from localvqe_cli.verify import builtin_signals
 
 torch = pytest.importorskip("torch")
 
@@ -21,7 +23,7 @@ from localvqe_cli.training.gain_loss import residual_loss  # noqa: E402
 from localvqe_cli.training.journal import read_rows  # noqa: E402
 from localvqe_cli.training.options import GainRecipe, Limits  # noqa: E402
 
-RECIPE = GainRecipe(batch=2, seconds=2.0, piece=40, rooms=4, hidden=3, rate=2e-3, warmup=1, ema=0.5, compiled=False)
+RECIPE = GainRecipe(batch=2, seconds=2.0, piece=13, rooms=4, hidden=3, rate=2e-3, warmup=1, ema=0.5, compiled=False)
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +31,13 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_manifest(tmp_path_factory.mktemp("gain"))
 
 
-def run(folder: Path, manifest: Path, steps: int, **options: Any) -> GainResult:
-    trainer = GainTrainer(folder, RECIPE, Limits(steps=steps, valid_clips=3, threads=1), **options)
+def run(folder: Path, manifest: Path, steps: int, valid_clips: int = 0, **options: Any) -> GainResult:
+    trainer = GainTrainer(folder, RECIPE, Limits(steps=steps, valid_clips=valid_clips, threads=1), **options)
     return trainer.run(*make_datasets(manifest, manifest.parent / "cache", trainer.recipe))
 
 
 def test_it_learns_and_exports(manifest: Path, tmp_path: Path) -> None:
-    whole = run(tmp_path / "whole", manifest, 40)
+    whole = run(tmp_path / "whole", manifest, 60, valid_clips=3)
     assert whole.loss is not None
     assert whole.by_hand is not None
     assert whole.loss < whole.by_hand
@@ -47,7 +49,9 @@ def test_it_learns_and_exports(manifest: Path, tmp_path: Path) -> None:
     assert loaded.config.frontend.gain_hidden == 3
     summary = export.export(tmp_path / "whole" / "last.pt", tmp_path / "gain.gguf")
     assert summary.temperature is None
-    result = CliRunner().invoke(app, ["verify", str(tmp_path / "whole" / "last.pt"), str(tmp_path / "gain.gguf")])
+    soundfile.write(tmp_path / "mic.wav", builtin_signals(0.5)[0], 16000)
+    arguments = ["verify", str(tmp_path / "whole" / "last.pt"), str(tmp_path / "gain.gguf")]
+    result = CliRunner().invoke(app, [*arguments, "--mic", str(tmp_path / "mic.wav")])
     assert result.exit_code == 0, result.output
 
 

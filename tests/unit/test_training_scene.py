@@ -27,7 +27,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, list[Roo
 
 @pytest.fixture(scope="module")
 def draw(material: tuple[Corpus, list[Room]]) -> Draw:
-    def make(scenario: str | None = None, count: int = 12, **options: object) -> list[Scene]:
+    def make(scenario: str | None = None, count: int = 8, **options: object) -> list[Scene]:
         if scenario is not None:
             options["mix"] = {scenario: 1.0}
         maker = SceneMaker(*material, SceneOptions(**{"seconds": 2.0, **options}))  # type: ignore[arg-type]
@@ -115,8 +115,9 @@ def test_noise_ratio(draw: Draw) -> None:
         assert 10 <= sum(-0.01 <= ratio(scene) <= 10.01 for scene in noisy) <= 30
 
 
-@pytest.mark.parametrize("level", [-40.0, -20.0])
-@pytest.mark.parametrize("scenario", ["doubletalk", "farend", "nearend", "noise"])
+@pytest.mark.parametrize(
+    ("scenario", "level"), [("doubletalk", -40.0), ("farend", -20.0), ("nearend", -20.0), ("noise", -40.0)]
+)
 def test_level(draw: Draw, scenario: str, level: float) -> None:
     for scene in draw(scenario, level_db=(level, level)):
         assert db(active_rms(scene.near + scene.echo + scene.noise)) == pytest.approx(level, abs=0.01)
@@ -157,7 +158,7 @@ def test_whatever_changes_shows_in_the_echo_alone(draw: Draw, share: str) -> Non
     options = {**STILL, "linear_share": 1.0, "seconds": 6.0}
     still, moving = (draw("farend", **{**options, share: value}) for value in (0.0, 1.0))
     assert all(np.isfinite(scene.echo).all() for scene in moving)
-    assert sum(not np.allclose(a.echo, b.echo, atol=1e-3) for a, b in zip(still, moving, strict=True)) >= 11
+    assert sum(not np.allclose(a.echo, b.echo, atol=1e-3) for a, b in zip(still, moving, strict=True)) >= 7
 
 
 def test_clock_drift_moves_the_delay_at_a_constant_rate(draw: Draw) -> None:
@@ -186,7 +187,7 @@ def test_a_call_has_pauses_on_both_sides(draw: Draw) -> None:
     late = exact = overlaps = alone = 0
     scenes = draw(
         "doubletalk",
-        count=40,
+        count=24,
         **{**STILL, "seconds": 12.0, "pause_share": 0.5, "snr_db": (60.0, 60.0), "noisy_share": 0.0},
     )
     for scene in scenes:
@@ -198,10 +199,10 @@ def test_a_call_has_pauses_on_both_sides(draw: Draw) -> None:
         alone += bool((far & ~near).sum() >= 10) and bool((near & ~far).sum() >= 10)
         assert far.sum() >= 5
         assert near.sum() >= 5
-    assert 4 <= late <= 25
-    assert 10 <= exact <= 30
-    assert overlaps >= 20
-    assert alone >= 20
+    assert 3 <= late <= 15
+    assert 6 <= exact <= 18
+    assert overlaps >= 12
+    assert alone >= 12
 
 
 @pytest.mark.parametrize(("share", "floor"), [(1.0, 0.0), (0.0, 1e-7)])
@@ -225,7 +226,7 @@ def test_gain_control_holds_the_parts_and_the_target_alike(draw: Draw, share: st
         gains = np.array([after[loud] / before[loud] for before, after in parts])
         assert np.allclose(gains, gains[0], rtol=1e-2)
         changing += bool(np.ptp(gains[0]) > 0.1 * gains[0].mean())
-    assert changing >= 6
+    assert changing >= 4
 
 
 def test_flaws_of_the_reference(draw: Draw) -> None:
