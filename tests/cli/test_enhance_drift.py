@@ -20,7 +20,7 @@ from localvqe_cli.signal_path import align_reference
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 16000
-TIMES = 12  # 78 s of the sample pair, more than one search looks at
+TIMES = 10  # 65 s of the sample pair, more than one search looks at
 PPM = -1000
 LATE = 3.0
 
@@ -79,6 +79,5 @@ def test_the_model_gets_from_a_file_what_it_gets_from_an_array(call: Path) -> No
     model = FakeModel(lambda mic, far: far)
     files = [str(call / name) for name in ("mic.wav", "other.wav", "seen.wav")]
     wanted = align_reference(*(sf.read(path, dtype="float32")[0] for path in files[:2]), model.config)
-    for block_frames in (None, 4096):
-        enhance_job(model, Job("x", *files), EnhanceOptions(block_frames=block_frames))
-        np.testing.assert_array_equal(sf.read(files[2], dtype="float32")[0], wanted)
+    enhance_job(model, Job("x", *files), EnhanceOptions(block_frames=4096))
+    np.testing.assert_array_equal(sf.read(files[2], dtype="float32")[0], wanted)

@@ -1,5 +1,5 @@
-"""The code of README and docs that is marked ``<!-- run -->`` runs as it stands, in a folder with the sample pair
-under the names that the guide uses.
+"""The code of README and docs that is marked ``<!-- run -->`` runs as it stands, in a folder with the beginning of the
+sample pair under the names that the guide uses.
 
 ``<!-- file: NAME -->`` before a block writes it to that file. Blocks that need the network, an hour of computing or
 recordings of one's own are not marked; tests/unit/test_docs.py parses their command lines.
@@ -33,9 +33,8 @@ def folder(tmp_path: Path) -> Path:
     """A place to work in, with the recordings that the guide names."""
     signals = {}
     for name in ("mic", "ref"):
-        source = REPOSITORY / "examples" / f"sample_{name}.wav"
-        shutil.copy(source, tmp_path / f"{name}.wav")
-        signals[name], rate = soundfile.read(source)
+        signals[name], rate = soundfile.read(REPOSITORY / "examples" / f"sample_{name}.wav", frames=2 * 16000)
+        soundfile.write(tmp_path / f"{name}.wav", signals[name], rate)
         (tmp_path / f"{name}s").mkdir()
         for clip in ("kitchen", "office"):
             soundfile.write(tmp_path / f"{name}s" / f"{clip}.wav", signals[name], rate)
