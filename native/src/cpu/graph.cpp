@@ -46,6 +46,30 @@ void Graph::compute(int frames) {
     }
 }
 
+void Graph::compute_together(Graph * const * graphs, int count) {
+    const Graph & first = *graphs[0];
+    ThreadTeam & team = graphs[0]->team_;
+    struct Call {
+        Graph * const * graphs;
+        size_t node;
+        int piece;
+        void run(int i) const { graphs[i]->nodes_[node].op->run_piece(piece); }
+    } call{graphs, 0, 0};
+    for (; call.node < first.nodes_.size(); ++call.node) {
+        const Op & op = *first.nodes_[call.node].op;
+        for (call.piece = 0; call.piece < op.pieces(); ++call.piece) {
+            if (team.size() > 1 && op.shared(count)) {
+                team.run([](void * argument, int i, int) { static_cast<const Call *>(argument)->run(i); }, &call,
+                         count);
+            } else {
+                for (int i = 0; i < count; ++i) {
+                    call.run(i);
+                }
+            }
+        }
+    }
+}
+
 void Graph::reset() {
     for (Node & node : nodes_) {
         node.op->reset();

@@ -21,6 +21,10 @@ public:
     virtual void run(int frames, int thread, int n_threads) = 0;
     // False: too little to share, the calling thread does it alone.
     virtual bool shared(int frames) const = 0;
+    // Weights that leave the cache before they are wanted again come in pieces: each serves all there is to do before the
+    // next. run_piece is a part of run(1, 0, 1), and all of them together are the whole.
+    virtual int pieces() const { return 1; }
+    virtual void run_piece(int) { run(1, 0, 1); }
     // Forgets what it has heard; the rings it writes are not its own.
     virtual void reset() {}
 };
@@ -36,6 +40,9 @@ public:
 
     // Runs every operation over `frames` frames, in order. Allocates nothing and takes no lock.
     void compute(int frames);
+    // One frame of each of these graphs of one net: every operation, or piece of its weights, for all before the next. The
+    // first one's threads share the graphs out.
+    static void compute_together(Graph * const * graphs, int count);
     void reset();
 
 private:

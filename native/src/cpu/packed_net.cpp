@@ -94,6 +94,8 @@ std::unique_ptr<Session> PackedNet::open(int threads, int batch, int streams, Pr
     return std::unique_ptr<Session>(new CpuSession(*this, threads, batch, profile));
 }
 
+void PackedNet::run_together(Session * const * sessions, int count) const { CpuSession::run_together(sessions, count); }
+
 void PackedNet::find_widths() {
     const auto whole_vectors = [&](Value v) { widths_[size_t(v.id)] = round_up(v.channels, kernels_.lanes); };
     for (const Operation & op : net_.operations()) {

@@ -222,6 +222,21 @@ void CpuSession::lower_synthesis(const Operation & op) {
 
 void CpuSession::run(int hops) {
     graph_.compute(hops);
+    finish(hops);
+}
+
+void CpuSession::run_together(Session * const * sessions, int count) {
+    Graph * graphs[Program::kMostTogether] = {};
+    for (int i = 0; i < count; ++i) {
+        graphs[i] = &static_cast<CpuSession *>(sessions[i])->graph_;
+    }
+    Graph::compute_together(graphs, count);
+    for (int i = 0; i < count; ++i) {
+        static_cast<CpuSession *>(sessions[i])->finish(1);
+    }
+}
+
+void CpuSession::finish(int hops) {
     if (observing_) {
         for (ConvOp * conv : convs_) {
             conv->observe(hops);

@@ -47,18 +47,24 @@ void ConvOp::run(int frames, int thread, int n_threads) {
         last = conv_.n_panels * (thread + 1) / n_threads;
     }
     const int together = frames > 1 && by_panel_ ? 1 : std::max(1, last - first);
+    const size_t skip_lines = ahead_lines_ * size_t(thread) / size_t(n_threads);
     for (int panel = first; panel < last; panel += together) {
-        PackedConv part = conv_;
-        part.panels += panel;
-        part.n_panels = together;
-        run_panels(part, begin, end, ahead_lines_ * size_t(thread) / size_t(n_threads));
+        run_panels(panel, together, begin, end, PrefetchCursor(ahead_.data(), int(ahead_.size()), skip_lines));
     }
 }
 
-void ConvOp::run_panels(const PackedConv & part, int begin, int end, size_t skip_lines) {
+void ConvOp::run_piece(int piece) {
+    // Nothing is fetched ahead: what one stream fetches serves all, as in clips.
+    run_panels(by_panel_ ? piece : 0, by_panel_ ? 1 : conv_.n_panels, 0, plan_.positions, {});
+}
+
+void ConvOp::run_panels(int first, int count, int begin, int end, const PrefetchCursor & ahead) {
+    PackedConv part = conv_;
+    part.panels += first;
+    part.n_panels = count;
     ConvCall call = call_;
     call.conv = &part;
-    call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), skip_lines);
+    call.ahead = ahead;
     for (int t = begin / plan_.positions; t * plan_.positions < end; ++t) {
         const int base = t * plan_.positions;
         const int from = begin > base ? begin - base : 0;
