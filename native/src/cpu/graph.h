@@ -1,4 +1,4 @@
-// The graph of one stream: its operations in the order they run, each shared over a team of threads.
+// The graph of one stream: its operations in the order they run, the large ones shared over a team of threads.
 //
 // Running the list ourselves instead of through ggml_graph_compute keeps the hop free of that function's allocations
 // and of its process-wide lock, and lets workers sleep; docs/reference/performance.md has the measurements.
@@ -31,12 +31,15 @@ public:
 
 class Graph {
 public:
-    Graph(int threads, Profile & profile);
+    explicit Graph(Profile & profile);
     Graph(const Graph &) = delete;
     Graph & operator=(const Graph &) = delete;
 
     // block: of the model, for profiles.
     void add(const std::string & block, std::unique_ptr<Op> op);
+
+    // Lets so many threads share what is worth it in calls of up to `frames` frames; where nothing is, none is started.
+    void share(int threads, int frames);
 
     // Runs every operation over `frames` frames, in order. Allocates nothing and takes no lock.
     void compute(int frames);
@@ -53,7 +56,7 @@ private:
 
     void run(Op & op, int frames);
 
-    ThreadTeam team_;
+    std::unique_ptr<ThreadTeam> team_; // null: the calling thread alone
     Profile & profile_;
     std::vector<Node> nodes_;
 };
