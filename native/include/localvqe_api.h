@@ -131,7 +131,8 @@ LOCALVQE_API const char * localvqe_device_description(int i);
 
 /* A model shared by many streams. The model may be freed before its streams: the last one keeps it alive.
  * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
- * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files. */
+ * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files, of which it takes fewer
+ * where that is faster. */
 LOCALVQE_API localvqe_model_t localvqe_model_load(const char * model_path);
 /* from a file's content; free that as soon as you like */
 LOCALVQE_API localvqe_model_t localvqe_model_load_memory(const void * bytes, uint64_t size);

@@ -9,13 +9,14 @@
 namespace localvqe {
 
 Stream::Stream(std::shared_ptr<const Model> model, int threads, int batch)
-    : model_(std::move(model)), batch_(batch),
-      front_(model_->config(), model_->frontend_gain(), model_->kernels(), batch, profile_) {
+    : model_(std::move(model)),
+      batch_(model_->program() != nullptr ? model_->program()->hops_of_a_run(threads, batch) : batch),
+      front_(model_->config(), model_->frontend_gain(), model_->kernels(), batch_, profile_) {
     for (const Front::Output & output : front_.outputs()) {
         taps_.push_back({output.name, output.dim0, output.dim1});
     }
     if (const Program * program = model_->program()) {
-        session_ = program->open(threads, batch, 1, profile_);
+        session_ = program->open(threads, batch_, 1, profile_);
         for (const NetTap & tap : model_->net()->taps()) {
             const int channels = tap.value.channels, bins = tap.value.bins;
             taps_.push_back({tap.name, tap.bins_first ? bins : channels, tap.bins_first ? channels : bins});
