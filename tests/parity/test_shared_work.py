@@ -11,7 +11,6 @@ from make_model import narrow_config, random_gguf
 from localvqe import Enhancer
 from localvqe_cli.config import ModelConfig
 
-
 #: Its largest convolution does 20,000 multiply-adds.
 TINY = narrow_config(2, kernel_size_h=1, kernel_size_w=1)
 
