@@ -11,7 +11,7 @@ import ctypes
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -72,6 +72,7 @@ warnings.filterwarnings("ignore", f".*{_LOUD_TEXT}", UserWarning, r"localvqe_cli
 
 _PACKAGE = Path(__file__).resolve().parent
 _FLOATS = ctypes.POINTER(ctypes.c_float)
+_HOPS = ctypes.POINTER(_FLOATS)
 _HANDLE = ctypes.c_size_t  # uintptr_t
 
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
@@ -106,6 +107,10 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "localvqe_group_last_error": (ctypes.c_char_p, [_HANDLE]),
     "localvqe_reset": (None, [_HANDLE]),
     "localvqe_process_hops_f32": (ctypes.c_int, [_HANDLE, _FLOATS, _FLOATS, ctypes.c_int, _FLOATS]),
+    "localvqe_process_streams_f32": (
+        ctypes.c_int,
+        [ctypes.POINTER(_HANDLE), ctypes.c_int, _HOPS, _HOPS, _HOPS, ctypes.POINTER(ctypes.c_int)],
+    ),
     "localvqe_set_noise_gate": (ctypes.c_int, [_HANDLE, ctypes.c_int, ctypes.c_float]),
     "localvqe_current_delay": (ctypes.c_int, [_HANDLE, _FLOATS]),
     "localvqe_measure_peak": (ctypes.c_double, [ctypes.c_double]),
@@ -314,6 +319,17 @@ def as_samples(name: str, samples: ArrayLike) -> tuple[Samples, str]:
     return values, kind
 
 
+def _row_of_hops(name: str, samples: ArrayLike, n: int) -> NDArray[Any]:
+    """(n, 256) samples of any type as (n * 256,)."""
+    try:
+        array = np.asarray(samples)
+    except ValueError as exc:
+        raise AudioError(f"{name} is not an array of samples ({exc})") from exc
+    if array.shape != (n, HOP):
+        raise AudioError(f"{name} has shape {array.shape}, expected a hop of each stream: ({n}, {HOP})")
+    return array.ravel()
+
+
 def _check_precision(precision: str, backend: str) -> None:
     """Raises UsageError unless the backend can compute so."""
     if precision not in PRECISIONS:
@@ -485,6 +501,39 @@ class Enhancer:
 
     def _stream(self, max_hops: int) -> Stream:
         return Stream(self, max_hops=max_hops)
+
+    def process_streams(self, streams: Sequence[Stream], mic: ArrayLike, ref: ArrayLike | None = None) -> Samples:
+        """One hop of each of several live streams, float32 (n, 256): what ``process`` of each would give, to the bit,
+        in less time. A part of the network's weights serves all streams before the next part is read.
+
+        Args:
+            streams: n of them, n >= 1, made by ``stream()`` of this Enhancer; each at its own point of its call.
+            mic: (n, 256), a hop of each stream, otherwise as for :meth:`enhance`.
+            ref: (n, 256) likewise; None for silence.
+
+        Raises:
+            AudioError: another shape, a type that is none of those, or floats with integers.
+            UsageError: no streams, one that is there twice, that was closed, that is another Enhancer's or that waits
+                for the rest of a hop.
+            LocalVQEError: the model's weights make the output of some of the streams run away; these have been reset,
+                and the hop is lost for all.
+        """
+        n = len(streams)
+        near, far = self._signals(_row_of_hops("mic", mic, n), None if ref is None else _row_of_hops("ref", ref, n))
+        for i, stream in enumerate(streams):
+            if not isinstance(stream, Stream) or stream._enhancer is not self:
+                raise UsageError(f"stream {i} is not one that stream() of this Enhancer has made")
+            if stream._pending.shape[1]:
+                raise UsageError(f"stream {i} waits for the rest of a hop; feed it that first")
+        if not streams or len(set(map(id, streams))) < len(streams):
+            raise UsageError("the same stream is there twice" if streams else "there are no streams to process")
+        return self._together(streams, near, far)
+
+    def _together(self, streams: Sequence[Stream], near: Samples, far: Samples) -> Samples:
+        """A hop of each, which are good; both (n * 256,)."""
+        out = np.empty((len(streams), HOP), np.float32)
+        RawTogether(streams, list(near.reshape(out.shape)), list(far.reshape(out.shape)), out)(0)
+        return out
 
     def _clip(self, mic: Samples, ref: Samples) -> Samples:
         if mic.size == 0:
@@ -666,6 +715,35 @@ class Stream:
             self._lib.localvqe_tap_read(self._ctx, name, _pointer(values), values.size)
             out[name.decode()] = values if dim1.value == 1 else values.reshape(dim0.value, dim1.value)
         return out
+
+
+class RawTogether:
+    """A function ``(hop)`` for timing: it processes that hop of ``mic`` and ``ref``, which have a signal for each of
+    these streams of one Enhancer, into ``out`` (n, 256), with nothing in between. Arrays must be contiguous float32.
+    """
+
+    def __init__(self, streams: Sequence[Stream], mic: Sequence[Samples], ref: Sequence[Samples], out: Samples) -> None:
+        self._owners = (mic, ref, out)  # addresses keep nothing alive
+        self._streams = streams
+        self._function = streams[0]._lib.localvqe_process_streams_f32
+        n = len(streams)
+        self._handles = (_HANDLE * n)(*(stream._open_handle() for stream in streams))
+        hops = range(mic[0].size // HOP)
+        self._mic, self._ref = (
+            [(_FLOATS * n)(*(_address(x, hop) for x in side)) for hop in hops] for side in (mic, ref)
+        )
+        self._out = (_FLOATS * n)(*(_address(row, 0) for row in out))
+        self._status = (ctypes.c_int * n)()
+
+    def __call__(self, hop: int) -> None:
+        status = self._function(
+            self._handles, len(self._streams), self._mic[hop], self._ref[hop], self._out, self._status
+        )
+        if status != 0:
+            raise self._streams[0]._failure(status)
+        for stream, code in zip(self._streams, self._status, strict=True):
+            if code != 0:
+                raise stream._failure(code)
 
 
 class RawCall:

@@ -13,7 +13,7 @@ from .result import BenchRun
 
 __all__ = ["Regression", "compare", "load_baseline"]
 
-Key = tuple[str, int, int]
+Key = tuple[str, int, int, bool]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Regression:
     mode: str
     threads: int
     streams: int
+    together: bool
     before: float
     now: float
 
@@ -32,14 +33,17 @@ class Regression:
 
 
 def load_baseline(path: str) -> dict[Key, float]:
-    """(mode, threads, streams) -> x_floor of an earlier ``bench --json``.
+    """(mode, threads, streams, together) -> x_floor of an earlier ``bench --json``.
 
     Raises:
         UsageError: the file is missing or not such a report.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        runs = {(str(r["mode"]), int(r["threads"]), int(r["streams"])): float(r["x_floor"]) for r in content["runs"]}
+        runs = {
+            (str(r["mode"]), int(r["threads"]), int(r["streams"]), bool(r.get("together"))): float(r["x_floor"])
+            for r in content["runs"]
+        }
     except OSError as exc:
         raise UsageError(f"{path}: the baseline cannot be read ({exc.strerror or exc})") from exc
     except (ValueError, KeyError, TypeError) as exc:
@@ -53,9 +57,10 @@ def compare(runs: Sequence[BenchRun], baseline: Mapping[Key, float]) -> list[Reg
     """Every run that the baseline has too, in their order."""
     found = []
     for run in runs:
-        before = baseline.get((run.mode, run.threads, run.streams))
+        way = (run.mode, run.threads, run.streams, run.together)
+        before = baseline.get(way)
         if before is not None:
-            found.append(Regression(run.mode, run.threads, run.streams, before, run.x_floor))
+            found.append(Regression(*way, before, run.x_floor))
     return found
 
 

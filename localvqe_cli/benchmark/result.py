@@ -84,6 +84,7 @@ class BenchRun:
         cpu_share: share of the time that the system gave to this process while the peak was measured, the lower of
             before and after the run; 1 on an idle machine.
         busy: others had so much of the machine meanwhile that the figures say little, see :func:`is_busy`.
+        together: the live streams went through the engine in one call, not one by one.
         real_time_streams: streams that finished 99 % of their hops within 16 ms of their arrival, or None
             where nothing was paced.
         slowest: the ten slowest hops.
@@ -105,6 +106,7 @@ class BenchRun:
     workers: int = 1
     cpu_share: float = 1.0
     busy: bool = False
+    together: bool = False
     real_time_streams: int | None = None
     slowest: list[SlowHop] = field(default_factory=list)
 

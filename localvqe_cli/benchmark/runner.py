@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..complexity import macs_per_hop
-from ..engine import Enhancer, Stream, is_cpu, kernels, measure_peak
+from ..engine import Enhancer, RawTogether, Stream, is_cpu, kernels, measure_peak
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import GGUFModel, read
@@ -44,7 +44,7 @@ class BenchOptions:
     Attributes:
         threads: worker counts to try.
         modes: of ``stream`` and ``clip``.
-        streams: live streams at once; above 1 they are fed in real time.
+        streams: live streams at once; above 1 they are fed in real time, one by one and together.
         iters: passes over the input.
         profile: take the time per block as well, in an extra pass.
         backend, device, precision: where the network runs and in what numbers, as for ``Enhancer``.
@@ -108,8 +108,11 @@ def run_bench(
     for mode in options.modes:
         for threads in options.threads:
             progress(f"{mode}, {threads} thread{'s' if threads > 1 else ''}")
-            for streams in [1] if options.streams == 1 or mode == "clip" else [1, options.streams]:
-                runs.append(_run(load, mode, threads, streams, options.iters, mic, ref, macs, peaks))
+            ways = [(1, False)]
+            if options.streams > 1 and mode == "stream":
+                ways += [(options.streams, False)] + ([] if is_onnx(model) else [(options.streams, True)])
+            for streams, together in ways:
+                runs.append(_run(load, mode, threads, streams, together, options.iters, mic, ref, macs, peaks))
     engine_rss = rss_mb() - before
     per_stream = _rss_per_stream(enhancer, mic, ref)
     profile = _profile(first, mic, ref) if options.profile else None
@@ -153,6 +156,7 @@ def _run(
     mode: str,
     threads: int,
     streams: int,
+    together: bool,
     iters: int,
     mic: Samples,
     ref: Samples,
@@ -165,7 +169,7 @@ def _run(
         nonlocal paced
         if streams > 1:
             hops = max(_MIN_PACED_HOPS, iters * mic.size // HOP // 10)
-            ms, paced = _paced(load(threads=1), threads, streams, hops, mic, ref)
+            ms, paced = _paced(load(threads=1), threads, streams, together, hops, mic, ref)
             return ms
         enhancer = load(threads=threads)
         if mode == "stream":
@@ -175,7 +179,7 @@ def _run(
     run = measure_run(
         mode, threads, times, macs, peaks, streams=streams, hops=iters * (mic.size // HOP) if mode == "clip" else None
     )
-    return replace(run, real_time_streams=paced)
+    return replace(run, real_time_streams=paced, together=together)
 
 
 def measure_run(
@@ -266,36 +270,51 @@ def pass_times(body: Callable[[], object], hops: int, iters: int) -> Times:
     return ms
 
 
-def _paced(enhancer: Enhancer, threads: int, streams: int, hops: int, mic: Samples, ref: Samples) -> tuple[Times, int]:
+def _paced(
+    enhancer: Enhancer, threads: int, streams: int, together: bool, hops: int, mic: Samples, ref: Samples
+) -> tuple[Times, int]:
     """Live streams: a hop of each arrives every 16 ms. Returns (ms of work per hop, streams that held real time)."""
     available = mic.size // HOP
-    steps = [enhancer.stream().raw_call(mic, ref, np.empty(HOP, np.float32)) for _ in range(streams)]
-    for step in steps:
-        step(0, 1)
     work = np.zeros((streams, hops))
     late = np.zeros((streams, hops))
+    # What each thread serves at once: all of its streams, or one after the other.
+    shares = [range(t, streams, threads) for t in range(min(threads, streams))]
+    served = [[share] if together else [range(i, i + 1) for i in share] for share in shares]
+    steps = [[_step_of(enhancer, len(some), mic, ref) for some in own] for own in served]
+    for own in steps:
+        for step in own:
+            step(0)
     start = time.perf_counter() + 0.05
 
-    def serve(mine: range) -> None:
+    def serve(own: list[range], steps: list[Callable[[int], None]]) -> None:
         for hop in range(hops):
             arrival = start + hop * HOP_MS / 1e3
             pause = arrival - time.perf_counter()
             if pause > 0:
                 time.sleep(pause)
-            for i in mine:
+            for some, step in zip(own, steps, strict=True):
                 begun = time.perf_counter()
-                steps[i](hop % available, 1)
+                step(hop % available)
                 done = time.perf_counter()
-                work[i, hop] = (done - begun) * 1e3
-                late[i, hop] = (done - arrival) * 1e3
+                work[some, hop] = (done - begun) * 1e3 / len(some)
+                late[some, hop] = (done - arrival) * 1e3
 
-    workers = [threading.Thread(target=serve, args=(range(t, streams, threads),)) for t in range(threads)]
+    workers = [threading.Thread(target=serve, args=share) for share in zip(served, steps, strict=True)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     in_time = (late <= HOP_MS).mean(axis=1) >= 0.99
     return work.ravel(), int(in_time.sum())
+
+
+def _step_of(enhancer: Enhancer, n: int, mic: Samples, ref: Samples) -> Callable[[int], None]:
+    """A function ``(hop)``: it processes that hop of the signals in each of n new streams, in one call."""
+    streams = [enhancer.stream() for _ in range(n)]
+    if n == 1:
+        step = streams[0].raw_call(mic, ref, np.empty(HOP, np.float32))
+        return lambda hop: step(hop, 1)
+    return RawTogether(streams, [mic] * n, [ref] * n, np.empty((n, HOP), np.float32))
 
 
 def _rss_per_stream(enhancer: Enhancer, mic: Samples, ref: Samples) -> float:

@@ -22,7 +22,7 @@ from ..signal_path import read_at_model_rate
 from ..worker_pool import usable_cpus
 from .bench_all import survey_all
 from .bench_codec import print_codec
-from .bench_text import print_baseline, print_doubts, print_machine
+from .bench_text import mode_name, print_baseline, print_doubts, print_machine
 from .common import (
     BackendOption,
     DeviceOption,
@@ -141,7 +141,8 @@ def bench(
     slower = [row for row in rows if row.ratio > max_ratio]
     for row in slower:
         say(
-            f"slower than the baseline: {row.mode}, {row.threads} threads, {row.streams} streams: "
+            f"slower than the baseline: {row.mode}, {row.threads} threads, {row.streams} streams"
+            f"{' together' if row.together else ''}: "
             f"{row.now:.2f} x floor, was {row.before:.2f} (ratio {row.ratio:.2f}, allowed {max_ratio:.2f})"
         )
     if slower:
@@ -194,7 +195,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         table.add_column(title, justify="right", no_wrap=True)
     for run in report.runs:
         table.add_row(
-            f"{run.mode} *" if run.busy else run.mode,
+            mode_name(run),
             str(run.threads),
             str(run.streams),
             *(f"{value:.3f}" for value in (run.p50_ms, run.p95_ms, run.p99_ms, run.max_ms)),
@@ -206,8 +207,8 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
     for run in report.runs:
         if run.real_time_streams is not None:
             console.print(
-                f"{run.real_time_streams} of {run.streams} live streams on {run.threads} "
-                f"thread{'s' if run.threads > 1 else ''} held real time (99 % of hops within 16 ms)"
+                f"{run.real_time_streams} of {run.streams} live streams {'together' if run.together else 'one by one'} "
+                f"on {run.threads} thread{'s' if run.threads > 1 else ''} held real time (99 % of hops within 16 ms)"
             )
     console.print(
         f"load {report.load_ms:.1f} ms; memory {report.peak_rss_mb:.0f} MB in all, {report.engine_rss_mb:.1f} MB "

@@ -11,6 +11,7 @@ from ..atomic import atomic_output, check_output
 from ..benchmark import BenchOptions
 from ..benchmark.survey import Row, survey
 from ..errors import MissingExtraError, UsageError
+from .bench_text import mode_name
 from .common import detail, emit_json, is_quiet, say
 from .tables import print_table
 
@@ -56,9 +57,8 @@ def _print(rows: list[Row]) -> None:
         for run in row.report.runs:
             busy |= run.busy
             live = "" if run.real_time_streams is None else f"{run.real_time_streams} of {run.streams}"
-            mode = f"{run.mode} *" if run.busy else run.mode
             figures = (f"{run.p50_ms:.3f}", f"{run.p99_ms:.3f}", f"{run.x_floor:.2f}")
-            table.add_row(row.name, mode, str(run.threads), live, *figures)
+            table.add_row(row.name, mode_name(run), str(run.threads), live, *figures)
     print_table(console, table)
     if busy:
         console.print("* the machine was busy, so these say little")

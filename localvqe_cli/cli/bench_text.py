@@ -7,7 +7,7 @@ from typing import Any
 
 from ..benchmark import BenchRun, Machine, Regression
 
-__all__ = ["print_baseline", "print_doubts", "print_machine"]
+__all__ = ["mode_name", "print_baseline", "print_doubts", "print_machine"]
 
 
 def print_machine(console: Any, machine: Machine) -> None:
@@ -17,6 +17,11 @@ def print_machine(console: Any, machine: Machine) -> None:
     plural = "s" if every > 1 else ""
     console.print(f"{machine.cpu}, {some}{every} processor{plural}; kernels {machine.isa}")
     console.print(f"one core: {machine.fma_gflops:.0f} GFLOP/s in F32 multiply-adds")
+
+
+def mode_name(run: BenchRun) -> str:
+    """The first column of a run; a star where the machine was busy."""
+    return run.mode + (", together" if run.together else "") + (" *" if run.busy else "")
 
 
 def print_doubts(console: Any, runs: list[BenchRun], usable: int) -> None:

@@ -29,8 +29,8 @@ BASE_URL = f"{HUB}/{REPOSITORY}/resolve/{REVISION}/"
 
 #: The name of the model that runs where none is named.
 DEFAULT_NAME = "default"
-#: Models inside the package: name -> file in weights/. The default is a Kalman filter with a gain stage; "kalman" is the
-#: same and leaves noise as it is; "denoise" has a network behind that, which takes most of the noise and some of the room.
+#: Models inside the package: name -> file in weights/. The default is a Kalman filter with a gain stage; "kalman" is
+#: the same and leaves noise as it is; "denoise" has a network behind that, which takes most noise and some of the room.
 EMBEDDED = {DEFAULT_NAME: "default-f32.gguf", "kalman": "kalman-f32.gguf", "denoise": "denoise-q8_0.gguf"}
 #: Other names for them. Of the default there is no smaller copy: it has nothing that quantization makes smaller.
 EMBEDDED_ALIASES = {"default-q8_0": DEFAULT_NAME}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -78,6 +78,13 @@ class OnnxEnhancer(Enhancer):
 
     def _stream(self, max_hops: int) -> Stream:
         return OnnxStream(self)
+
+    def _together(self, streams: Sequence[Stream], near: Samples, far: Samples) -> Samples:
+        out = np.empty_like(near)
+        for i, stream in enumerate(streams):
+            here = slice(i * HOP, (i + 1) * HOP)
+            stream._run(near[here], far[here], out[here])
+        return out.reshape(-1, HOP)
 
 
 class OnnxStream(Stream):

@@ -131,7 +131,8 @@ LOCALVQE_API const char * localvqe_device_description(int i);
 
 /* A model shared by many streams. The model may be freed before its streams: the last one keeps it alive.
  * localvqe_stream_new returns a context for every function above that takes one. max_hops (1..64) is the most hops one
- * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files. */
+ * localvqe_process_hops_f32 call handles at a time internally: 1 for a live stream, 8 for files, of which it takes fewer
+ * where that is faster. */
 LOCALVQE_API localvqe_model_t localvqe_model_load(const char * model_path);
 /* from a file's content; free that as soon as you like */
 LOCALVQE_API localvqe_model_t localvqe_model_load_memory(const void * bytes, uint64_t size);
@@ -143,6 +144,16 @@ LOCALVQE_API localvqe_ctx_t localvqe_stream_new(localvqe_model_t model, int thre
 /* Any number of whole hops of a stream, continuing where it stands; the same samples in larger steps. */
 LOCALVQE_API int localvqe_process_hops_f32(localvqe_ctx_t ctx, const float * mic, const float * ref, int n_hops,
                                            float * out);
+
+/* One hop of each of n streams of one model, each at its own point of its call: what localvqe_process_frame_f32 of each
+ * would give, to the bit, in less time, because a part of the weights serves all before the next is read (backend cpu; for
+ * others it is no faster). mic, ref and out point to the hops of the streams, of 256 samples each. status (n) is -3 for a
+ * stream whose model ran away, which localvqe_last_error of that stream tells as well; else 0. Returns -2, and nothing was
+ * processed, when n < 1, a stream is there twice or the streams are not all of one localvqe_model_t;
+ * localvqe_last_error(streams[0]) says which. Threads are those of the first stream; none of them may be in use by another
+ * thread meanwhile. */
+LOCALVQE_API int localvqe_process_streams_f32(const localvqe_ctx_t * streams, int n, const float * const * mic,
+                                              const float * const * ref, float * const * out, int * status);
 
 /* Streams of one model that move together, for clips on a GPU, which many hops at once suit. localvqe_model_group_streams is
  * how many one group should have: as many as pay and as the device has room for, 1 where every stream had better be on its

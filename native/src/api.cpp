@@ -80,8 +80,8 @@ template <class Body> uintptr_t create(Body && body) {
 // Runs `body` and turns every failure into a code and a text of the context's or group's.
 template <class Handle, class Body> int guarded(Handle & ctx, Body && body) {
     try {
-        body();
         ctx.error.clear();
+        body();
         return 0;
     } catch (const std::bad_alloc &) {
         ctx.error = "out of memory";
@@ -127,6 +127,29 @@ int check_hop(Context & ctx, int hop_samples) {
     return hop_samples == localvqe::kHop ? 0
                                          : refuse(ctx, "a hop has " + std::to_string(localvqe::kHop) +
                                                            " samples, got " + std::to_string(hop_samples));
+}
+
+// Streams of one model, each named once.
+int check_together(const uintptr_t * streams, int n) {
+    Context & first = *handle<Context>(streams[0]);
+    std::string why;
+    int named = 0;
+    for (; named < n && why.empty(); ++named) {
+        Context & c = *handle<Context>(streams[named]);
+        if (&c.model() != &first.model()) {
+            why = "stream " + std::to_string(named) + " is of another model than stream 0";
+            break;
+        }
+        if (c.named) {
+            why = "stream " + std::to_string(named) + " is there twice";
+            break;
+        }
+        c.named = true;
+    }
+    for (int i = 0; i < named; ++i) {
+        handle<Context>(streams[i])->named = false;
+    }
+    return why.empty() ? 0 : refuse(first, why);
 }
 
 template <class Handle> int set_gate(Handle & h, int enabled, float threshold_dbfs) {
@@ -519,6 +542,39 @@ int localvqe_process_hops_f32(uintptr_t ctx, const float * mic, const float * re
                              std::to_string(kMaxSamples / localvqe::kHop));
     }
     return guarded(c, [&] { c.process_hops(mic, ref, size_t(n_hops), out); });
+}
+
+int localvqe_process_streams_f32(const uintptr_t * streams, int n, const float * const * mic, const float * const * ref,
+                                 float * const * out, int * status) {
+    if (streams == nullptr || mic == nullptr || ref == nullptr || out == nullptr || status == nullptr) {
+        return kNull;
+    }
+    if (n < 1) {
+        return kBadValue;
+    }
+    for (int i = 0; i < n; ++i) {
+        if (streams[i] == 0 || mic[i] == nullptr || ref[i] == nullptr || out[i] == nullptr) {
+            return kNull;
+        }
+    }
+    if (const int bad = check_together(streams, n)) {
+        return bad;
+    }
+    return guarded(*handle<Context>(streams[0]), [&] {
+        constexpr int kMost = localvqe::Stream::kMostTogether;
+        Context * contexts[kMost] = {};
+        bool ran_away[kMost] = {};
+        for (int begin = 0; begin < n; begin += kMost) {
+            const int count = std::min(kMost, n - begin);
+            for (int i = 0; i < count; ++i) {
+                contexts[i] = handle<Context>(streams[begin + i]);
+            }
+            Context::process_together(contexts, count, mic + begin, ref + begin, out + begin, ran_away);
+            for (int i = 0; i < count; ++i) {
+                status[begin + i] = ran_away[i] ? kFailed : 0;
+            }
+        }
+    });
 }
 
 int localvqe_current_delay(uintptr_t ctx, float * confidence) {

@@ -53,11 +53,22 @@ class Program {
 public:
     virtual ~Program() = default;
 
+    // Sessions of one call of run_together: with more, each would have as much to do as with these.
+    static constexpr int kMostTogether = 64;
+
     // threads: workers, where the backend has use for them. batch: most hops of one run; results do not depend on it, nor
     // on how many streams there are. Throws Error when there is no room.
     virtual std::unique_ptr<Session> open(int threads, int batch, int streams, Profile & profile) const = 0;
+    // The hops of a run that take the least time each, where a call has `batch` of them.
+    virtual int hops_of_a_run(int /*threads*/, int batch) const { return batch; }
     // How many streams there is room for in one session, and use; 1 where sessions of their own are as fast.
     virtual int most_streams(int batch) const = 0;
+    // One hop of each of these sessions of this program, of one stream each, at most kMostTogether; as run(1) of each.
+    virtual void run_together(Session * const * sessions, int count) const {
+        for (int i = 0; i < count; ++i) {
+            sessions[i]->run(1);
+        }
+    }
 };
 
 } // namespace localvqe

@@ -1,5 +1,7 @@
 #include "context.h"
 
+#include "runaway.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -36,6 +38,19 @@ Context::Context(std::shared_ptr<const Model> model, int threads, int max_hops)
 void Context::process_hops(const float * mic, const float * ref, size_t hops, float * out) {
     stream_->process(mic, ref, out, hops);
     gate.apply(out, hops);
+}
+
+void Context::process_together(Context * const * contexts, int count, const float * const * mic,
+                               const float * const * ref, float * const * out, bool * ran_away) {
+    Stream * streams[Stream::kMostTogether] = {};
+    for (int i = 0; i < count; ++i) {
+        streams[i] = contexts[i]->stream_.get();
+    }
+    Stream::process_together(streams, count, mic, ref, out, ran_away);
+    for (int i = 0; i < count; ++i) {
+        contexts[i]->gate.apply(out[i], 1);
+        contexts[i]->error = ran_away[i] ? kRanAway : "";
+    }
 }
 
 void Context::process_clip(const float * mic, const float * ref, size_t n, float * out) {

@@ -22,14 +22,19 @@ public:
 
     void process_clip(const float * mic, const float * ref, size_t n, float * out);
     void process_hops(const float * mic, const float * ref, size_t hops, float * out);
+    // A hop of each of these contexts of one model; see Stream. Where one ran away, its `error` says so.
+    static void process_together(Context * const * contexts, int count, const float * const * mic,
+                                 const float * const * ref, float * const * out, bool * ran_away);
     void reset();
 
     Stream & stream() { return *stream_; }
+    const Model & model() const { return *model_; }
     // Index of a tap; -1 if there is none of that name.
     int find_tap(const char * name) const;
 
     NoiseGate gate;
     std::string error;
+    bool named = false; // by a list that is being checked for names that come twice
 
 private:
     std::shared_ptr<const Model> model_;

@@ -29,6 +29,11 @@ public:
     // hops * 256 samples in and out; out lags in by one hop. Throws Error, after silence and a reset, when the output is not
     // finite.
     void process(const float * mic, const float * ref, float * out, size_t hops);
+    // A hop of each of these streams of one model, at most kMostTogether, each of which gives what process() would: (256)
+    // samples in and out. ran_away (count): where that would have thrown.
+    static constexpr int kMostTogether = Program::kMostTogether;
+    static void process_together(Stream * const * streams, int count, const float * const * mic,
+                                 const float * const * ref, float * const * out, bool * ran_away);
     void reset();
 
     // Hops by which the front-end delays the reference; 0 without one.
@@ -46,7 +51,10 @@ public:
     std::vector<float> input_power(const std::string & tensor) const;
 
 private:
-    void step(int hops, const float * mic, const float * ref);
+    // Runs what stands before the net, and gives that to it.
+    void prepare(int hops, const float * mic, const float * ref);
+    // Copies hop t of the latest run to `out`, (256); false where it is not finite.
+    bool take(int t, float * out) const;
 
     std::shared_ptr<const Model> model_;
     int batch_;

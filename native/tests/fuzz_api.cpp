@@ -119,7 +119,7 @@ void calls(const std::string & path, uint64_t seed, uint64_t count) {
         int status = -1, a = 0, b = 0;
         float f = 0.0f;
         size_t written = 0;
-        switch (random() % 26) {
+        switch (random() % 27) {
             case 0:
                 if (random() % 8 == 0) {
                     localvqe_free(slot);
@@ -202,7 +202,22 @@ void calls(const std::string & path, uint64_t seed, uint64_t count) {
                 break;
             }
             case 24: localvqe_new(random() % 2 ? nullptr : "/no/such/file.gguf"); break;
-            case 25:
+            case 25: {
+                // Null, the same twice, streams of a model loaded again: any of them.
+                const size_t n = random() % 5;
+                std::vector<uintptr_t> some(n);
+                std::vector<const float *> ins(n, m);
+                std::vector<float *> outs(n, o);
+                std::vector<int> codes(n);
+                for (uintptr_t & stream : some) {
+                    stream = contexts[random() % contexts.size()];
+                }
+                status = localvqe_process_streams_f32(some.data(), int(n) - (random() % 16 == 0 ? 9 : 0), ins.data(),
+                                                      ins.data(), outs.data(), codes.data());
+                written = kHop;
+                break;
+            }
+            case 26:
                 if (std::strlen(localvqe_creation_error()) > 8192)
                     fail("endless error text");
                 break;

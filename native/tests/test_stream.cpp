@@ -32,6 +32,41 @@ std::vector<float> by_hop(uintptr_t ctx, const std::vector<float> & mic, const s
     return out;
 }
 
+// Streams at different points of their calls, with one worker and several, some of which join later.
+void together(uintptr_t model, const std::vector<float> & mic, const std::vector<float> & ref) {
+    constexpr int kStreams = 5, kHops = 24;
+    std::vector<uintptr_t> alone, grouped;
+    for (int i = 0; i < kStreams; ++i) {
+        alone.push_back(localvqe_stream_new(model, 1, 1));
+        grouped.push_back(localvqe_stream_new(model, 1 + i % 3, 1 + i));
+    }
+    localvqe_set_profiling(grouped[3], 1);
+    std::vector<float> want(kHop), out(size_t(kStreams) * kHop);
+    for (int hop = 0; hop < kHops; ++hop) {
+        const int n = 1 + hop % kStreams, first = hop % 2 == 0 ? 0 : kStreams - n;
+        std::vector<const float *> mics, refs;
+        std::vector<float *> outs;
+        std::vector<int> status(size_t(n), 7);
+        for (int i = 0; i < n; ++i) {
+            mics.push_back(mic.data() + size_t(hop + i) * kHop);
+            refs.push_back(ref.data() + size_t(hop + 2 * i) * kHop);
+            outs.push_back(out.data() + size_t(i) * kHop);
+        }
+        CHECK(localvqe_process_streams_f32(grouped.data() + first, n, mics.data(), refs.data(), outs.data(),
+                                           status.data()) == 0,
+              "%s", localvqe_last_error(grouped[size_t(first)]));
+        for (int i = 0; i < n; ++i) {
+            localvqe_process_frame_f32(alone[size_t(first + i)], mics[size_t(i)], refs[size_t(i)], kHop, want.data());
+            CHECK(status[size_t(i)] == 0 && std::memcmp(want.data(), outs[size_t(i)], kHop * sizeof(float)) == 0,
+                  "stream %d of %d differs at hop %d", first + i, n, hop);
+        }
+    }
+    for (int i = 0; i < kStreams; ++i) {
+        localvqe_free(alone[size_t(i)]);
+        localvqe_free(grouped[size_t(i)]);
+    }
+}
+
 } // namespace
 
 int main(int argc, char ** argv) {
@@ -79,6 +114,7 @@ int main(int argc, char ** argv) {
             localvqe_free(stream);
         });
     }
+    together(model, mic, ref);
     localvqe_model_free(model);
     for (std::thread & t : threads) {
         t.join();

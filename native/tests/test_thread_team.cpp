@@ -9,9 +9,10 @@ using localvqe::ThreadTeam;
 
 namespace {
 
-std::atomic<int> parts_done{0};
+constexpr int kMostParts = 5;
+std::atomic<int> times_done[kMostParts];
 
-void count(void *, int, int) { parts_done.fetch_add(1); }
+void count(void *, int part, int) { times_done[part].fetch_add(1); }
 
 } // namespace
 
@@ -21,10 +22,15 @@ int main() {
         for (int round = 0; round < 600; ++round) {
             auto team = std::make_unique<ThreadTeam>(size);
             for (int task = 0; task <= round % 3; ++task) {
-                parts_done.store(0);
-                const int parts = 1 + (round + task) % 5;
+                for (std::atomic<int> & times : times_done) {
+                    times.store(0);
+                }
+                const int parts = 1 + (round + task) % kMostParts;
                 team->run(count, nullptr, parts);
-                CHECK(parts_done.load() == parts, "%d workers: %d of %d parts", size, parts_done.load(), parts);
+                for (int part = 0; part < kMostParts; ++part) {
+                    const int times = times_done[part].load(), wanted = part < parts ? 1 : 0;
+                    CHECK(times == wanted, "%d workers: part %d of %d %d times", size, part, parts, times);
+                }
             }
             team.reset(); // returns
         }

@@ -73,7 +73,7 @@ def test_all_models_stand_in_one_table_and_one_plot(tmp_path: Path, monkeypatch:
     assert types[:2] == ["F32", "Q8_0"]
     assert types[2].startswith("Q4_K")
     for row in rows[:4]:
-        assert [run["streams"] for run in row["runs"]] == [1, 2]
+        assert [run["streams"] for run in row["runs"]] == [1, 2, 2]
         assert all(run["p50_ms"] > 0 for run in row["runs"])
     assert all(name in plot.read_text() for name in ("<svg", "x floor"))
     if importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime"):
@@ -241,9 +241,15 @@ def test_what_counts_as_busy(share: float, after: float, busy: bool) -> None:
 
 def test_live_streams_are_counted(model: Path) -> None:
     runs = json.loads(bench("-m", model, "-t", 1, "--mode", "stream", "--streams", 2, "--json").stdout)["runs"]
-    assert [r["streams"] for r in runs] == [1, 2]
+    assert [(r["streams"], r["together"]) for r in runs] == [(1, False), (2, False), (2, True)]
     assert runs[0]["real_time_streams"] is None
-    assert 0 <= runs[1]["real_time_streams"] <= 2
+    assert all(0 <= run["real_time_streams"] <= 2 for run in runs[1:])
+
+
+def test_streams_that_no_thread_is_left_for(model: Path) -> None:
+    text = bench("-m", model, "-t", 3, "--mode", "stream", "--streams", 2).stdout
+    assert "of 2 live streams one by one on 3 threads" in text
+    assert "of 2 live streams together on 3 threads" in text
 
 
 def test_recordings_as_input(model: Path, tmp_path: Path) -> None:

@@ -46,7 +46,12 @@ int main(int argc, char ** argv) {
     long before = atomic_load(&allocations);
     uintptr_t model = localvqe_model_load(argv[1]);
     uintptr_t ctx = argc == 3 ? localvqe_stream_new(model, atoi(argv[2]), 16) : 0;
-    if (!ctx) return 2;
+    uintptr_t together[3] = {ctx};
+    const float * mics[3] = {mic, mic + 256, mic + 512}, * refs[3] = {ref, ref + 256, ref + 512};
+    float * outs[3] = {out, out + 256, out + 512};
+    int status[3];
+    for (int i = 1; i < 3; ++i) together[i] = ctx ? localvqe_stream_new(model, atoi(argv[2]), 1) : 0;
+    if (!ctx || !together[1] || !together[2]) return 2;
     long loading = atomic_load(&allocations) - before;
     before = atomic_load(&allocations);
     int failed = 0;
@@ -54,10 +59,11 @@ int main(int argc, char ** argv) {
         failed |= localvqe_process_frame_f32(ctx, mic, ref, 256, out);
         failed |= localvqe_process_frame_s16(ctx, mic16, ref16, 256, out16);
         failed |= localvqe_process_hops_f32(ctx, mic, ref, 16, out);
+        failed |= localvqe_process_streams_f32(together, 3, mics, refs, outs, status);
         if (i % 50 == 49) localvqe_reset(ctx);
     }
     printf("%ld %ld\n", loading, atomic_load(&allocations) - before);
-    localvqe_free(ctx);
+    for (int i = 0; i < 3; ++i) localvqe_free(together[i]);
     localvqe_model_free(model);
     return failed;
 }

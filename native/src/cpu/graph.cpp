@@ -1,5 +1,7 @@
 #include "graph.h"
 
+#include <algorithm>
+
 namespace localvqe {
 namespace {
 
@@ -9,14 +11,22 @@ constexpr int kPartsPerThread = 2;
 
 } // namespace
 
-Graph::Graph(int threads, Profile & profile) : team_(useful_threads(threads)), profile_(profile) {}
+Graph::Graph(Profile & profile) : profile_(profile) {}
+
+void Graph::share(int threads, int frames) {
+    const int useful = useful_threads(threads);
+    const auto worth = [&](const Node & node) { return node.op->shared(frames); };
+    if (useful > 1 && std::any_of(nodes_.begin(), nodes_.end(), worth)) {
+        team_ = std::make_unique<ThreadTeam>(useful);
+    }
+}
 
 void Graph::add(const std::string & block, std::unique_ptr<Op> op) {
     nodes_.push_back({std::move(op), profile_.block(block)});
 }
 
 void Graph::run(Op & op, int frames) {
-    if (team_.size() == 1 || !op.shared(frames)) {
+    if (team_ == nullptr || !op.shared(frames)) {
         op.run(frames, 0, 1);
         return;
     }
@@ -24,12 +34,12 @@ void Graph::run(Op & op, int frames) {
         Op & op;
         int frames;
     } call{op, frames};
-    team_.run(
+    team_->run(
         [](void * argument, int part, int parts) {
             const Call & c = *static_cast<Call *>(argument);
             c.op.run(c.frames, part, parts);
         },
-        &call, team_.size() * kPartsPerThread);
+        &call, team_->size() * kPartsPerThread);
 }
 
 void Graph::compute(int frames) {
@@ -43,6 +53,30 @@ void Graph::compute(int frames) {
     for (Node & node : nodes_) {
         run(*node.op, frames);
         start = profile_.add(node.block, start);
+    }
+}
+
+void Graph::compute_together(Graph * const * graphs, int count) {
+    const Graph & first = *graphs[0];
+    ThreadTeam * const team = graphs[0]->team_.get();
+    struct Call {
+        Graph * const * graphs;
+        size_t node;
+        int piece;
+        void run(int i) const { graphs[i]->nodes_[node].op->run_piece(piece); }
+    } call{graphs, 0, 0};
+    for (; call.node < first.nodes_.size(); ++call.node) {
+        const Op & op = *first.nodes_[call.node].op;
+        for (call.piece = 0; call.piece < op.pieces(); ++call.piece) {
+            if (team != nullptr && op.shared(count)) {
+                team->run([](void * argument, int i, int) { static_cast<const Call *>(argument)->run(i); }, &call,
+                          count);
+            } else {
+                for (int i = 0; i < count; ++i) {
+                    call.run(i);
+                }
+            }
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 #include "../error.h"
 #include "../weights.h"
+#include "read_ahead.h"
 #include "session.h"
+#include "thread_team.h"
+
+#include <algorithm>
 
 namespace localvqe {
 namespace {
@@ -93,6 +97,21 @@ std::unique_ptr<Session> PackedNet::open(int threads, int batch, int streams, Pr
     }
     return std::unique_ptr<Session>(new CpuSession(*this, threads, batch, profile));
 }
+
+int PackedNet::hops_of_a_run(int threads, int batch) const {
+    // The hops of a run share each reading of the weights, but their activations push each other out of the cache. Two hops
+    // are best where the weights are less than the activations of four and those of all are far more than the cache has:
+    // that of several threads, which meet less often with more hops, is larger.
+    size_t activations = 0, weights = 0;
+    for (const Operation & op : net_.operations()) {
+        activations += size_t(width(op.out)) * size_t(op.out.bins) * sizeof(float);
+        weights += this->weights(op).conv != nullptr ? this->weights(op).conv->bytes() : 0;
+    }
+    const bool crowded = weights < 4 * activations && size_t(batch) * activations > 8 * default_reach();
+    return crowded && useful_threads(threads) == 1 ? std::min(batch, 2) : batch;
+}
+
+void PackedNet::run_together(Session * const * sessions, int count) const { CpuSession::run_together(sessions, count); }
 
 void PackedNet::find_widths() {
     const auto whole_vectors = [&](Value v) { widths_[size_t(v.id)] = round_up(v.channels, kernels_.lanes); };

@@ -19,7 +19,9 @@ public:
     PackedNet(const Net & net, const Loader & loader, const Kernels & kernels, Precision precision);
 
     std::unique_ptr<Session> open(int threads, int batch, int streams, Profile & profile) const override;
+    int hops_of_a_run(int threads, int batch) const override;
     int most_streams(int) const override { return 1; }
+    void run_together(Session * const * sessions, int count) const override;
 
     // The weights of one operation: a packed matrix, or plain numbers in the order its Op takes them.
     struct Weights {

@@ -13,7 +13,7 @@
 namespace localvqe {
 
 CpuSession::CpuSession(const PackedNet & packed, int threads, int batch, Profile & profile)
-    : packed_(packed), net_(packed.net()), kernels_(packed.kernels()), batch_(batch), graph_(threads, profile),
+    : packed_(packed), net_(packed.net()), kernels_(packed.kernels()), batch_(batch), graph_(profile),
       layouts_(net_.operations().size()), frames_(net_.operations().size()) {
     plan_layouts();
     for (const Operation & op : net_.operations()) {
@@ -21,6 +21,7 @@ CpuSession::CpuSession(const PackedNet & packed, int threads, int batch, Profile
         lower(op);
         count(op, readings_.size() - operations, state_bytes() - bytes);
     }
+    graph_.share(threads, batch_);
     output_ = &frames(net_.result());
     if (batch_ == 1) { // more frames share a reading
         plan_fetching();
@@ -222,6 +223,21 @@ void CpuSession::lower_synthesis(const Operation & op) {
 
 void CpuSession::run(int hops) {
     graph_.compute(hops);
+    finish(hops);
+}
+
+void CpuSession::run_together(Session * const * sessions, int count) {
+    Graph * graphs[Program::kMostTogether] = {};
+    for (int i = 0; i < count; ++i) {
+        graphs[i] = &static_cast<CpuSession *>(sessions[i])->graph_;
+    }
+    Graph::compute_together(graphs, count);
+    for (int i = 0; i < count; ++i) {
+        static_cast<CpuSession *>(sessions[i])->finish(1);
+    }
+}
+
+void CpuSession::finish(int hops) {
     if (observing_) {
         for (ConvOp * conv : convs_) {
             conv->observe(hops);

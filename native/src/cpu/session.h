@@ -22,6 +22,8 @@ public:
 
     float * input(size_t index, int hop, int) override { return inputs_[index]->row(hop); }
     void run(int hops) override;
+    // See Program.
+    static void run_together(Session * const * sessions, int count);
     const float * output(int hop, int) const override { return output_->row(hop); }
     void reset(int stream) override;
     void read_tap(size_t index, float * out) const override;
@@ -43,6 +45,7 @@ private:
         ConvOp * conv; // who can fetch; or null
     };
 
+    void finish(int hops);
     void plan_layouts();
     void lower(const Operation & op);
     void count(const Operation & op, size_t operations, size_t state_bytes);

@@ -69,6 +69,7 @@ void ThreadTeam::run(void (*task)(void *, int, int), void * argument, int parts)
     }
     task_ = task;
     argument_ = argument;
+    parts_ = parts;
     done_.store(0, std::memory_order_relaxed);
     const uint32_t epoch = epoch_of(state_.load(std::memory_order_relaxed)) + 1;
     // Sequentially consistent, as sleepers_: either we see a sleeper or it sees the new epoch.
@@ -78,7 +79,7 @@ void ThreadTeam::run(void (*task)(void *, int, int), void * argument, int parts)
         sleepers_.store(0);
         wake_.notify_all();
     }
-    take_parts(epoch);
+    take_parts(epoch, true);
     for (int spins = 0; done_.load(std::memory_order_acquire) != parts; ++spins) {
         if (spins < kSpins) {
             relax();
@@ -88,23 +89,24 @@ void ThreadTeam::run(void (*task)(void *, int, int), void * argument, int parts)
     }
 }
 
-bool ThreadTeam::claim(uint32_t epoch, int & part, int & parts) {
-    uint64_t state = state_.load(std::memory_order_acquire);
+bool ThreadTeam::claim(uint32_t epoch, bool from_front, int & part) {
+    uint64_t state = state_.load(std::memory_order_acquire), next = 0;
     do {
-        part = int(state & 0xffff);
-        parts = int(state >> 16 & 0xffff);
-        if (epoch_of(state) != epoch || part >= parts) {
+        const int begin = int(state & 0xffff), end = int(state >> 16 & 0xffff);
+        if (epoch_of(state) != epoch || begin >= end) {
             return false;
         }
-    } while (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel, std::memory_order_acquire));
+        part = from_front ? begin : end - 1;
+        next = from_front ? state + 1 : state - (1 << 16);
+    } while (!state_.compare_exchange_weak(state, next, std::memory_order_acq_rel, std::memory_order_acquire));
     return true;
 }
 
-void ThreadTeam::take_parts(uint32_t epoch) {
-    int part = 0, parts = 0;
-    while (claim(epoch, part, parts)) {
+void ThreadTeam::take_parts(uint32_t epoch, bool from_front) {
+    int part = 0;
+    while (claim(epoch, from_front, part)) {
         // run() cannot return, nor start another task, before this part is done.
-        task_(argument_, part, parts);
+        task_(argument_, part, parts_);
         done_.fetch_add(1, std::memory_order_release);
     }
 }
@@ -143,7 +145,7 @@ void ThreadTeam::work() {
         if (stopping_.load()) {
             return;
         }
-        take_parts(seen);
+        take_parts(seen, false);
     }
 }
 

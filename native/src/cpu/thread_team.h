@@ -26,20 +26,24 @@ public:
     int size() const { return int(workers_.size()) + 1; }
 
     // Calls task(argument, part, parts) once for every part and returns when all are done. Members take parts as they
-    // come: one that the system does not let run takes none, and nobody waits for it.
+    // come: one that the system does not let run takes none, and nobody waits for it. The calling thread begins with the
+    // first part and the others with the last, so that what two of them wrote in one task is mostly in their own caches
+    // in the next.
     void run(void (*task)(void * argument, int part, int parts), void * argument, int parts);
 
 private:
     void work();
     void wait_for_epoch(uint32_t seen); // until it is another
-    bool claim(uint32_t epoch, int & part, int & parts);
-    void take_parts(uint32_t epoch);
+    bool claim(uint32_t epoch, bool from_front, int & part);
+    void take_parts(uint32_t epoch, bool from_front);
     void stop() noexcept;
 
     std::vector<std::thread> workers_;
     void (*task_)(void *, int, int) = nullptr;
     void * argument_ = nullptr;
-    // Epoch (upper 32 bits), parts, next part (16 each) in one word, so that nobody can take a part of another task.
+    int parts_ = 0;
+    // Epoch (upper 32 bits), and the parts that are left: end and begin (16 each). In one word, so that nobody can take a
+    // part of another task.
     alignas(64) std::atomic<uint64_t> state_{0};
     alignas(64) std::atomic<int> done_{0};
     alignas(64) std::atomic<int> sleepers_{0}; // asleep and not yet woken

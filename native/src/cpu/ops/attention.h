@@ -10,12 +10,18 @@
 
 namespace localvqe {
 
+// Do so many rows of past frames take long enough to be shared among threads? They come from the second-level cache or
+// beyond, a kilobyte in some 50 ns.
+inline bool reads_enough(int rows, const Frames & frames) {
+    return size_t(rows) * size_t(frames.bins()) * size_t(frames.channels()) * sizeof(float) > 64 * 1024;
+}
+
 // V[i] = sum_f Q[f] K[f] / sqrt(F) for every lag; index i is the lag d_max - 1 - i, oldest first.
 class SimilarityOp : public Op {
 public:
     SimilarityOp(const Kernels & kernels, const Frames & q, const Frames & k, Frames & out);
     void run(int frames, int thread, int n_threads) override;
-    bool shared(int) const override { return true; }
+    bool shared(int frames) const override { return reads_enough(frames * out_.bins(), k_); }
 
 private:
     const Kernels & kernels_;
@@ -47,7 +53,7 @@ class DelayedSumOp : public Op {
 public:
     DelayedSumOp(const Kernels & kernels, const Frames & far, const Frames & delay, Frames & out);
     void run(int frames, int thread, int n_threads) override;
-    bool shared(int) const override { return true; }
+    bool shared(int frames) const override { return reads_enough(frames * delay_.bins(), far_); }
 
 private:
     const Kernels & kernels_;

@@ -13,7 +13,8 @@ constexpr size_t kStays = 4;
 ConvOp::ConvOp(const Kernels & kernels, const ConvWeights & weights, const ConvPlan & plan, const Frames & in,
                const IntFrames * integers, const Frames * residual, Frames & out)
     : kernels_(kernels), tensor_(weights.tensor), conv_(weights.packed()), plan_(plan), in_(in), integers_(integers),
-      residual_(residual), out_(out), by_panel_(read_demand().reads.bytes > default_reach() / kStays) {
+      residual_(residual), out_(out), by_panel_(read_demand().reads.bytes > default_reach() / kStays),
+      mostly_weights_(read_demand().reads.bytes > 2 * window_bytes()) {
     const int channels = conv_.outputs / plan.groups;
     call_.step = plan.stride * in.channels();
     call_.activation = plan.activation;
@@ -30,35 +31,54 @@ ConvOp::ConvOp(const Kernels & kernels, const ConvWeights & weights, const ConvP
 }
 
 bool ConvOp::shared(int frames) const {
-    // Meeting costs a microsecond or two; a core does some fifty thousand multiply-adds in that time.
-    constexpr int64_t kWorthSharing = 100000;
-    return int64_t(frames) * plan_.positions * conv_.rows * conv_.taps * conv_.outputs > kWorthSharing;
+    // Handing over takes half a microsecond to one, and what a core reads of another's results 0.2 ns a byte: it pays from
+    // three microseconds of work on, in which a core does so many multiply-adds.
+    const int64_t worth_sharing = integers_ != nullptr ? 300000 : 150000;
+    return int64_t(frames) * plan_.positions * conv_.rows * conv_.taps * conv_.outputs > worth_sharing;
+}
+
+size_t ConvOp::window_bytes() const {
+    const size_t values = size_t(conv_.rows) * size_t(in_.bins()) * size_t(in_.channels());
+    return values * (integers_ != nullptr ? sizeof(int16_t) : sizeof(float));
 }
 
 void ConvOp::run(int frames, int thread, int n_threads) {
-    int begin = frames * plan_.positions * thread / n_threads;
-    int end = frames * plan_.positions * (thread + 1) / n_threads;
-    int first = 0, last = conv_.n_panels;
-    if (frames * plan_.positions < n_threads) {
-        // A linear layer has one position a frame: share its outputs instead.
-        begin = 0;
-        end = frames * plan_.positions;
-        first = conv_.n_panels * thread / n_threads;
-        last = conv_.n_panels * (thread + 1) / n_threads;
+    const int positions = frames * plan_.positions;
+    if (n_threads > 1 && ((frames == 1 && mostly_weights_) || positions < n_threads)) {
+        const int total = conv_.n_panels * positions;
+        const int begin = int(int64_t(total) * thread / n_threads),
+                  end = int(int64_t(total) * (thread + 1) / n_threads);
+        for (int at = begin; at < end;) {
+            const int panel = at / positions, first = at % positions;
+            const int count = std::min(positions - first, end - at);
+            run_panels(panel, 1, first, first + count, ahead(at, total));
+            at += count;
+        }
+        return;
     }
-    const int together = frames > 1 && by_panel_ ? 1 : std::max(1, last - first);
-    for (int panel = first; panel < last; panel += together) {
-        PackedConv part = conv_;
-        part.panels += panel;
-        part.n_panels = together;
-        run_panels(part, begin, end, ahead_lines_ * size_t(thread) / size_t(n_threads));
+    const int begin = positions * thread / n_threads, end = positions * (thread + 1) / n_threads;
+    const int together = frames > 1 && by_panel_ ? 1 : conv_.n_panels;
+    for (int panel = 0; panel < conv_.n_panels; panel += together) {
+        run_panels(panel, together, begin, end, ahead(thread, n_threads));
     }
 }
 
-void ConvOp::run_panels(const PackedConv & part, int begin, int end, size_t skip_lines) {
+PrefetchCursor ConvOp::ahead(int part, int parts) const {
+    return {ahead_.data(), int(ahead_.size()), ahead_lines_ * size_t(part) / size_t(parts)};
+}
+
+void ConvOp::run_piece(int piece) {
+    // Nothing is fetched ahead: what one stream fetches serves all, as in clips.
+    run_panels(by_panel_ ? piece : 0, by_panel_ ? 1 : conv_.n_panels, 0, plan_.positions, {});
+}
+
+void ConvOp::run_panels(int first, int count, int begin, int end, const PrefetchCursor & ahead) {
+    PackedConv part = conv_;
+    part.panels += first;
+    part.n_panels = count;
     ConvCall call = call_;
     call.conv = &part;
-    call.ahead = PrefetchCursor(ahead_.data(), int(ahead_.size()), skip_lines);
+    call.ahead = ahead;
     for (int t = begin / plan_.positions; t * plan_.positions < end; ++t) {
         const int base = t * plan_.positions;
         const int from = begin > base ? begin - base : 0;

@@ -42,6 +42,8 @@ public:
            const IntFrames * integers, const Frames * residual, Frames & out);
     void run(int frames, int thread, int n_threads) override;
     bool shared(int frames) const override;
+    int pieces() const override { return by_panel_ ? conv_.n_panels : 1; }
+    void run_piece(int piece) override;
 
     // Calibration: adds up the frames just computed.
     void observe(int frames);
@@ -55,8 +57,12 @@ public:
     void fetch_ahead(std::vector<MemorySpan> spans);
 
 private:
+    // What it reads of a frame's activations.
+    size_t window_bytes() const;
+    // What the part is to fetch meanwhile.
+    PrefetchCursor ahead(int part, int parts) const;
     // Positions [begin, end), counted over all frames of the call, of some panels.
-    void run_panels(const PackedConv & part, int begin, int end, size_t skip_lines);
+    void run_panels(int first, int count, int begin, int end, const PrefetchCursor & ahead);
 
     const Kernels & kernels_;
     std::string tensor_;
@@ -66,9 +72,12 @@ private:
     const IntFrames * integers_;
     const Frames * residual_;
     Frames & out_;
-    // Each frame of a call wants all weights. Where these leave the cache meanwhile, a panel of them stays there until the
-    // last frame had it.
+    // Each frame of a call wants all weights, and each stream of those that go together. Where these leave the cache
+    // meanwhile, a panel of them stays there until the last one had it.
     const bool by_panel_;
+    // Of what it reads of one frame. Threads then share the panels out, each with all positions, rather than the
+    // positions: each reads a part of the weights and all of the activations.
+    const bool mostly_weights_;
     ConvCall call_;
     std::vector<double> squares_; // per input channel, over the observed frames
     uint64_t observed_ = 0;       // values per channel
