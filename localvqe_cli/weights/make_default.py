@@ -23,14 +23,13 @@ __all__ = ["CHECKPOINT", "exit_on_error", "make_model", "metadata"]
 CHECKPOINT = Path(__file__).parent / "default.pt"
 
 
-def metadata(training: dict[str, Any], *, echo_only: bool = False) -> dict[str, gguf_file.MetadataValue]:
+def metadata(training: dict[str, Any]) -> dict[str, gguf_file.MetadataValue]:
     """What the file says about itself, from the ``training`` entry of its checkpoint."""
-    kept = " without the reduction of noise" if echo_only else ""
     return {
-        "general.name": training["name"] + ("-echo" if echo_only else ""),
+        "general.name": training["name"],
         "general.version": training["version"],
         "general.license": "apache-2.0",
-        "general.description": f"{training['description']}{kept}; see docs/reference/model-card.md.",
+        "general.description": f"{training['description']}; see docs/reference/model-card.md.",
         "localvqe.training.data": "LibriSpeech (CC BY 4.0), Picovoice (Apache-2.0), Rhasspy (CC0), Precise (public "
         "domain), ESC-10, Blanket (CC0, CC BY), Speech Commands, Idiap (CC BY 4.0); see weights/ATTRIBUTION.md",
         "localvqe.training.recipe": training["summary"],
@@ -58,7 +57,8 @@ def make_model(path: str | os.PathLike[str], source: str | os.PathLike[str], *, 
     config = loaded.config
     if echo_only and config.residual is not None:
         config = replace(config, residual=replace(config.residual, noise_reduction=0.0))
-    gguf_file.write(path, config, export.fold(config, loaded.state), metadata(training, echo_only=echo_only))
+        training |= training["echo_only"]  # another name and description
+    gguf_file.write(path, config, export.fold(config, loaded.state), metadata(training))
 
 
 @contextmanager
