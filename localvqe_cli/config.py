@@ -347,6 +347,11 @@ class ModelConfig:
         return f"network of architecture version {self.version}{behind}, dmax {self.dmax}"
 
     @property
+    def echo_only(self) -> bool:
+        """Without a far end there is nothing that the model would take away."""
+        return not self.network and (self.residual is None or self.residual.noise_reduction == 0.0)
+
+    @property
     def latency_samples(self) -> int:
         """Samples by which the streaming form lags its input."""
         return self.hop_length

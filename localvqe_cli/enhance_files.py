@@ -211,7 +211,7 @@ def _align(
     model: Model, mic: AudioInput, ref: AudioInput | None, align: str | float, result: FileResult
 ) -> Alignment | None:
     """How to move the reference; fills in what ``result`` says about it."""
-    if ref is None and not model.config.network:
+    if ref is None and model.config.echo_only:
         result.notes.append("without a reference this model, which takes echo only, changes nothing; try -m denoise")
     if ref is None or align == ALIGN_OFF:
         return None

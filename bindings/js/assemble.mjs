@@ -18,7 +18,8 @@ const ENGINE_SOURCES = ['native/src', 'native/include', 'native/cmake', 'native/
   'pyproject.toml', 'localvqe_cli/config.py', 'localvqe_cli/geometry.py', 'localvqe_cli/tensors.py',
   'localvqe_cli/reference/frontend.py', 'localvqe_cli/reference/kalman.py', 'localvqe_cli/reference/frontend_gain.py',
   'localvqe_cli/reference/residual_echo.py', 'localvqe_cli/reference/noise_reduction.py'];
-const COPIES = [join(WEIGHTS, 'default-f32.gguf'), join(WEIGHTS, 'denoise-q8_0.gguf'), join(WEIGHTS, 'ATTRIBUTION.md')];
+const MODELS = ['default-f32.gguf', 'kalman-f32.gguf', 'denoise-q8_0.gguf'];
+const COPIES = [...MODELS, 'ATTRIBUTION.md'].map((name) => join(WEIGHTS, name));
 /** In the order in which they may be read as one. */
 const WORKLET = ['errors', 'engine', 'resampler', 'stream', 'guard', 'canceller_processor'];
 
@@ -118,6 +119,6 @@ if (argument === undefined) {
 }
 assembleDist(argument);
 assembleDemo();
-for (const name of ['localvqe.wasm', 'worklet.js', 'default-f32.gguf', 'denoise-q8_0.gguf']) {
+for (const name of ['localvqe.wasm', 'worklet.js', ...MODELS]) {
   report(join(DIST, name));
 }

@@ -72,5 +72,9 @@ def test_what_a_user_may_do_wrong() -> None:
 
 
 def test_the_default_model_is_the_one_of_the_python_package() -> None:
-    for name, path in (("default-f32.gguf", DEFAULT_MODEL), ("denoise-q8_0.gguf", localvqe.Enhancer("denoise").path)):
+    for name, path in (
+        ("default-f32.gguf", DEFAULT_MODEL),
+        ("kalman-f32.gguf", localvqe.Enhancer("kalman").path),
+        ("denoise-q8_0.gguf", localvqe.Enhancer("denoise").path),
+    ):
         assert (package.PACKAGE / "dist" / name).read_bytes() == Path(path).read_bytes()

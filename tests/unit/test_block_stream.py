@@ -17,7 +17,7 @@ from localvqe_cli.block_stream import BlockStream
 from localvqe_cli.engine import Enhancer
 from localvqe_cli.errors import AudioError, LocalVQEError, UsageError
 
-ENHANCER = Enhancer()
+ENHANCER = Enhancer("kalman")  # gives back what has no echo
 RNG = np.random.default_rng(16)
 RATES = (8000, 11025, 22050, 32000, 44100, 47952, 48000, 96000)
 

@@ -20,7 +20,7 @@ FULL = {"int16": 2.0**15, "int32": 2.0**31, "uint8": 2.0**7}
 
 @pytest.fixture(scope="module")
 def enhancer() -> Enhancer:
-    return Enhancer()
+    return Enhancer("kalman")
 
 
 def pcm(kind: str, n: int = 3000) -> tuple[np.ndarray, np.ndarray]:
@@ -56,7 +56,7 @@ def test_floats_of_any_width_are_in_units_of_full_scale(enhancer: Enhancer, kind
     ref = np.zeros(3000, np.float32)
     out = enhancer.enhance(mic, ref)
     assert out.dtype == np.float32
-    np.testing.assert_allclose(out, mic.astype(np.float32), atol=1e-5)  # the default takes echo only
+    np.testing.assert_allclose(out, mic.astype(np.float32), atol=1e-5)  # it takes echo only
 
 
 @pytest.mark.parametrize("other", ["float32", "int32", "uint8"])

@@ -7,6 +7,7 @@ const IN_NODE = typeof process === 'object' && process.versions?.node !== undefi
 /** The models in this package. */
 export const MODELS = {
   default: new URL('../dist/default-f32.gguf', import.meta.url),
+  kalman: new URL('../dist/kalman-f32.gguf', import.meta.url),
   denoise: new URL('../dist/denoise-q8_0.gguf', import.meta.url),
 };
 
@@ -86,5 +87,5 @@ export async function modelBytes(model, expected) {
     }
     return fromAddress(remote ? text : new URL(text, globalThis.location?.href).href, expected);
   }
-  throw new LocalVQEError(`a model is 'default', 'denoise', an address, a path or the bytes of a file, not ${model}`);
+  throw new LocalVQEError(`a model is 'default', 'kalman', 'denoise', an address, a path or the bytes of a file, not ${model}`);
 }

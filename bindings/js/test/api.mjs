@@ -20,6 +20,7 @@ const sine = (frequency, rate, n) => Float32Array.from({ length: n }, (_, i) => 
 
 // Models: names, paths, bytes, addresses.
 const vqe = await LocalVQE.load();
+const kalman = await LocalVQE.load({ model: 'kalman' });
 await refused(() => LocalVQE.load({ model: 'nowhere.gguf' }), /nowhere\.gguf: no such file/);
 await refused(() => LocalVQE.load({ model: 7 }), /a model is/);
 await refused(() => LocalVQE.load({ model: new Uint8Array(0) }), /empty/);
@@ -40,13 +41,13 @@ server.closeAllConnections();
 await new Promise((resolve) => server.close(resolve));
 await refused(() => LocalVQE.load({ model: address, sha256 }), /cannot be reached/);
 
-// Clips: of any length, at any rate, aligned with the microphone. Without a reference there is nothing to take away.
+// Clips: of any length, at any rate, aligned with the microphone. Without a reference there is no echo to take away.
 for (const rate of [16000, 44100, 48000]) {
   for (const n of [0, 1, 255, 256, 5000]) {
     assert.equal(vqe.process(sine(440, rate, n), null, { sampleRate: rate }).length, n);
   }
   const mic = sine(440, rate, rate);
-  const out = vqe.process(mic, new Float32Array(10), { sampleRate: rate });
+  const out = kalman.process(mic, new Float32Array(10), { sampleRate: rate });
   const error = out.slice(1000, -1000).reduce((top, x, i) => Math.max(top, Math.abs(x - mic[i + 1000])), 0);
   assert(error < 2e-3, `off by ${error} at ${rate} Hz`);
 }
@@ -154,5 +155,6 @@ for (let i = 0; i < 5; ++i) {
 assert(!guard.resting && Math.abs(guard.load - 0.25) < 1e-9);
 
 vqe.close();
+kalman.close();
 await refused(() => vqe.stream(), /closed/);
 console.log('ok');
