@@ -139,6 +139,11 @@ class _Stage:
         return [f for f in fields(cls) if f.metadata.get("since", 1) <= version]
 
     @classmethod
+    def _known(cls, stated: object) -> int:
+        """The version that is stated, or the newest."""
+        return next((version for version in cls._VERSIONS if version == stated), max(cls._VERSIONS))
+
+    @classmethod
     def from_values(cls: type[_AnyStage], values: Mapping[str, Any]) -> _AnyStage:
         """From names without prefix; unknown ones are ignored, missing ones have their defaults.
 
@@ -146,10 +151,8 @@ class _Stage:
             ModelError: a value of the wrong kind or out of range.
         """
         try:
-            stated = values.get("version")
-            version = next((v for v in cls._VERSIONS if v == stated), max(cls._VERSIONS))
-            later = {f.name: f.metadata["before"] for f in fields(cls) if f not in cls._file_fields(version)}
-            values = {**values, **later}
+            stated = cls._file_fields(cls._known(values.get("version")))
+            values = {**values, **{f.name: f.metadata["before"] for f in fields(cls) if f not in stated}}
             known: dict[str, Any] = {f.name: _kind(f)(values[f.name]) for f in fields(cls) if f.name in values}
             return cls(**known)
         except (TypeError, ValueError, OverflowError) as exc:
@@ -440,13 +443,12 @@ class ModelConfig:
         def has(prefix: str) -> bool:
             return any(key.startswith(prefix) for key in values)
 
-        version = values.get(f"{FRONTEND_PREFIX}version")
-        known = version if version in FRONTEND_VERSIONS else max(FRONTEND_VERSIONS)
+        def stage(kind: type[_AnyStage]) -> _AnyStage:
+            return kind(version=kind._known(values.get(f"{kind._PREFIX}version")))
+
         network = values.get(NETWORK_KEY) is not False
-        frontend = FrontendConfig(version=int(known)) if has(FRONTEND_PREFIX) or not network else None
-        version = values.get(f"{RESIDUAL_PREFIX}version")
-        known = version if version in RESIDUAL_VERSIONS else max(RESIDUAL_VERSIONS)
-        residual = ResidualConfig(version=int(known)) if frontend is not None and has(RESIDUAL_PREFIX) else None
+        frontend = stage(FrontendConfig) if has(FRONTEND_PREFIX) or not network else None
+        residual = stage(ResidualConfig) if frontend is not None and has(RESIDUAL_PREFIX) else None
         return cls(frontend=frontend, residual=residual, network=network)
 
     @classmethod

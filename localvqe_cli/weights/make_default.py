@@ -16,9 +16,9 @@ from typing import Any
 from .. import checkpoint, export, gguf_file
 from ..cli.common import fail
 from ..errors import LocalVQEError
-from ..models import DEFAULT_MODEL
+from ..models import EMBEDDED
 
-__all__ = ["CHECKPOINT", "exit_on_error", "make_model", "metadata"]
+__all__ = ["CHECKPOINT", "command", "exit_on_error", "make_model", "metadata"]
 
 CHECKPOINT = Path(__file__).parent / "default.pt"
 
@@ -71,17 +71,16 @@ def exit_on_error() -> Iterator[None]:
         raise SystemExit(exc.exit_code) from exc
 
 
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m localvqe_cli.weights.make_default", description="Makes the default model of its checkpoint."
-    )
-    parser.add_argument("path", metavar="PATH", nargs="?", default=str(DEFAULT_MODEL), help="default: %(default)s")
+def command(name: str, description: str, *, echo_only: bool) -> None:
+    """What ``python -m localvqe_cli.weights.make_NAME [PATH]`` does, NAME being one of EMBEDDED."""
+    parser = argparse.ArgumentParser(prog=f"python -m localvqe_cli.weights.make_{name}", description=description)
+    target = str(Path(__file__).parent / EMBEDDED[name])
+    parser.add_argument("path", metavar="PATH", nargs="?", default=target, help="default: %(default)s")
     target = parser.parse_args().path
     with exit_on_error():
-        make_model(target, CHECKPOINT)
+        make_model(target, CHECKPOINT, echo_only=echo_only)
     print(f"wrote {target}")
 
 
 if __name__ == "__main__":
-    main()
+    command("default", "Makes the default model of its checkpoint.", echo_only=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import Field, fields
 from typing import Any
 
-from constants import RANGES
 from cpp import header_text, literal, text
 
 from localvqe_cli import config
@@ -63,8 +62,7 @@ def _part(struct: str, reader: str, prefix: str, part: type[Any]) -> list[str]:
     lines = [f"// {prefix}*", f"struct {struct} {{"]
     lines += [f"    {_kind(f)} {f.name} = {literal(_unstated(f))};" for f in stated]
     lines += ["};", "", f"template <class Read> {struct} {reader}(const Read & read) {{"]
-    known = f"{own.removesuffix('.')}_version"
-    versions = f"limits::{known}" if known in RANGES else f"IntRange{{{part.version}, {part.version}}}"
+    versions = f"limits::{own.removesuffix('.')}_version"
     several = any(f.metadata.get("since", first) > first for f in stated)
     lines.append(f"    {'const int version = ' if several else ''}{_read(own + 'version', versions)};")
     lines.append(f"    {struct} c;")

@@ -134,7 +134,7 @@ int check_together(const uintptr_t * streams, int n) {
     Context & first = *handle<Context>(streams[0]);
     std::string why;
     int named = 0;
-    for (; named < n && why.empty(); ++named) {
+    for (; named < n; ++named) {
         Context & c = *handle<Context>(streams[named]);
         if (&c.model() != &first.model()) {
             why = "stream " + std::to_string(named) + " is of another model than stream 0";

@@ -10,6 +10,7 @@ import golden_vectors
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 from golden_vectors import ALL, CHECKPOINTS, DATA, FOREIGN, SHARED
 from scripts import load_script
 
@@ -98,13 +99,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     return {name: file.array(name) for name in file.tensors}
 
 
-@pytest.mark.parametrize("what", ["output", "stream", "listing", "missing"])
+@pytest.mark.parametrize("what", ["output", "stream", "weight", "listing", "missing"])
 def test_the_tool_writes_nothing_when_the_reference_is_off(
     what: str, tool: ModuleType, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(shared, tmp_path / "shared")
     home = folder / "v1.1"
-    if what == "listing":
+    if what == "weight":
+        content = torch.load(home / "state.pt", weights_only=True)
+        content["model_state_dict"]["dec3.skip_conv.weight"][0] += 0.1
+        torch.save(content, home / "state.pt")
+    elif what == "listing":
         text = (home / "gguf_listing.txt").read_text()
         (home / "gguf_listing.txt").write_text(text.replace("bottleneck.a_real F32 [6]", "bottleneck.a_real F32 [7]"))
     elif what == "missing":

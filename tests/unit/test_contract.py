@@ -118,7 +118,7 @@ def test_constants_of_the_stages_are_those_of_the_reference(headers: dict[str, s
     module = importlib.import_module(f"localvqe_cli.reference.{stage}")
     imported = {"BINS", "HOP", "GAIN_FEATURES", "TYPE_CHECKING"}
     stated = {name: value for name, value in vars(module).items() if name.isupper() and name not in imported}
-    assert stated
+    assert len(stated) >= (2 if stage == "noise_reduction" else 6)
     part = headers["constants"].split(f"namespace {stage} {{")[1].partition("} // namespace")[0]
     found = {**numbers(part, "int"), **numbers(part, "float")}
     named = {"k" + name.title().replace("_", ""): value for name, value in stated.items()}

@@ -39,19 +39,23 @@ void ResidualEchoState::reset() {
 void ResidualEchoState::step(const float * error_before, const float * error, const float * echo_before,
                              const float * echo, float * gain, float * spectrum_re, float * spectrum_im) {
     float echo_re[kGains], echo_im[kGains];
-    float power[kGains], mean_error[kGains], mean_echo[kGains], floor[kGains], ratio[kGains], leak[kGains];
+    float power[kGains], echo_power[kGains], mean_error[kGains], mean_echo[kGains], floor[kGains], ratio[kGains],
+        leak[kGains];
     analyse(error_before, error, spectrum_re, spectrum_im);
     analyse(echo_before, echo, echo_re, echo_im);
-    average(error_, spectrum_re, spectrum_im, mean_error);
-    average(echo_, echo_re, echo_im, mean_echo);
-    background(spectrum_re, spectrum_im, floor);
+    for (int f = 0; f < kGains; ++f) {
+        power[f] = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
+        echo_power[f] = echo_re[f] * echo_re[f] + echo_im[f] * echo_im[f];
+    }
+    average(error_, power, mean_error);
+    average(echo_, echo_power, mean_echo);
+    background(power, floor);
     for (int f = 0; f < kGains; ++f) {
         ratio[f] = (mean_error[f] + kPowerFloor) / (mean_echo[f] + kPowerFloor);
         leak[f] = mean_echo[f] > floor[f] ? std::min(1.0f, ratio[f]) : 1.0f;
     }
     leaks(leak, least_leak(mean_error, floor), leak);
     for (int f = 0; f < kGains; ++f) {
-        power[f] = spectrum_re[f] * spectrum_re[f] + spectrum_im[f] * spectrum_im[f];
         const float left = config_.overestimate * leak[f] / ratio[f];
         const float by_echo = 1.0f / (1.0f + left * left);
         const float by_background = std::min(1.0f, std::sqrt(config_.noise_fill * floor[f] / (power[f] + kPowerFloor)));
@@ -72,16 +76,13 @@ void ResidualEchoState::analyse(const float * before, const float * now, float *
     fft_.forward(frame, re, im);
 }
 
-void ResidualEchoState::average(AlignedFloats & rows, const float * re, const float * im, float * mean) const {
-    float * newest = rows.data() + size_t(frames_ % kFrames) * kGains;
-    for (int f = 0; f < kGains; ++f) {
-        newest[f] = re[f] * re[f] + im[f] * im[f];
-    }
+void ResidualEchoState::average(AlignedFloats & rows, const float * power, float * mean) const {
+    std::copy_n(power, kGains, rows.data() + size_t(frames_ % kFrames) * kGains);
     std::copy_n(rows.data(), kGains, mean);
     for (int row = 1; row < kFrames; ++row) {
-        const float * power = rows.data() + size_t(row) * kGains;
+        const float * earlier = rows.data() + size_t(row) * kGains;
         for (int f = 0; f < kGains; ++f) {
-            mean[f] += power[f];
+            mean[f] += earlier[f];
         }
     }
     for (int f = 0; f < kGains; ++f) {
@@ -89,12 +90,11 @@ void ResidualEchoState::average(AlignedFloats & rows, const float * re, const fl
     }
 }
 
-void ResidualEchoState::background(const float * re, const float * im, float * out) {
+void ResidualEchoState::background(const float * power, float * out) {
     const float memory = frames_ == 0 ? 0.0f : kNoiseMemory;
     float * block = begin_block(minima_, kBlocks, kBlockFrames, std::numeric_limits<float>::infinity());
     for (int f = 0; f < kGains; ++f) {
-        const float power = re[f] * re[f] + im[f] * im[f];
-        const float smooth = memory * smooth_[size_t(f)] + (1.0f - memory) * power;
+        const float smooth = memory * smooth_[size_t(f)] + (1.0f - memory) * power[f];
         smooth_[size_t(f)] = smooth < 1e-30f ? 0.0f : smooth; // decays in silence must not linger among the denormals
         block[f] = std::min(block[f], smooth_[size_t(f)]);
     }

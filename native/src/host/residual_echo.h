@@ -29,10 +29,10 @@ public:
 
 private:
     void analyse(const float * before, const float * now, float * re, float * im) const;
-    // Replaces the oldest of five rows of power by |re + i im|^2 and takes the mean of all.
-    void average(AlignedFloats & rows, const float * re, const float * im, float * mean) const;
+    // Replaces the oldest of five rows of power by this frame's and takes the mean of all.
+    void average(AlignedFloats & rows, const float * power, float * mean) const;
     // The smallest smoothed power lately.
-    void background(const float * re, const float * im, float * out);
+    void background(const float * power, float * out);
     // The smallest share of the echo that was left lately, averaged over bins around; `now` is this frame's.
     void leaks(const float * now, float least, float * out);
     float least_leak(const float * error, const float * background) const;
