@@ -48,6 +48,15 @@ def signals(seconds: float = 1.0, seed: int = 0, delay: int = 800) -> tuple[Samp
     return (echo + near).astype(np.float32), ref.astype(np.float32)
 
 
+def with_a_note(mic: Samples, ref: Samples, start: int) -> tuple[Samples, Samples]:
+    """The same, but that from sample ``start`` on the reference is a single note, which the microphone hears too."""
+    mic, ref = mic.copy(), ref.copy()
+    note = 0.2 * np.sin(2 * np.pi * 440.0 / MODEL_RATE * np.arange(len(ref) - start))
+    mic[start:] += 0.5 * note - 0.5 * ref[start - 800 : -800]
+    ref[start:] = note
+    return mic, ref
+
+
 def by_hop(enhancer: Enhancer, mic: Samples, ref: Samples) -> Samples:
     """Raw stream output, one hop per call."""
     stream = enhancer.stream()

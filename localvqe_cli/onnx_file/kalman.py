@@ -102,12 +102,17 @@ def kalman_step(
     if config.gain_hidden:
         noise_before = g.op("Where", unadapted, power(g, heard), noise)
         unsure = g.reduce("Sum", g.op("Mul", far_power, variance), [1])
+
+        def newest(spectra: str) -> str:
+            return g.reshape(g.slice(spectra, 1, 0, 1), 1, BINS)
+
         noise_factor, process = gain_controller(
             g,
             config.gain_hidden,
             weights,
             error=(heard.re, heard.im),
             echo=_parts(transforms.of_hop(prior)),
+            far=(newest(far.re), newest(far.im)),
             mic_power=power(g, transforms.of_hop(mic)),
             far_power=g.reduce("Sum", far_power, [1]),
             unsure=unsure,

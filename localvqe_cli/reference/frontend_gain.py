@@ -5,6 +5,10 @@ talking. The hand rule of ``kalman`` takes the smoothed error for noise and the 
 controller scales both, per bin and hop, by what it makes of levels that the filter knows anyway. It only sees ratios,
 so loudness does not matter, and it starts as the hand rule: its outputs begin at a factor of one. Whatever it does,
 the filter stays linear, so it cannot delete speech as a mask can.
+
+Long notes fool it. They are few frequencies, which almost any coefficients cancel, so it takes the filter for settled,
+and the next chord is heard. The more the far end's spectrum follows from the one before, the less the controller is
+trusted, until the hand rule is left.
 """
 
 from __future__ import annotations
@@ -29,16 +33,27 @@ SLOW, FAST = 0.98, 0.9
 LEVEL_FLOOR, COHERENCE_FLOOR = 1e-9, 1e-14
 #: Log ratios beyond this are cut off; what is left is scaled to be of order one.
 LOG_LIMIT, LOG_SCALE = 12.0, 0.3
+#: Tonality is the coherence of successive far-end spectra, 0..1, bins weighted by their power: of noise 0.3, of speech
+#: 0.5, of chords 0.8, of a tone 1. Its memory per hop, and what it is taken to be at first.
+TONALITY_MEMORY, USUAL_TONALITY = 0.99, 0.5
+#: Up to the first the controller is trusted wholly, from the second on not at all.
+SPEECH_LIKE, TONAL = 0.62, 0.72
 
 
 class GainState(NamedTuple):
-    """What the controller keeps between hops, (B, F) but for the last."""
+    """What the controller keeps between hops, (B, F) but for the last two."""
 
     far: Tensor
     error: Tensor
     echo: Tensor
     cross_re: Tensor
     cross_im: Tensor
+    before_re: Tensor  # the far end's newest spectrum in the hop before
+    before_im: Tensor
+    recent: Tensor  # its smoothed power
+    steady_re: Tensor  # its smoothed product with the spectrum before it
+    steady_im: Tensor
+    tonality: Tensor  # (B, 1)
     hidden: Tensor  # (B, F, H)
 
 
@@ -54,13 +69,15 @@ class GainController(nn.GRUCell):
     def initial(self, like: Tensor) -> GainState:
         """The state of ``len(like)`` streams before their first hop."""
         level = like.new_zeros(like.shape[0], BINS)
-        return GainState(level, level, level, level, level, like.new_zeros(*level.shape, self.hidden_size))
+        hidden = like.new_zeros(*level.shape, self.hidden_size)
+        return GainState._make([*[level] * (len(GainState._fields) - 2), level[:, :1], hidden])
 
     def forward(  # type: ignore[override]
         self,
         state: GainState,
         error: Complex,
         echo: Complex,
+        far: Complex,
         mic_power: Tensor,
         far_power: Tensor,
         unsure: Tensor,
@@ -71,13 +88,14 @@ class GainController(nn.GRUCell):
 
         Args:
             error, echo: spectra before the filter's update, (B, F).
+            far: the newest spectrum of the reference that the filter hears, (B, F).
             mic_power, far_power: of the microphone, and of the reference summed over the filter's lags, (B, F).
             unsure: power of the error that the filter's own uncertainty explains, (B, F).
             noise: the observation noise before this hop, (B, F).
             first: (B, 1), bool: no hop before this one adapted.
         """
         error_power, echo_power = error.power(), echo.power()
-        far = torch.where(first, far_power, SLOW * state.far + (1.0 - SLOW) * far_power)
+        usual = torch.where(first, far_power, SLOW * state.far + (1.0 - SLOW) * far_power)
         slow_error = FAST * state.error + (1.0 - FAST) * error_power
         slow_echo = FAST * state.echo + (1.0 - FAST) * echo_power
         cross_re = FAST * state.cross_re + (1.0 - FAST) * (error.re * echo.re + error.im * echo.im)
@@ -94,7 +112,7 @@ class GainController(nn.GRUCell):
             _log_ratio(error_power, noise),
             _log_ratio(echo_power, error_power),
             surprise,
-            _log_ratio(far_power, far),
+            _log_ratio(far_power, usual),
             _log_ratio(mic_power, error_power),
             coherence,
             _log_ratio(mean(mic_power), mean(error_power)),
@@ -105,8 +123,12 @@ class GainController(nn.GRUCell):
         )
         features = torch.stack([column.expand_as(error_power) for column in columns], dim=-1)
         hidden = self._recur(features, state.hidden)
-        factors = torch.exp(LARGEST * torch.tanh(self.out(hidden)))
-        kept = GainState(far, slow_error, slow_echo, cross_re, cross_im, hidden)
+        recent, steady, tonality = _listen_to(far, state, first)
+        trust = ((TONAL - tonality) / (TONAL - SPEECH_LIKE)).clamp(0.0, 1.0)
+        factors = torch.exp(LARGEST * trust[..., None] * torch.tanh(self.out(hidden)))
+        kept = GainState(
+            usual, slow_error, slow_echo, cross_re, cross_im, far.re, far.im, recent, *steady, tonality, hidden
+        )
         return factors[..., 0], factors[..., 1], kept
 
     def _recur(self, x: Tensor, hidden: Tensor) -> Tensor:
@@ -118,6 +140,19 @@ class GainController(nn.GRUCell):
         update = torch.sigmoid(new_update + old_update)
         state = torch.tanh(new_state + torch.sigmoid(new_reset + old_reset) * old_state)
         return (1.0 - update) * state + update * hidden
+
+
+def _listen_to(far: Complex, state: GainState, first: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+    """Smoothed power of the far end, (B, F), that of its product with the spectrum before, and tonality, (B, 1)."""
+    power = far.power()
+    recent = torch.where(first, power, FAST * state.recent + (1.0 - FAST) * power)
+    re, im = far.re * state.before_re + far.im * state.before_im, far.im * state.before_re - far.re * state.before_im
+    steady_re = FAST * state.steady_re + (1.0 - FAST) * re
+    steady_im = FAST * state.steady_im + (1.0 - FAST) * im
+    coherence = (steady_re.square() + steady_im.square()) / (recent * state.recent + COHERENCE_FLOOR)
+    now = (coherence * recent).sum(dim=-1, keepdim=True) / (recent.sum(dim=-1, keepdim=True) + LEVEL_FLOOR)
+    before = torch.where(first, USUAL_TONALITY, state.tonality)
+    return recent, (steady_re, steady_im), TONALITY_MEMORY * before + (1.0 - TONALITY_MEMORY) * now
 
 
 def _log_ratio(a: Tensor, b: Tensor) -> Tensor:

@@ -164,7 +164,15 @@ def kalman_step(
         noise_before = torch.where(first, heard.power(), noise)
         unsure = (far_power * variance).sum(dim=1)
         noise_factor, process_factor, control = gain(
-            control, heard, spectrum(prior), spectrum(mic).power(), far_power.sum(dim=1), unsure, noise_before, first
+            control,
+            heard,
+            spectrum(prior),
+            Complex(far.re[:, 0], far.im[:, 0]),
+            spectrum(mic).power(),
+            far_power.sum(dim=1),
+            unsure,
+            noise_before,
+            first,
         )
         noise_weight, process_weight = config.noise_weight * noise_factor, process_factor[:, None]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from engine_runs import signals
+from engine_runs import signals, with_a_note
 from golden_vectors import EXAMPLES, HOP, Vectors
 from make_model import V13, narrow_config, random_gguf, random_quantized_gguf
 from numpy.typing import NDArray
@@ -77,6 +77,14 @@ def test_every_configuration_does_as_in_the_engine(name: str, tmp_path: Path) ->
     expected = Enhancer(tmp_path / "model.gguf").enhance(mic, ref)
     found = _written(tmp_path / "model.gguf", tmp_path).enhance(mic, ref)
     assert np.abs(found - expected).max() < 1e-4
+
+
+def test_a_note_does_as_in_the_engine(tmp_path: Path) -> None:
+    """Which the learned gain is trusted less and less with."""
+    random_gguf(tmp_path / "model.gguf", STAGES, 2)
+    mic, ref = with_a_note(*signals(3.0), start=8000)
+    expected = Enhancer(tmp_path / "model.gguf").enhance(mic, ref)
+    assert np.abs(_written(tmp_path / "model.gguf", tmp_path).enhance(mic, ref) - expected).max() < 1e-4
 
 
 def test_all_forms_are_one_graph(tmp_path: Path) -> None:

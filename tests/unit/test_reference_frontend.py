@@ -246,6 +246,27 @@ def test_the_controller_sets_the_gain_and_loudness_does_not_matter() -> None:
     assert level(loud - quiet) < level(loud) - 40.0
 
 
+def test_long_notes_are_left_to_the_hand_rule() -> None:
+    torch.manual_seed(0)
+    gain = GainController(3)
+    torch.nn.init.normal_(gain.out.weight, 0.0, 1.0)
+
+    def factors(far: np.ndarray) -> torch.Tensor:
+        """Of the last of a hop's frames, (2, 257), while everything else that the controller hears stays the same."""
+        hops = torch.from_numpy(far.astype(np.float32)).reshape(-1, 256)
+        spectra = torch.fft.rfft(torch.cat([hops[:-1], hops[1:]], dim=1))
+        other = Complex(torch.randn(1, 257), torch.randn(1, 257))
+        state, same = gain.initial(torch.zeros(1, 256)), torch.ones(1, 257)
+        with torch.no_grad():
+            for t, spectrum in enumerate(spectra[:, None]):
+                now = Complex(spectrum.real.contiguous(), spectrum.imag.contiguous())
+                *given, state = gain(state, other, other, now, same, same, same, same, torch.tensor([[t == 0]]))
+        return torch.cat(given)
+
+    assert float((factors(noise(4.0, 1)) - 1.0).abs().max()) > 0.1
+    np.testing.assert_array_equal(factors(np.sin(0.3 * np.arange(4 * RATE))), 1.0)
+
+
 def test_gradients_reach_the_controller() -> None:
     torch.manual_seed(0)
     config = FrontendConfig(gain_hidden=3, partitions=2)

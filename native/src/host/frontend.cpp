@@ -167,7 +167,8 @@ void FrontendState::control(const Kernels & k, const float * mic, const float * 
             noise_[size_t(f)] = error_re[f] * error_re[f] + error_im[f] * error_im[f];
         }
     }
-    const GainInputs in{error_re, error_im, echo_re, echo_im, mic_re, far_power, unsure, noise_.data()};
+    const GainInputs in{error_re,   error_im, echo_re,   echo_im, far_re_[0],
+                        far_im_[0], mic_re,   far_power, unsure,  noise_.data()};
     gain_->step(k, in, !adapted_);
 }
 

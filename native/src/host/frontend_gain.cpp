@@ -16,20 +16,21 @@ GainWeights FrontendGain::weights() const {
 }
 
 FrontendGainState::FrontendGainState(const FrontendGain & gain, int bins, int stride)
-    : weights_(gain.weights()), bins_(bins), stride_(stride), levels_(5 * size_t(stride)),
+    : weights_(gain.weights()), bins_(bins), stride_(stride), levels_(10 * size_t(stride)),
       hidden_(size_t(weights_.hidden) * size_t(stride)), scratch_(hidden_.size()),
       features_(kGainFeatures * size_t(stride)), noise_factor_(size_t(stride)), process_factor_(size_t(stride)) {}
 
 void FrontendGainState::reset() {
     levels_.clear();
     hidden_.clear();
+    tonality_ = 0.0f;
 }
 
 void FrontendGainState::step(const Kernels & k, const GainInputs & in, bool first) {
     const auto row = [&](int i) { return levels_.data() + size_t(i) * size_t(stride_); };
-    GainLevels levels{row(0), row(1), row(2), row(3), row(4)};
+    GainLevels levels{row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7), row(8), row(9), &tonality_};
     k.gain_features(in, first, bins_, levels, features_.data(), stride_);
-    k.gain_step(weights_, features_.data(), hidden_.data(), scratch_.data(), noise_factor_.data(),
+    k.gain_step(weights_, features_.data(), tonality_, hidden_.data(), scratch_.data(), noise_factor_.data(),
                 process_factor_.data(), stride_);
 }
 

@@ -40,10 +40,11 @@ private:
     GainWeights weights_;
     int bins_;
     int stride_;
-    AlignedFloats levels_;  // five rows
+    AlignedFloats levels_;  // ten rows
     AlignedFloats hidden_;  // (hidden, stride)
     AlignedFloats scratch_; // as much
     AlignedFloats features_, noise_factor_, process_factor_;
+    float tonality_ = 0.0f;
 };
 
 } // namespace localvqe

@@ -13,7 +13,7 @@ LVQE_INLINE vfloat tanh_of(vfloat x) { return sigmoid_of(x * 2.0f) * 2.0f - 1.0f
 // zero in every input, and so in every sum.
 static void gain_features(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n) {
     vfloat mic_sum = splat(0.0f), error_sum = splat(0.0f), echo_sum = splat(0.0f), surprise_sum = splat(0.0f),
-           coherence_sum = splat(0.0f);
+           coherence_sum = splat(0.0f), recent_sum = splat(0.0f), steady_sum = splat(0.0f);
     static_assert(kGainFeatures == 11, "the rows below");
     const auto row = [&](int feature, int i) { return features + size_t(feature) * size_t(n) + i; };
     for (int i = 0; i < n; i += LVQE_LANES) {
@@ -33,6 +33,19 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
         store(levels.cross_im + i, cross_im);
         const vfloat coherence =
             (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kCoherenceFloor);
+        const vfloat xr = load(in.far_re + i), xi = load(in.far_im + i);
+        const vfloat br = load(levels.before_re + i), bi = load(levels.before_im + i);
+        const vfloat power = xr * xr + xi * xi, recent_before = load(levels.recent + i);
+        const vfloat recent = flushed(first ? power : recent_before * kFast + power * (1.0f - kFast));
+        const vfloat steady_re = flushed(load(levels.steady_re + i) * kFast + (xr * br + xi * bi) * (1.0f - kFast));
+        const vfloat steady_im = flushed(load(levels.steady_im + i) * kFast + (xi * br - xr * bi) * (1.0f - kFast));
+        store(levels.before_re + i, xr);
+        store(levels.before_im + i, xi);
+        store(levels.recent + i, recent);
+        store(levels.steady_re + i, steady_re);
+        store(levels.steady_im + i, steady_im);
+        recent_sum += recent;
+        steady_sum += (steady_re * steady_re + steady_im * steady_im) / (recent * recent_before + kCoherenceFloor) * recent;
         const vfloat surprise = log_ratio(unsure, error);
         store(row(0, i), log_ratio(error, load(in.noise + i)));
         store(row(1, i), log_ratio(echo, error));
@@ -46,6 +59,9 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
         surprise_sum += surprise;
         coherence_sum += coherence;
     }
+    const float tonality = sum_lanes(steady_sum) / (sum_lanes(recent_sum) + kLevelFloor);
+    const float before = first ? kUsualTonality : *levels.tonality;
+    *levels.tonality = before * kTonalityMemory + tonality * (1.0f - kTonalityMemory);
     const float share = 1.0f / float(bins);
     const vfloat mic = splat(sum_lanes(mic_sum) * share), error = splat(sum_lanes(error_sum) * share),
                  echo = splat(sum_lanes(echo_sum) * share);
@@ -62,10 +78,12 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
     }
 }
 
-// One step of a gated recurrent unit on every bin, and the two factors that come out. hidden: (hidden, n), replaced;
-// scratch: as much.
-static void gain_step(const GainWeights & w, const float * features, float * hidden, float * scratch,
+// One step of a gated recurrent unit on every bin, and the two factors that come out, which are nearer to one the more
+// tonal the far end is. hidden: (hidden, n), replaced; scratch: as much.
+static void gain_step(const GainWeights & w, const float * features, float tonality, float * hidden, float * scratch,
                       float * noise_factor, float * process_factor, int n) {
+    const float trust = (kTonal - tonality) / (kTonal - kSpeechLike);
+    const float strength = kLargest * (trust < 0.0f ? 0.0f : trust > 1.0f ? 1.0f : trust);
     constexpr int inputs = kGainFeatures;
     const int h = w.hidden;
     for (int i = 0; i < n; i += LVQE_LANES) {
@@ -102,7 +120,7 @@ static void gain_step(const GainWeights & w, const float * features, float * hid
         for (int unit = 0; unit < h; ++unit) {
             store(hidden + size_t(unit) * size_t(n) + i, load(scratch + size_t(unit) * size_t(n) + i));
         }
-        store(noise_factor + i, exp_of(tanh_of(noise) * kLargest));
-        store(process_factor + i, exp_of(tanh_of(process) * kLargest));
+        store(noise_factor + i, exp_of(tanh_of(noise) * strength));
+        store(process_factor + i, exp_of(tanh_of(process) * strength));
     }
 }

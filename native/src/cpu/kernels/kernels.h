@@ -96,6 +96,8 @@ struct GainInputs {
     const float * error_im;
     const float * echo_re;
     const float * echo_im;
+    const float * far_re; // of the newest frame that the filter hears
+    const float * far_im;
     const float * mic_power;
     const float * far_power;
     const float * unsure;
@@ -109,6 +111,12 @@ struct GainLevels {
     float * echo;
     float * cross_re;
     float * cross_im;
+    float * before_re; // the far end's spectrum a hop ago
+    float * before_im;
+    float * recent;    // its smoothed power
+    float * steady_re; // its smoothed product with the one before it
+    float * steady_im;
+    float * tonality; // one number
 };
 
 struct Kernels {
@@ -178,8 +186,8 @@ struct Kernels {
     void (*kalman_levels)(const float * const * far_re, const float * const * far_im, const float * variance,
                           int partitions, float * far_power, float * unsure, int n);
     void (*gain_features)(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n);
-    void (*gain_step)(const GainWeights & weights, const float * features, float * hidden, float * scratch,
-                      float * noise_factor, float * process_factor, int n);
+    void (*gain_step)(const GainWeights & weights, const float * features, float tonality, float * hidden,
+                      float * scratch, float * noise_factor, float * process_factor, int n);
     void (*kalman_echo)(const float * const * far_re, const float * const * far_im, const float * w_re,
                         const float * w_im, int partitions, float * out_re, float * out_im, int n);
     void (*kalman_update)(const float * const * far_re, const float * const * far_im, const float * error_re,
