@@ -1,6 +1,6 @@
 // Convolution over channel-last frames: for every output position the window of kw bins is one contiguous run of
 // `taps` floats, so each time tap is a plain matrix product with no gathering. A micro-kernel keeps P positions times
-// V vectors of output channels in registers. Each output accumulates bias, then rows in order, then taps in order,
+// V vectors of output channels in registers, of the last perhaps a half. Each output accumulates bias, then rows in order, then taps in order,
 // whatever P and V are.
 
 template <int V> static void activate_tile(Activation kind, vfloat * tile, int n) {
@@ -83,34 +83,51 @@ template <int V> static void finish_tile(const ConvCall & c, const Panel & panel
     }
 }
 
+// Sums of P positions: `Whole` vectors of output channels, and with Half the first half of one more.
+template <int P, int Whole, bool Half> struct Sums {
+    vfloat whole[P][Whole > 0 ? Whole : 1];
+    vhalf half[P];
+};
+
 // Bias into every position of a tile.
-template <int P, int V> LVQE_INLINE void begin_tile(vfloat (&acc)[P][V], const float * bias) {
+template <int P, int Whole, bool Half> LVQE_INLINE void begin_tile(Sums<P, Whole, Half> & acc, const float * bias) {
 #pragma GCC unroll 16
-    for (int v = 0; v < V; ++v) {
+    for (int v = 0; v < Whole; ++v) {
         const vfloat b = load(bias + v * LVQE_LANES);
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
-            acc[p][v] = b;
+            acc.whole[p][v] = b;
+        }
+    }
+    if (Half) {
+        const vhalf b = load_half(bias + Whole * LVQE_LANES);
+#pragma GCC unroll 16
+        for (int p = 0; p < P; ++p) {
+            acc.half[p] = b;
         }
     }
 }
 
-template <int P, int V> LVQE_INLINE void end_tile(const ConvCall & c, const Panel & panel, int position,
-                                                  const vfloat (&acc)[P][V]) {
+template <int P, int Whole, bool Half>
+LVQE_INLINE void end_tile(const ConvCall & c, const Panel & panel, int position, const Sums<P, Whole, Half> & acc) {
+    constexpr int V = Whole + (Half ? 1 : 0);
     vfloat tile[P * V];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) {
-            tile[p * V + v] = acc[p][v];
+        for (int v = 0; v < Whole; ++v) {
+            tile[p * V + v] = acc.whole[p][v];
+        }
+        if (Half) {
+            tile[p * V + V - 1] = whole_of(acc.half[p]);
         }
     }
     finish_tile<V>(c, panel, position, P, tile);
 }
 
-// acc[p][v] += the products of `taps` inputs and their weights; ahead: fetches a line a tap from there.
-template <int P, int V, bool Ahead>
-LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, const float * w, int taps,
+// acc += the products of `taps` inputs and their weights; ahead: fetches a line a tap from there.
+template <int P, int Whole, bool Half, bool Ahead>
+LVQE_INLINE void multiply_row(Sums<P, Whole, Half> & acc, const float * x, int step, const float * w, int taps,
                               const char * ahead) {
 #if defined(__AVX512F__)
 #pragma GCC unroll 4 // counting taps competes with multiplying for two execution ports
@@ -120,71 +137,76 @@ LVQE_INLINE void multiply_row(vfloat (&acc)[P][V], const float * x, int step, co
             LVQE_FETCH(ahead);
             ahead += kCacheLine;
         }
-        vfloat weight[V];
+        vfloat weight[Whole > 0 ? Whole : 1];
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) {
+        for (int v = 0; v < Whole; ++v) {
             weight[v] = load(w + v * LVQE_LANES);
         }
-        w += V * LVQE_LANES;
+        const vhalf half_weight = Half ? load_half(w + Whole * LVQE_LANES) : vhalf{};
+        w += (Whole + (Half ? 1 : 0)) * LVQE_LANES;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             const vfloat value = splat(x[ptrdiff_t(p) * step + k]);
 #pragma GCC unroll 16
-            for (int v = 0; v < V; ++v) {
-                acc[p][v] += value * weight[v];
+            for (int v = 0; v < Whole; ++v) {
+                acc.whole[p][v] += value * weight[v];
+            }
+            if (Half) {
+                acc.half[p] += half_of(value) * half_weight;
             }
         }
     }
 }
 
-template <int P, int V> static void conv_tile(const ConvCall & c, const Panel & panel, int position,
-                                              PrefetchCursor & ahead) {
-    vfloat acc[P][V];
+template <int P, int Whole, bool Half>
+static void conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
+    Sums<P, Whole, Half> acc;
     const PackedConv & conv = *c.conv;
     const float * w = conv.weights + panel.offset;
-    begin_tile<P, V>(acc, conv.bias + panel.first);
+    begin_tile(acc, conv.bias + panel.first);
     const int step = c.step;
     const int taps = conv.taps;
     for (int row = 0; row < conv.rows; ++row) {
         const float * x = c.rows[row] + ptrdiff_t(position) * step;
         if (P == 1 || ahead.done()) {
-            multiply_row<P, V, false>(acc, x, step, w, taps, nullptr);
+            multiply_row<P, Whole, Half, false>(acc, x, step, w, taps, nullptr);
         } else {
-            multiply_row<P, V, (P > 1)>(acc, x, step, w, taps, ahead.line());
+            multiply_row<P, Whole, Half, (P > 1)>(acc, x, step, w, taps, ahead.line());
             ahead.advance(size_t(taps));
         }
-        w += size_t(taps) * V * LVQE_LANES;
+        w += taps * ptrdiff_t(Whole + (Half ? 1 : 0)) * LVQE_LANES;
     }
-    end_tile<P, V>(c, panel, position, acc);
+    end_tile(c, panel, position, acc);
 }
 
 using TileFunction = void (*)(const ConvCall &, const Panel &, int, PrefetchCursor &);
 
-// Every tile size of a kernel: Tiles::get<P, V>() is the function for P positions and V vectors.
-template <class Tiles, int V> static TileFunction tile_function(int p) {
+// Every tile size of a kernel: Tiles::get<P, Whole, Half>() is the function for P positions.
+template <class Tiles, int V, bool Half> static TileFunction tile_function(int p) {
     constexpr int limit = positions_per_tile(Tiles::accumulators, V);
+    constexpr int whole = V - (Half ? 1 : 0);
     switch (p) {
-        case 8: return Tiles::template get<(limit >= 8 ? 8 : limit), V>();
-        case 7: return Tiles::template get<(limit >= 7 ? 7 : limit), V>();
-        case 6: return Tiles::template get<(limit >= 6 ? 6 : limit), V>();
-        case 5: return Tiles::template get<(limit >= 5 ? 5 : limit), V>();
-        case 4: return Tiles::template get<(limit >= 4 ? 4 : limit), V>();
-        case 3: return Tiles::template get<(limit >= 3 ? 3 : limit), V>();
-        case 2: return Tiles::template get<(limit >= 2 ? 2 : limit), V>();
-        default: return Tiles::template get<1, V>();
+        case 8: return Tiles::template get<(limit >= 8 ? 8 : limit), whole, Half>();
+        case 7: return Tiles::template get<(limit >= 7 ? 7 : limit), whole, Half>();
+        case 6: return Tiles::template get<(limit >= 6 ? 6 : limit), whole, Half>();
+        case 5: return Tiles::template get<(limit >= 5 ? 5 : limit), whole, Half>();
+        case 4: return Tiles::template get<(limit >= 4 ? 4 : limit), whole, Half>();
+        case 3: return Tiles::template get<(limit >= 3 ? 3 : limit), whole, Half>();
+        case 2: return Tiles::template get<(limit >= 2 ? 2 : limit), whole, Half>();
+        default: return Tiles::template get<1, whole, Half>();
     }
 }
 
-template <class Tiles> static TileFunction tile_function(int p, int v) {
+template <class Tiles, bool Half> static TileFunction tile_function(int p, int v) {
     switch (v) {
-        case 1: return tile_function<Tiles, 1>(p);
-        case 2: return tile_function<Tiles, 2>(p);
-        case 3: return tile_function<Tiles, 3>(p);
-        case 4: return tile_function<Tiles, 4>(p);
-        case 5: return tile_function<Tiles, 5>(p);
-        case 6: return tile_function<Tiles, 6>(p);
-        case 7: return tile_function<Tiles, 7>(p);
-        default: return tile_function<Tiles, 8>(p);
+        case 1: return tile_function<Tiles, 1, Half>(p);
+        case 2: return tile_function<Tiles, 2, Half>(p);
+        case 3: return tile_function<Tiles, 3, Half>(p);
+        case 4: return tile_function<Tiles, 4, Half>(p);
+        case 5: return tile_function<Tiles, 5, Half>(p);
+        case 6: return tile_function<Tiles, 6, Half>(p);
+        case 7: return tile_function<Tiles, 7, Half>(p);
+        default: return tile_function<Tiles, 8, Half>(p);
     }
 }
 
@@ -198,11 +220,14 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
         const Panel & panel = c.conv->panels[i];
         const int most = positions_per_tile(Tiles::accumulators, panel.vectors);
         const int tiles = (count + most - 1) / most;
+        const bool half = LVQE_HAS_HALVES && c.conv->outputs <= panel.first + panel.vectors * LVQE_LANES - LVQE_LANES / 2;
         int position = first;
         // Even tiles: 8 positions at most 6 wide are 4 + 4, not 6 + 2.
         for (int t = 0; t < tiles; ++t) {
             const int size = count / tiles + (t < count % tiles ? 1 : 0);
-            tile_function<Tiles>(size, panel.vectors)(c, panel, position, ahead);
+            const TileFunction tile = half ? tile_function<Tiles, LVQE_HAS_HALVES>(size, panel.vectors)
+                                           : tile_function<Tiles, false>(size, panel.vectors);
+            tile(c, panel, position, ahead);
             position += size;
         }
     }
@@ -210,7 +235,7 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
 
 struct FloatTiles {
     static constexpr int accumulators = LVQE_ACCUMULATORS;
-    template <int P, int V> static TileFunction get() { return conv_tile<P, V>; }
+    template <int P, int Whole, bool Half> static TileFunction get() { return conv_tile<P, Whole, Half>; }
 };
 
 static void conv(const ConvCall & c, int first, int last) { run_tiles<FloatTiles>(c, first, last); }

@@ -24,6 +24,16 @@ LVQE_INLINE vint add_products(vint sum, vint weights, vint values) {
 #endif
 }
 
+#if LVQE_HAS_HALVES
+LVQE_INLINE vint_half add_products(vint_half sum, vint_half weights, vint_half values) {
+#if defined(__AVX512VNNI__)
+    return (vint_half)_mm256_dpwssd_epi32((__m256i)sum, (__m256i)weights, (__m256i)values);
+#else
+    return sum + (vint_half)_mm256_madd_epi16((__m256i)weights, (__m256i)values);
+#endif
+}
+#endif
+
 // Two neighbouring activations in every lane.
 LVQE_INLINE vint splat_pair(const int16_t * x) {
     int pair;
@@ -38,15 +48,24 @@ LVQE_INLINE vint splat_pair(const int16_t * x) {
 #define LVQE_INT_ACCUMULATORS (LVQE_ACCUMULATORS - 2)
 #endif
 
-// sum[p][v] = the products of a segment; ahead: fetches a line a pair from there.
-template <int P, int V, bool Ahead>
-LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step, const int16_t * w, int pairs,
-                                  const char * ahead) {
+// Integer sums as Sums has them.
+template <int P, int Whole, bool Half> struct IntSums {
+    vint whole[P][Whole > 0 ? Whole : 1];
+    vint_half half[P];
+};
+
+// sum = the products of a segment; ahead: fetches a line a pair from there.
+template <int P, int Whole, bool Half, bool Ahead>
+LVQE_INLINE void multiply_segment(IntSums<P, Whole, Half> & sum, const int16_t * x, int step, const int16_t * w,
+                                  int pairs, const char * ahead) {
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) {
-            sum[p][v] = vint{};
+        for (int v = 0; v < Whole; ++v) {
+            sum.whole[p][v] = vint{};
+        }
+        if (Half) {
+            sum.half[p] = vint_half{};
         }
     }
     for (int k = 0; k < pairs; ++k) {
@@ -54,59 +73,71 @@ LVQE_INLINE void multiply_segment(vint (&sum)[P][V], const int16_t * x, int step
             LVQE_FETCH(ahead);
             ahead += kCacheLine;
         }
-        vint weight[V];
+        vint weight[Whole > 0 ? Whole : 1];
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) {
+        for (int v = 0; v < Whole; ++v) {
             weight[v] = load_int(w + v * 2 * LVQE_LANES);
         }
-        w += V * 2 * LVQE_LANES;
+        const vint_half half_weight = Half ? load_int_half(w + Whole * 2 * LVQE_LANES) : vint_half{};
+        w += (Whole + (Half ? 1 : 0)) * 2 * LVQE_LANES;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             const vint values = splat_pair(x + ptrdiff_t(p) * step + 2 * k);
 #pragma GCC unroll 16
-            for (int v = 0; v < V; ++v) {
-                sum[p][v] = add_products(sum[p][v], weight[v], values);
+            for (int v = 0; v < Whole; ++v) {
+                sum.whole[p][v] = add_products(sum.whole[p][v], weight[v], values);
+            }
+            if (Half) {
+                sum.half[p] = add_products(sum.half[p], half_weight, half_of(values));
             }
         }
     }
 }
 
-template <int P, int V> static void int_conv_tile(const ConvCall & c, const Panel & panel, int position,
-                                                  PrefetchCursor & ahead) {
-    vfloat acc[P][V];
+template <int P, int Whole, bool Half>
+static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
+    constexpr int V = Whole + (Half ? 1 : 0);
+    Sums<P, Whole, Half> acc;
     const PackedConv & conv = *c.conv;
     const int16_t * w = conv.integers + size_t(panel.first) * size_t(conv.pairs) * 2;
     const float * scales = conv.scales + size_t(panel.first) * size_t(conv.n_segments);
-    begin_tile<P, V>(acc, conv.bias + panel.first);
+    begin_tile(acc, conv.bias + panel.first);
     const int step = c.step;
     for (int s = 0; s < conv.n_segments; ++s) {
         const Segment segment = conv.segments[s];
         const int16_t * x = c.int_rows[segment.row] + ptrdiff_t(position) * step + segment.tap;
-        vint sum[P][V];
+        IntSums<P, Whole, Half> sum;
         if (P == 1 || ahead.done()) {
-            multiply_segment<P, V, false>(sum, x, step, w, segment.pairs, nullptr);
+            multiply_segment<P, Whole, Half, false>(sum, x, step, w, segment.pairs, nullptr);
         } else {
-            multiply_segment<P, V, (P > 1)>(sum, x, step, w, segment.pairs, ahead.line());
+            multiply_segment<P, Whole, Half, (P > 1)>(sum, x, step, w, segment.pairs, ahead.line());
             ahead.advance(size_t(segment.pairs));
         }
         w += size_t(segment.pairs) * V * 2 * LVQE_LANES;
         const float frame = c.row_scales[segment.row];
 #pragma GCC unroll 16
-        for (int v = 0; v < V; ++v) {
+        for (int v = 0; v < Whole; ++v) {
             const vfloat scale = load(scales + v * LVQE_LANES) * frame;
 #pragma GCC unroll 16
             for (int p = 0; p < P; ++p) {
-                acc[p][v] += to_float(sum[p][v]) * scale;
+                acc.whole[p][v] += to_float(sum.whole[p][v]) * scale;
+            }
+        }
+        if (Half) {
+            const vhalf scale = load_half(scales + Whole * LVQE_LANES) * frame;
+#pragma GCC unroll 16
+            for (int p = 0; p < P; ++p) {
+                acc.half[p] += to_float(sum.half[p]) * scale;
             }
         }
         scales += V * LVQE_LANES;
     }
-    end_tile<P, V>(c, panel, position, acc);
+    end_tile(c, panel, position, acc);
 }
 
 struct IntTiles {
     static constexpr int accumulators = LVQE_INT_ACCUMULATORS;
-    template <int P, int V> static TileFunction get() { return int_conv_tile<P, V>; }
+    template <int P, int Whole, bool Half> static TileFunction get() { return int_conv_tile<P, Whole, Half>; }
 };
 
 static void int_conv(const ConvCall & c, int first, int last) { run_tiles<IntTiles>(c, first, last); }

@@ -8,6 +8,17 @@
 #include "vector_gnu.inl.h"
 #endif
 
+#if !defined(LVQE_HAS_HALVES) // no half is cheaper than the whole
+#define LVQE_HAS_HALVES false
+typedef vfloat vhalf;
+typedef vint vint_half;
+LVQE_INLINE vhalf load_half(const float * p) { return load(p); }
+LVQE_INLINE vint_half load_int_half(const int16_t * p) { return load_int(p); }
+LVQE_INLINE vfloat half_of(vfloat v) { return v; }
+LVQE_INLINE vint half_of(vint v) { return v; }
+LVQE_INLINE vfloat whole_of(vhalf v) { return v; }
+#endif
+
 LVQE_INLINE vfloat min_of(vfloat a, vfloat b) { return choose(a < b, a, b); }
 LVQE_INLINE vfloat max_of(vfloat a, vfloat b) { return choose(a > b, a, b); }
 // Zero instead of the denormals, where each operation costs a hundred: what decays must not linger there.

@@ -60,3 +60,21 @@ LVQE_INLINE vfloat load_lanes(const float * p, int first, int last) {
     return v;
 }
 #endif
+
+// The first half of a vector. Where 512 bits are computed as two times 256, as on Zen 4, it takes half the time; where
+// they are computed at once, no more.
+#if defined(__AVX512F__) && LVQE_LANES == 16
+#define LVQE_HAS_HALVES true
+typedef float vhalf __attribute__((vector_size(LVQE_LANES * 2)));
+typedef int vint_half __attribute__((vector_size(LVQE_LANES * 2)));
+typedef float vhalf_u __attribute__((vector_size(LVQE_LANES * 2), aligned(4), may_alias));
+typedef int vint_half_u __attribute__((vector_size(LVQE_LANES * 2), aligned(2), may_alias));
+LVQE_INLINE vhalf load_half(const float * p) { return *reinterpret_cast<const vhalf_u *>(p); }
+LVQE_INLINE vint_half load_int_half(const int16_t * p) { return *reinterpret_cast<const vint_half_u *>(p); }
+LVQE_INLINE vhalf to_float(vint_half v) { return __builtin_convertvector(v, vhalf); }
+LVQE_INLINE vhalf half_of(vfloat v) { return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); }
+LVQE_INLINE vint_half half_of(vint v) { return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); }
+LVQE_INLINE vfloat whole_of(vhalf v) {
+    return __builtin_shufflevector(v, vhalf{}, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+#endif
