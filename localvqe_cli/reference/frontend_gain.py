@@ -37,7 +37,7 @@ LOG_LIMIT, LOG_SCALE = 12.0, 0.3
 #: 0.5, of chords 0.8, of a tone 1. Its memory per hop, and what it is taken to be at first.
 TONALITY_MEMORY, USUAL_TONALITY = 0.99, 0.5
 #: Up to the first the controller is trusted wholly, from the second on not at all.
-SPEECH_LIKE, TONAL = 0.62, 0.72
+SPEECH_LIKE, TONAL = 0.62, 0.8
 
 
 class GainState(NamedTuple):

@@ -47,7 +47,7 @@ cat > "$root/init" <<INIT
 export LD_LIBRARY_PATH=/lib
 cd /tmp
 run() { echo "-- \$*"; "\$@" || echo "FAILED: \$*"; }
-run /bin/test_kernels
+run /bin/test_kernels $sets
 run /bin/test_thread_team
 for set in $sets; do
   export LOCALVQE_KERNELS=\$set

@@ -1,4 +1,4 @@
-// Every kernel of every set this CPU can run, against plain double-precision loops.
+// Every kernel of every set this CPU can run, or of those that are named, against plain double-precision loops.
 
 #include "transform.h"
 #include "check.h"
@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <random>
+#include <string>
 #include <vector>
 
 using namespace localvqe;
@@ -579,12 +580,18 @@ void test_read_ahead() {
     }
 }
 
-int main() {
+int main(int argc, char ** argv) {
     test_transforms();
     test_read_ahead();
     const Kernels * sets[kMaxKernelSets] = {};
     const int n = available_kernels(sets, kMaxKernelSets);
+    const auto wanted = [&](const std::string & name) {
+        return argc == 1 || std::find(argv + 1, argv + argc, name) != argv + argc;
+    };
     for (int i = 0; i < n; ++i) {
+        if (!wanted(sets[i]->name)) {
+            continue;
+        }
         std::printf("%s\n", sets[i]->name);
         test_activations(*sets[i]);
         test_convs(*sets[i]);

@@ -54,7 +54,7 @@ LEARNED: list[tuple[str, int, dict[str, tuple[str, float]]]] = [
     ("stranger", 0, {"false_db": ("<", -15)}),
     ("muted", 1, {"false_db": ("<", -20), "worst_db": (">", 14)}),
     ("pause, -75 dBFS reference", 0, {"resume_db": (">", -4), "worst_db": (">", 18)}),
-    ("chords", 1, {"echo_db": (">", 20), "worst_db": (">", 10)}),
+    ("chords", 1, {"echo_db": (">", 18), "worst_db": (">", 9)}),
 ]
 
 
