@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,15 @@ def dct_basis(size: int = FRAME) -> tuple[NDArray[np.float32], NDArray[np.float3
     return analysis.astype(np.float32), np.ascontiguousarray(analysis.T).astype(np.float32)
 
 
+@cache
+def _bases(version: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return dct_basis(size) if version == 1 else stft_basis(size)
+
+
 def standard_bases(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
-    """Name -> float32 array in PyTorch shape: (n_fft, 1, n_fft) for the analysis, (n_fft, n_fft) for the synthesis."""
-    analysis, synthesis = (dct_basis if config.version == 1 else stft_basis)(config.n_fft)
-    return {ENCODER_BASIS: analysis[:, None, :], DECODER_BASIS: synthesis}
+    """Name -> float32 array in PyTorch shape: (n_fft, 1, n_fft) for the analysis, (n_fft, n_fft) for the synthesis.
+
+    The caller's own, to change as a model's weights are.
+    """
+    analysis, synthesis = _bases(config.version, config.n_fft)
+    return {ENCODER_BASIS: analysis[:, None, :].copy(), DECODER_BASIS: synthesis.copy()}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import oaconvolve
 
 from localvqe_cli.audio.resample import PositionReader
 
@@ -35,9 +36,7 @@ def room(seed: int) -> NDArray[np.float64]:
 
 def in_room(far: Samples, seed: int) -> Samples:
     """``far`` with the reverberation of a room."""
-    size = 1 << (len(far) + 2400).bit_length()  # a length with large prime factors takes ten times as long
-    wet = np.fft.irfft(np.fft.rfft(far, size) * np.fft.rfft(room(seed), size), size)
-    return wet[: len(far)].astype(np.float32)
+    return oaconvolve(far, room(seed))[: len(far)].astype(np.float32)
 
 
 def steady(ppm: float, seconds: float = 0.06) -> Lag:

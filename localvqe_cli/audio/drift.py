@@ -8,6 +8,7 @@ at time t what the reference held at t - lag(t).
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -219,11 +220,16 @@ class DriftTracker:
         positions = times - line.lag - line.rate * (times - line.time)
         first = int(np.floor(positions[0]))
         held = self._ref.read(first, first + _SEGMENT + _SEGMENT // 100)
-        ref = np.interp(positions - first, np.arange(len(held)), held) * np.hanning(_SEGMENT)
+        ref = np.interp(positions - first, np.arange(len(held)), held) * _window()
         mic = self._mic.read(start - _REACH, start + _SEGMENT + _REACH)
         cross = np.fft.rfft(mic, _N_FFT) * np.conj(np.fft.rfft(ref, _N_FFT))
         found = np.fft.irfft(whitened(cross, _N_FFT, MODEL_RATE, _BAND_HZ), _N_FFT)[: 2 * _REACH]
         return np.fft.rfft(np.roll(found, -_REACH))
+
+
+@cache
+def _window() -> Any:
+    return np.hanning(_SEGMENT)
 
 
 def _segments(start: int, end: int) -> range:

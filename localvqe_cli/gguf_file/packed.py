@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gguf import GGMLQuantizationType
-from gguf.quants import dequantize
 from numpy.typing import NDArray
 
 from ..tensors import matrix_shape
@@ -58,6 +56,9 @@ def from_matrix(matrix: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.floa
 
 def unpack(blocks: NDArray[np.uint8], kind: TensorType, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Weights of PyTorch ``shape`` out of the blocks (O, bytes) of :class:`PackedTensor`."""
+    from gguf import GGMLQuantizationType
+    from gguf.quants import dequantize
+
     return from_matrix(dequantize(blocks, GGMLQuantizationType(kind.id)), shape)
 
 

@@ -12,6 +12,7 @@ import contextlib
 import math
 import os
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,28 +64,39 @@ def scan(path: str | os.PathLike[str]) -> GGUFModel:
     return model
 
 
+@cache
+def _form(code: str) -> struct.Struct:
+    return struct.Struct("<" + code)
+
+
 class _Cursor:
     """Little-endian reads over the head of a file, none of which can leave it."""
 
     def __init__(self, head: bytes, file_size: int) -> None:
         self._head = head
+        self._length = len(head)
         self._complete = file_size <= len(head)
         self.position = 0
 
     def take(self, count: int, what: str) -> bytes:
-        end = self.position + count
-        if end > len(self._head):
+        start = self._pass(count, what)
+        return self._head[start : self.position]
+
+    def _pass(self, count: int, what: str) -> int:
+        """Move past ``count`` bytes; where they begin."""
+        start, end = self.position, self.position + count
+        if end > self._length:
             if self._complete:
                 raise _DamageError(f"is truncated, or its lengths are wrong: {what} ends outside the file")
             raise _DamageError(
                 f"{what} lies beyond the first {MAX_HEAD_BYTES >> 20} MiB, where keys and tensor list must end"
             )
-        chunk = self._head[self.position : end]
         self.position = end
-        return chunk
+        return start
 
     def number(self, code: str, what: str) -> Any:
-        return struct.unpack("<" + code, self.take(struct.calcsize("<" + code), what))[0]
+        form = _form(code)
+        return form.unpack_from(self._head, self._pass(form.size, what))[0]
 
     def name(self, what: str, limit: int) -> str:
         name = self.text(what, limit)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import gguf
 import numpy as np
 from numpy.typing import NDArray
 
@@ -135,6 +134,8 @@ def _write(
     tensors: Mapping[str, NDArray[Any] | PackedTensor],
     further: list[tuple[str, str, MetadataValue]],
 ) -> None:
+    import gguf
+
     family = family_of(config)
     writer = gguf.GGUFWriter(os.fspath(path), family.architecture)
     add: dict[str, Callable[[str, Any], None]] = {
@@ -166,6 +167,8 @@ def _write(
 
 
 def _add_numbers(writer: Any, key: str, values: Sequence[int]) -> None:
+    import gguf
+
     # Not add_array, which would choose i32 for these numbers.
     numbers = [np.uint32(value) for value in values]
     writer.add_key_value(key, numbers, gguf.GGUFValueType.ARRAY, sub_type=gguf.GGUFValueType.UINT32)

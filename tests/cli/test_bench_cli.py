@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import time
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,17 @@ from localvqe_cli.benchmark.machine import engine_threads
 from localvqe_cli.benchmark.result import is_busy
 from localvqe_cli.cli import app
 from localvqe_cli.complexity import macs_per_hop
-from localvqe_cli.engine import Enhancer
+from localvqe_cli.engine import Enhancer, measure_peak
 from localvqe_cli.families import LFSCConfig
 from localvqe_cli.lfsc.complexity import macs_per_frame
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _peak_is_measured_once() -> Iterator[None]:
+    """It is the machine's, and every run would spend a quarter of a second on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("localvqe_cli.benchmark.runner.measure_peak", cache(measure_peak))
+        yield
 
 
 @pytest.fixture(scope="module")

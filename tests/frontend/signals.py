@@ -178,21 +178,27 @@ def _vocal_tract(pulses: Doubles, hiss: Doubles, tracks: dict[str, Doubles], voi
         glottal = padded[0][index] + voice.breath * padded[1][index]
         spectrum = np.fft.rfft(glottal * voiced * window, _FFT) * source
         formants = np.concatenate([tracks["formants"][rows], np.tile(_HIGH_FORMANTS, (len(rows), 1))], axis=1)
+        gain, under = np.ones((len(rows), 1)), np.ones(1)
         for centre, width in zip(voice.tract * formants.T, _BANDWIDTHS, strict=True):
-            spectrum *= _resonance(centre, width, delay)
+            over, factor = _resonance(centre, width, delay)
+            gain, under = gain * over, under * factor
+        spectrum *= gain / under
         friction = np.fft.rfft(padded[1][index] * tracks["noisy"][rows, None] * window, _FFT)
-        spectrum += 2.0 * friction * (1.0 - delay) * _resonance(tracks["colour"][rows], 1800.0, delay)
-        for row, piece in zip(rows, np.fft.irfft(spectrum, _FFT), strict=True):
-            out[row * _STEP : row * _STEP + _FFT] += piece
+        over, under = _resonance(tracks["colour"][rows], 1800.0, delay)
+        spectrum += 2.0 * friction * (1.0 - delay) * (over / under)
+        pieces = np.fft.irfft(spectrum, _FFT)
+        for start in range(0, _FFT, _STEP):
+            part = pieces[:, start : start + _STEP]
+            at = out[first * _STEP + start :][: len(rows) * _STEP].reshape(len(rows), _STEP)
+            at[:, : part.shape[1]] += part
     return out[_STEP : _STEP + length].astype(np.float32)
 
 
-def _resonance(centre: Doubles, width: float, delay: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """(N,) centres, Hz -> (N, F) responses of two-pole resonators, 1 at 0 Hz."""
+def _resonance(centre: Doubles, width: float, delay: NDArray[np.complex128]) -> tuple[Doubles, NDArray[np.complex128]]:
+    """(N,) centres, Hz -> (N, 1) / (N, F), responses of two-pole resonators, 1 at 0 Hz."""
     radius = np.exp(-np.pi * width / RATE)
     slope = -2.0 * radius * np.cos(2 * np.pi * np.minimum(centre, 7600.0) / RATE)[:, None]
-    result: NDArray[np.complex128] = (1.0 + slope + radius**2) / (1.0 + slope * delay + radius**2 * delay**2)
-    return result
+    return 1.0 + slope + radius**2, slope * delay + (1.0 + radius**2 * delay**2)
 
 
 @cache
@@ -271,8 +277,8 @@ def room(rng: np.random.Generator, decay: float, direct_db: float = 3.0) -> Samp
 
 def convolve(x: Samples, response: Samples, delay: int = 0) -> Samples:
     """``x`` through ``response``, ``delay`` samples late, as long as ``x``."""
-    block = 1 << 18
-    size = block + len(response)
+    size = 1 << max(15, (2 * len(response)).bit_length())  # of a length with large factors it takes ten times as long
+    block = size - len(response)
     transform = np.fft.rfft(response, size)
     out = np.zeros(len(x) + size + delay)
     for start in range(0, len(x), block):

@@ -104,7 +104,8 @@ def test_the_tool_writes_nothing_when_the_reference_is_off(
     what: str, tool: ModuleType, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = shutil.copytree(shared, tmp_path / "shared")
-    home = folder / "v1.1"
+    version = "v1.1" if what == "stream" else "v1"  # the first is the quickest, and need not be the only one
+    home = folder / version
     if what == "weight":
         content = torch.load(home / "state.pt", weights_only=True)
         content["model_state_dict"]["dec3.skip_conv.weight"][0] += 0.1
@@ -123,5 +124,5 @@ def test_the_tool_writes_nothing_when_the_reference_is_off(
     assert not (tmp_path / "made").exists()
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "v1.1" in error
+    assert version in error
     assert "nothing was written" in error

@@ -24,7 +24,7 @@ from localvqe_cli.errors import LocalVQEError
 from localvqe_cli.evaluation import evaluate
 
 Clip = tuple[FloatArray, FloatArray]
-SECONDS = (1.3, 0.4, 2.2, 0.7, 1.1)
+SECONDS = (0.7, 0.25, 1.1, 0.35, 0.6)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_a_list_of_files_goes_together(model: Path, tmp_path: Path) -> None:
 @needs_ggml
 def test_eval_scores_what_the_backend_made(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALVQE_CACHE", str(tmp_path / "cache"))
-    pairs = write_set(tmp_path / "set", seconds=1.5)
+    pairs = write_set(tmp_path / "set", seconds=0.8)
     found = [
         evaluate(pairs, models={"m": model}, metrics=["erle", "sisdr"], backend=backend).clips
         for backend in ("cpu", "ggml")

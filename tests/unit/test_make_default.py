@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -84,22 +83,29 @@ def test_it_removes_an_echo_and_leaves_the_near_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("script", ["make_default", "make_kalman", "make_denoise"])
-def test_the_scripts_explain_themselves_and_refuse_in_a_line(script: str, tmp_path: Path) -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", f"localvqe_cli.weights.{script}", *arguments]
-        path = str(Path(localvqe_cli.__file__).parents[1])
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
-        )
+def test_the_scripts_explain_themselves_and_refuse_in_a_line(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run here, as ``python -m`` would: a process for each would load torch for each."""
+    module = f"localvqe_cli.weights.{script}"
 
-    told = run("--help")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "PATH" in told.stdout
-    assert run("--force").returncode == 2
-    refused = run(*["nowhere"] * (script == "make_denoise"), "no/such/folder.gguf")
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [script, *arguments])
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(module, run_name="__main__")
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    code, told, complaint = run("--help")
+    assert (code, complaint) == (0, "")
+    assert "PATH" in told
+    assert run("--force")[0] == 2
+    code, _, complaint = run(*["nowhere"] * (script == "make_denoise"), "no/such/folder.gguf")
     # An installed package lacks the checkpoints, which is found out first.
     has_checkpoints = (Path(localvqe_cli.__file__).parent / "weights" / CHECKPOINT.name).exists()
-    assert refused.returncode == (2 if has_checkpoints else 4)
-    assert refused.stderr.startswith("localvqe: error: ")
-    assert refused.stderr.count("\n") == 1
+    assert code == (2 if has_checkpoints else 4)
+    assert complaint.startswith("localvqe: error: ")
+    assert complaint.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

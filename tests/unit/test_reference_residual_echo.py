@@ -40,6 +40,8 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
     error_power, echo_power = powers(error), powers(echo)
     smooth, gains, shares = (np.empty_like(error_power) for _ in range(3))
     speech = np.zeros(257)
+    near = np.array([[float(abs(f - g) <= 4) for g in range(257)] for f in range(257)])
+    near /= near.sum(axis=1, keepdims=True)  # mean over the bins beside each
     for t, power in enumerate(error_power):
         smooth[t] = power if t == 0 else 0.9 * smooth[t - 1] + 0.1 * power
         first = 50 * max(0, t // 50 - 15)  # the present block of fifty and the fifteen before it
@@ -49,7 +51,7 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
         shares[t] = np.where(taken > background, np.minimum(1.0, share), 1.0)
         first = 16 * max(0, t // 16 - 7)
         smallest = np.log(shares[first : t + 1].min(axis=0))
-        leak = np.exp([smallest[max(0, f - 4) : f + 5].mean() for f in range(257)])
+        leak = np.exp(near @ smallest)
         least = config.leak_background * (background.mean() + 1e-12) / (left.mean() + 1e-12)
         leak = np.maximum(leak, np.clip(least, config.leak_least, config.leak_most))
         floor = np.minimum(1.0, np.sqrt(config.noise_fill * background / (power + 1e-12)))

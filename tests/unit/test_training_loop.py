@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_manifest(tmp_path_factory.mktemp("loop"))
 
 
+@pytest.fixture(scope="module")
+def two_steps(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of two steps, from which tests go on in copies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "draw", lambda folder: False)
+        run(folder := tmp_path_factory.mktemp("runs") / "two", manifest, 2, valid_clips=0)
+    return folder
+
+
 def trainer(
     folder: Path, steps: int, *, resume: bool = False, recipe: dict[str, Any] | None = None, **limits: Any
 ) -> Trainer:
@@ -80,9 +90,9 @@ def test_the_loss_falls(manifest: Path, tmp_path: Path) -> None:
     assert result.best == result.figures["loss"]
 
 
-def test_resuming_changes_no_bit(manifest: Path, tmp_path: Path) -> None:
+def test_resuming_changes_no_bit(manifest: Path, two_steps: Path, tmp_path: Path) -> None:
     run(tmp_path / "whole", manifest, 6, valid_clips=0)
-    run(tmp_path / "parts", manifest, 2, valid_clips=0)
+    shutil.copytree(two_steps, tmp_path / "parts")
     run(tmp_path / "parts", manifest, 3, valid_clips=0, resume=True, workers=1)
     run(tmp_path / "parts", manifest, 6, valid_clips=0, resume=True, recipe={"rate": 1.0})  # the recipe is the run's
     whole, parts = state(tmp_path / "whole"), state(tmp_path / "parts")
@@ -91,11 +101,9 @@ def test_resuming_changes_no_bit(manifest: Path, tmp_path: Path) -> None:
     assert same(whole, parts)
 
 
-def test_resuming_within_the_fall_of_the_rate(manifest: Path, tmp_path: Path) -> None:
-    run(tmp_path / "a", manifest, 2, valid_clips=0)
-    (tmp_path / "b").mkdir()
-    for file in (tmp_path / "a").iterdir():
-        (tmp_path / "b" / file.name).write_bytes(file.read_bytes())
+def test_resuming_within_the_fall_of_the_rate(manifest: Path, two_steps: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        shutil.copytree(two_steps, tmp_path / name)
     run(tmp_path / "a", manifest, 99, valid_clips=0, resume=True, decay_steps=4)
     run(tmp_path / "b", manifest, 4, valid_clips=0, resume=True, decay_steps=4)
     run(tmp_path / "b", manifest, 99, valid_clips=0, resume=True)
@@ -105,9 +113,10 @@ def test_resuming_within_the_fall_of_the_rate(manifest: Path, tmp_path: Path) ->
     assert same(one["optimizer"], two["optimizer"])
 
 
-def test_processes_share_a_batch(manifest: Path, tmp_path: Path) -> None:
-    for name, processes in (("one", 1), ("two", 2), ("again", 2)):
-        run(tmp_path / name, manifest, 2, valid_clips=0, processes=processes)
+def test_processes_share_a_batch(manifest: Path, two_steps: Path, tmp_path: Path) -> None:
+    shutil.copytree(two_steps, tmp_path / "one")
+    for name in ("two", "again"):
+        run(tmp_path / name, manifest, 2, valid_clips=0, processes=2)
     one, two, again = (state(tmp_path / name) for name in ("one", "two", "again"))
     assert same(two["model"], again["model"])
     assert two["step"] == 2
@@ -161,11 +170,10 @@ def test_files_of_a_run(manifest: Path, tmp_path: Path) -> None:
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_the_same_seed_gives_the_same_run(manifest: Path, tmp_path: Path) -> None:
-    for name in "ab":
-        run(tmp_path / name, manifest, 2, valid_clips=0)
+def test_the_same_seed_gives_the_same_run(manifest: Path, two_steps: Path, tmp_path: Path) -> None:
+    run(tmp_path / "b", manifest, 2, valid_clips=0)
     run(tmp_path / "c", manifest, 2, valid_clips=0, recipe={"seed": 2})
-    a, b, c = (state(tmp_path / name)["model"] for name in "abc")
+    a, b, c = (state(folder)["model"] for folder in (two_steps, tmp_path / "b", tmp_path / "c"))
     assert same(a, b)
     assert not same(a, c)
 

@@ -93,7 +93,7 @@ def test_every_scenario_is_well_formed(draw: Draw) -> None:
 
 
 def test_the_mix_is_the_mix(draw: Draw) -> None:
-    scenarios = [scene.scenario for scene in draw(count=120, mix={"farend": 0.75, "noise": 0.25})]
+    scenarios = [scene.scenario for scene in draw(count=120, seconds=1.0, mix={"farend": 0.75, "noise": 0.25})]
     assert set(scenarios) == {"farend", "noise"}
     assert 70 <= scenarios.count("farend") <= 108
 

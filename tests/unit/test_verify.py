@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,20 @@ class EngineOfTheReference:
         return 0
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, State]:
+    """A folder with a checkpoint and the file exported from it, and its state."""
+    folder, state = tmp_path_factory.mktemp("verify"), random_state(CONFIG, seed=3)
+    save_checkpoint(folder / "ckpt.pt", state, CONFIG)
+    export.export(folder / "ckpt.pt", folder / "model.gguf")
+    return folder, state
+
+
 @pytest.fixture
-def files(tmp_path: Path) -> tuple[Path, Path, State]:
-    """A checkpoint, the file exported from it, and its state."""
-    state = random_state(CONFIG, seed=3)
-    save_checkpoint(tmp_path / "ckpt.pt", state, CONFIG)
-    export.export(tmp_path / "ckpt.pt", tmp_path / "model.gguf")
-    return tmp_path / "ckpt.pt", tmp_path / "model.gguf", state
+def files(made: tuple[Path, State], tmp_path: Path) -> tuple[Path, Path, State]:
+    """The same, each test's own."""
+    copies = [Path(shutil.copy(made[0] / name, tmp_path)) for name in ("ckpt.pt", "model.gguf")]
+    return copies[0], copies[1], dict(made[1])
 
 
 Files = tuple[Path, Path, State]
@@ -96,7 +104,7 @@ def test_the_first_block_that_drifts_is_named(
 ) -> None:
     checkpoint, model, state = files
     _use_engine(monkeypatch, EngineOfTheReference(_changed(state, weight)))
-    result = verify.verify(checkpoint, model, seconds=SECONDS)
+    result = verify.verify(checkpoint, model, seconds=0.2)
     assert not result.ok
     assert result.first_drift == block
     assert result.changed_tensors == ()
