@@ -57,6 +57,6 @@ def _assert_near(actual: NDArray[Any], expected: NDArray[Any], name: str) -> Non
 def test_stream(vectors: Vectors, model: LocalVQE) -> None:
     stream = StreamingLocalVQE(model)
     # Several times as long as what convolutions and attention look back.
-    mic, ref = (torch.from_numpy(side[: 100 * HOP]).split(HOP) for side in (vectors.mic, vectors.ref))
+    mic, ref = (torch.from_numpy(side[: 128 * HOP]).split(HOP) for side in (vectors.mic, vectors.ref))
     out = torch.cat([stream.process_hop(*pair) for pair in zip(mic, ref, strict=True)])
     np.testing.assert_allclose(out.numpy(), vectors.stream[: len(out)], atol=OUTPUT_TOLERANCE, rtol=0)

@@ -220,7 +220,8 @@ template <class Tiles> static void run_tiles(const ConvCall & c, int first, int 
         const Panel & panel = c.conv->panels[i];
         const int most = positions_per_tile(Tiles::accumulators, panel.vectors);
         const int tiles = (count + most - 1) / most;
-        const bool half = LVQE_HAS_HALVES && c.conv->outputs <= panel.first + panel.vectors * LVQE_LANES - LVQE_LANES / 2;
+        const bool half =
+            LVQE_HAS_HALVES && c.conv->outputs <= panel.first + panel.vectors * LVQE_LANES - LVQE_LANES / 2;
         int position = first;
         // Even tiles: 8 positions at most 6 wide are 4 + 4, not 6 + 2.
         for (int t = 0; t < tiles; ++t) {

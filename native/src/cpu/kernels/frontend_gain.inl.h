@@ -9,6 +9,13 @@ LVQE_INLINE vfloat log_ratio(vfloat a, vfloat b) {
 
 LVQE_INLINE vfloat tanh_of(vfloat x) { return sigmoid_of(x * 2.0f) * 2.0f - 1.0f; }
 
+// A level that follows what is there now, per bin; kept in place.
+LVQE_INLINE vfloat follow(float * level, vfloat now, float memory) {
+    const vfloat value = flushed(load(level) * memory + now * (1.0f - memory));
+    store(level, value);
+    return value;
+}
+
 // Updates the levels and writes kGainFeatures rows of n features; the means are over `bins`. What lies beyond them is
 // zero in every input, and so in every sum.
 static void gain_features(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n) {
@@ -21,31 +28,24 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
         const vfloat yr = load(in.echo_re + i), yi = load(in.echo_im + i);
         const vfloat error = er * er + ei * ei, echo = yr * yr + yi * yi;
         const vfloat mic = load(in.mic_power + i), far_now = load(in.far_power + i), unsure = load(in.unsure + i);
-        const vfloat far = flushed(first ? far_now : load(levels.far + i) * kSlow + far_now * (1.0f - kSlow));
-        const vfloat slow_error = flushed(load(levels.error + i) * kFast + error * (1.0f - kFast));
-        const vfloat slow_echo = flushed(load(levels.echo + i) * kFast + echo * (1.0f - kFast));
-        const vfloat cross_re = flushed(load(levels.cross_re + i) * kFast + (er * yr + ei * yi) * (1.0f - kFast));
-        const vfloat cross_im = flushed(load(levels.cross_im + i) * kFast + (ei * yr - er * yi) * (1.0f - kFast));
-        store(levels.far + i, far);
-        store(levels.error + i, slow_error);
-        store(levels.echo + i, slow_echo);
-        store(levels.cross_re + i, cross_re);
-        store(levels.cross_im + i, cross_im);
+        const vfloat far = follow(levels.far + i, far_now, first ? 0.0f : kSlow);
+        const vfloat slow_error = follow(levels.error + i, error, kFast);
+        const vfloat slow_echo = follow(levels.echo + i, echo, kFast);
+        const vfloat cross_re = follow(levels.cross_re + i, er * yr + ei * yi, kFast);
+        const vfloat cross_im = follow(levels.cross_im + i, ei * yr - er * yi, kFast);
         const vfloat coherence =
             (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kCoherenceFloor);
         const vfloat xr = load(in.far_re + i), xi = load(in.far_im + i);
         const vfloat br = load(levels.before_re + i), bi = load(levels.before_im + i);
-        const vfloat power = xr * xr + xi * xi, recent_before = load(levels.recent + i);
-        const vfloat recent = flushed(first ? power : recent_before * kFast + power * (1.0f - kFast));
-        const vfloat steady_re = flushed(load(levels.steady_re + i) * kFast + (xr * br + xi * bi) * (1.0f - kFast));
-        const vfloat steady_im = flushed(load(levels.steady_im + i) * kFast + (xi * br - xr * bi) * (1.0f - kFast));
+        const vfloat recent_before = load(levels.recent + i);
+        const vfloat recent = follow(levels.recent + i, xr * xr + xi * xi, first ? 0.0f : kFast);
+        const vfloat steady_re = follow(levels.steady_re + i, xr * br + xi * bi, kFast);
+        const vfloat steady_im = follow(levels.steady_im + i, xi * br - xr * bi, kFast);
         store(levels.before_re + i, xr);
         store(levels.before_im + i, xi);
-        store(levels.recent + i, recent);
-        store(levels.steady_re + i, steady_re);
-        store(levels.steady_im + i, steady_im);
         recent_sum += recent;
-        steady_sum += (steady_re * steady_re + steady_im * steady_im) / (recent * recent_before + kCoherenceFloor) * recent;
+        steady_sum +=
+            (steady_re * steady_re + steady_im * steady_im) / (recent * recent_before + kCoherenceFloor) * recent;
         const vfloat surprise = log_ratio(unsure, error);
         store(row(0, i), log_ratio(error, load(in.noise + i)));
         store(row(1, i), log_ratio(echo, error));
