@@ -89,6 +89,7 @@ echo c > "$work/go"
 touch "$work/serial"
 TERM=linux script -qfc "bochs -q -f $work/bochsrc -rc $work/go" /dev/null >"$work/screen" 2>&1 </dev/null &
 emulator=$!
+disown # or its end is reported
 # Its screen is another terminal; the machine stops when nobody reads that.
 until grep -qao '/dev/pts/[0-9]*' "$work/screen"; do
   kill -0 "$emulator" 2>/dev/null || { cat "$work/screen" >&2; exit 1; }
