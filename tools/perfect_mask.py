@@ -20,25 +20,26 @@ import soundfile
 
 import localvqe
 from localvqe_cli.evaluation.inputs import read_source
+from localvqe_cli.evaluation.scoring import enhance_samples
+from localvqe_cli.geometry import FRAME, HOP, MODEL_RATE
 from localvqe_cli.signal_path import read_at_model_rate
 
 Samples = npt.NDArray[np.float32]
 
-_RATE, _HOP = 16000, 256
-_WINDOW = np.sin(np.pi * (np.arange(2 * _HOP) + 0.5) / (2 * _HOP))
+_WINDOW = np.sin(np.pi * (np.arange(FRAME) + 0.5) / FRAME)
 
 
 def spectra(samples: Samples) -> npt.NDArray[np.complex128]:
     """(frames, 257) of sqrt-Hann frames of 512 samples, half overlapping, which begin a hop before the samples."""
-    whole = -(-samples.size // _HOP)
-    hops = np.pad(samples, (_HOP, (whole + 1) * _HOP - samples.size)).reshape(whole + 2, _HOP)
+    whole = -(-samples.size // HOP)
+    hops = np.pad(samples, (HOP, (whole + 1) * HOP - samples.size)).reshape(whole + 2, HOP)
     return np.fft.rfft(np.concatenate([hops[:-1], hops[1:]], axis=1) * _WINDOW)
 
 
 def overlap_added(frames: npt.NDArray[np.complex128], size: int) -> Samples:
     """The ``size`` samples that ``spectra`` began with."""
     halves = np.fft.irfft(frames) * _WINDOW
-    samples = (halves[:-1, _HOP:] + halves[1:, :_HOP]).reshape(-1)
+    samples = (halves[:-1, HOP:] + halves[1:, :HOP]).reshape(-1)
     return samples[:size].astype(np.float32)
 
 
@@ -61,11 +62,11 @@ def main() -> None:
     for clip in read_source(options.pairs):
         if clip.ref is None:
             parser.error(f"{options.pairs}: {clip.id} has no reference")
-        output = enhancer.enhance(read_at_model_rate(clip.mic), read_at_model_rate(clip.ref))
+        output, _ = enhance_samples(enhancer, read_at_model_rate(clip.mic), read_at_model_rate(clip.ref), align=True)
         near = np.zeros_like(output) if clip.target is None else read_at_model_rate(clip.target)
         near = np.pad(near, (0, max(0, output.size - near.size)))[: output.size]
         for part, samples in (("mask", masked(output, near)), ("near", near)):
-            soundfile.write(folders[part] / f"{clip.id}.wav", samples, _RATE, subtype="FLOAT")
+            soundfile.write(folders[part] / f"{clip.id}.wav", samples, MODEL_RATE, subtype="FLOAT")
 
 
 if __name__ == "__main__":

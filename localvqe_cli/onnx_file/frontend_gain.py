@@ -6,8 +6,19 @@ import numpy as np
 
 from ..config import GAIN_FEATURES
 from ..geometry import BINS
-from ..reference import frontend_gain as numbers
-from ..reference.frontend_gain import COHERENCE_FLOOR, FAST, LARGEST, LEVEL_FLOOR, LOG_LIMIT, LOG_SCALE, SLOW
+from ..reference.frontend_gain import (
+    COHERENCE_FLOOR,
+    FAST,
+    LARGEST,
+    LEVEL_FLOOR,
+    LOG_LIMIT,
+    LOG_SCALE,
+    SLOW,
+    SPEECH_LIKE,
+    TONAL,
+    TONALITY_MEMORY,
+    USUAL_TONALITY,
+)
 from ..tensors import FRONTEND_GAIN
 from .graph import Graph, Weights
 
@@ -93,13 +104,13 @@ def gain_controller(
     weighted, weight = (g.reduce("Sum", x, [1], keep=True) for x in (product(share, recent), recent))
     tonality_before = g.state("frontend_gain.tonality", 1, 1)
     tonality = mixed(
-        g.op("Where", unadapted, numbers.USUAL_TONALITY, tonality_before),
+        g.op("Where", unadapted, USUAL_TONALITY, tonality_before),
         g.op("Div", weighted, g.op("Add", weight, LEVEL_FLOOR)),
-        numbers.TONALITY_MEMORY,
+        TONALITY_MEMORY,
     )
     kept("tonality", tonality, tonality_before)
-    beyond = g.op("Sub", numbers.TONAL, tonality)
-    trust = g.op("Clip", g.op("Mul", beyond, 1.0 / (numbers.TONAL - numbers.SPEECH_LIKE)), 0.0, 1.0)
+    beyond = g.op("Sub", TONAL, tonality)
+    trust = g.op("Clip", g.op("Mul", beyond, 1.0 / (TONAL - SPEECH_LIKE)), 0.0, 1.0)
     strength = product(g.op("Tanh", g.op("Transpose", out, perm=[1, 0])), g.op("Mul", trust, LARGEST))
     factors = g.op("Exp", strength)
     noise_factor, process_factor = g.split(factors, 0, 1, 1)

@@ -98,9 +98,8 @@ class GainController(nn.GRUCell):
         usual = torch.where(first, far_power, SLOW * state.far + (1.0 - SLOW) * far_power)
         slow_error = FAST * state.error + (1.0 - FAST) * error_power
         slow_echo = FAST * state.echo + (1.0 - FAST) * echo_power
-        cross_re = FAST * state.cross_re + (1.0 - FAST) * (error.re * echo.re + error.im * echo.im)
-        cross_im = FAST * state.cross_im + (1.0 - FAST) * (error.im * echo.re - error.re * echo.im)
-        coherence = (cross_re.square() + cross_im.square()) / (slow_error * slow_echo + COHERENCE_FLOOR)
+        cross_re, cross_im, joint = _correlation(error, echo, state.cross_re, state.cross_im)
+        coherence = joint / (slow_error * slow_echo + COHERENCE_FLOOR)
 
         def mean(x: Tensor) -> Tensor:
             return x.mean(dim=-1, keepdim=True)
@@ -142,17 +141,24 @@ class GainController(nn.GRUCell):
         return (1.0 - update) * state + update * hidden
 
 
+def _correlation(
+    a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], re: Tensor, im: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The smoothed product of a and the conjugate of b, which was (re, im) a hop ago, and its squared size."""
+    re = FAST * re + (1.0 - FAST) * (a[0] * b[0] + a[1] * b[1])
+    im = FAST * im + (1.0 - FAST) * (a[1] * b[0] - a[0] * b[1])
+    return re, im, re.square() + im.square()
+
+
 def _listen_to(far: Complex, state: GainState, first: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
     """Smoothed power of the far end, (B, F), that of its product with the spectrum before, and tonality, (B, 1)."""
     power = far.power()
     recent = torch.where(first, power, FAST * state.recent + (1.0 - FAST) * power)
-    re, im = far.re * state.before_re + far.im * state.before_im, far.im * state.before_re - far.re * state.before_im
-    steady_re = FAST * state.steady_re + (1.0 - FAST) * re
-    steady_im = FAST * state.steady_im + (1.0 - FAST) * im
-    coherence = (steady_re.square() + steady_im.square()) / (recent * state.recent + COHERENCE_FLOOR)
+    re, im, joint = _correlation(far, (state.before_re, state.before_im), state.steady_re, state.steady_im)
+    coherence = joint / (recent * state.recent + COHERENCE_FLOOR)
     now = (coherence * recent).sum(dim=-1, keepdim=True) / (recent.sum(dim=-1, keepdim=True) + LEVEL_FLOOR)
     before = torch.where(first, USUAL_TONALITY, state.tonality)
-    return recent, (steady_re, steady_im), TONALITY_MEMORY * before + (1.0 - TONALITY_MEMORY) * now
+    return recent, (re, im), TONALITY_MEMORY * before + (1.0 - TONALITY_MEMORY) * now
 
 
 def _log_ratio(a: Tensor, b: Tensor) -> Tensor:

@@ -85,6 +85,7 @@ template <int V> static void finish_tile(const ConvCall & c, const Panel & panel
 
 // Sums of P positions: `Whole` vectors of output channels, and with Half the first half of one more.
 template <int P, int Whole, bool Half> struct Sums {
+    static constexpr int vectors = Whole + (Half ? 1 : 0);
     vfloat whole[P][Whole > 0 ? Whole : 1];
     vhalf half[P];
 };
@@ -110,7 +111,7 @@ template <int P, int Whole, bool Half> LVQE_INLINE void begin_tile(Sums<P, Whole
 
 template <int P, int Whole, bool Half>
 LVQE_INLINE void end_tile(const ConvCall & c, const Panel & panel, int position, const Sums<P, Whole, Half> & acc) {
-    constexpr int V = Whole + (Half ? 1 : 0);
+    constexpr int V = Sums<P, Whole, Half>::vectors;
     vfloat tile[P * V];
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
@@ -143,7 +144,7 @@ LVQE_INLINE void multiply_row(Sums<P, Whole, Half> & acc, const float * x, int s
             weight[v] = load(w + v * LVQE_LANES);
         }
         const vhalf half_weight = Half ? load_half(w + Whole * LVQE_LANES) : vhalf{};
-        w += (Whole + (Half ? 1 : 0)) * LVQE_LANES;
+        w += Sums<P, Whole, Half>::vectors * LVQE_LANES;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             const vfloat value = splat(x[ptrdiff_t(p) * step + k]);
@@ -174,7 +175,7 @@ static void conv_tile(const ConvCall & c, const Panel & panel, int position, Pre
             multiply_row<P, Whole, Half, (P > 1)>(acc, x, step, w, taps, ahead.line());
             ahead.advance(size_t(taps));
         }
-        w += taps * ptrdiff_t(Whole + (Half ? 1 : 0)) * LVQE_LANES;
+        w += taps * ptrdiff_t(Sums<P, Whole, Half>::vectors) * LVQE_LANES;
     }
     end_tile(c, panel, position, acc);
 }

@@ -16,6 +16,12 @@ LVQE_INLINE vfloat follow(float * level, vfloat now, float memory) {
     return value;
 }
 
+// |.|^2 of the smoothed product of a and the conjugate of b, which is kept in place.
+LVQE_INLINE vfloat correlation(float * re, float * im, vfloat ar, vfloat ai, vfloat br, vfloat bi) {
+    const vfloat r = follow(re, ar * br + ai * bi, kFast), i = follow(im, ai * br - ar * bi, kFast);
+    return r * r + i * i;
+}
+
 // Updates the levels and writes kGainFeatures rows of n features; the means are over `bins`. What lies beyond them is
 // zero in every input, and so in every sum.
 static void gain_features(const GainInputs & in, bool first, int bins, GainLevels & levels, float * features, int n) {
@@ -31,21 +37,17 @@ static void gain_features(const GainInputs & in, bool first, int bins, GainLevel
         const vfloat far = follow(levels.far + i, far_now, first ? 0.0f : kSlow);
         const vfloat slow_error = follow(levels.error + i, error, kFast);
         const vfloat slow_echo = follow(levels.echo + i, echo, kFast);
-        const vfloat cross_re = follow(levels.cross_re + i, er * yr + ei * yi, kFast);
-        const vfloat cross_im = follow(levels.cross_im + i, ei * yr - er * yi, kFast);
-        const vfloat coherence =
-            (cross_re * cross_re + cross_im * cross_im) / (slow_error * slow_echo + kCoherenceFloor);
+        const vfloat joint = correlation(levels.cross_re + i, levels.cross_im + i, er, ei, yr, yi);
+        const vfloat coherence = joint / (slow_error * slow_echo + kCoherenceFloor);
         const vfloat xr = load(in.far_re + i), xi = load(in.far_im + i);
         const vfloat br = load(levels.before_re + i), bi = load(levels.before_im + i);
         const vfloat recent_before = load(levels.recent + i);
         const vfloat recent = follow(levels.recent + i, xr * xr + xi * xi, first ? 0.0f : kFast);
-        const vfloat steady_re = follow(levels.steady_re + i, xr * br + xi * bi, kFast);
-        const vfloat steady_im = follow(levels.steady_im + i, xi * br - xr * bi, kFast);
+        const vfloat steady = correlation(levels.steady_re + i, levels.steady_im + i, xr, xi, br, bi);
         store(levels.before_re + i, xr);
         store(levels.before_im + i, xi);
         recent_sum += recent;
-        steady_sum +=
-            (steady_re * steady_re + steady_im * steady_im) / (recent * recent_before + kCoherenceFloor) * recent;
+        steady_sum += steady / (recent * recent_before + kCoherenceFloor) * recent;
         const vfloat surprise = log_ratio(unsure, error);
         store(row(0, i), log_ratio(error, load(in.noise + i)));
         store(row(1, i), log_ratio(echo, error));

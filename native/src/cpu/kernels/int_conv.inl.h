@@ -79,7 +79,7 @@ LVQE_INLINE void multiply_segment(IntSums<P, Whole, Half> & sum, const int16_t *
             weight[v] = load_int(w + v * 2 * LVQE_LANES);
         }
         const vint_half half_weight = Half ? load_int_half(w + Whole * 2 * LVQE_LANES) : vint_half{};
-        w += (Whole + (Half ? 1 : 0)) * 2 * LVQE_LANES;
+        w += Sums<P, Whole, Half>::vectors * 2 * LVQE_LANES;
 #pragma GCC unroll 16
         for (int p = 0; p < P; ++p) {
             const vint values = splat_pair(x + ptrdiff_t(p) * step + 2 * k);
@@ -96,7 +96,7 @@ LVQE_INLINE void multiply_segment(IntSums<P, Whole, Half> & sum, const int16_t *
 
 template <int P, int Whole, bool Half>
 static void int_conv_tile(const ConvCall & c, const Panel & panel, int position, PrefetchCursor & ahead) {
-    constexpr int V = Whole + (Half ? 1 : 0);
+    constexpr int V = Sums<P, Whole, Half>::vectors;
     Sums<P, Whole, Half> acc;
     const PackedConv & conv = *c.conv;
     const int16_t * w = conv.integers + size_t(panel.first) * size_t(conv.pairs) * 2;
