@@ -18,9 +18,10 @@ from ..gguf_file import read
 from ..lfsc.codec import Codec
 from ..lfsc.complexity import macs_per_frame
 from ..worker_pool import usable_cpus
-from .machine import cpu_name, peak_rss_mb, rss_mb
+from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
 from .result import BenchRun, Machine
-from .runner import measure_run, pass_times, stored_types
+from .rounds import in_turn, timed
+from .runner import as_run, stored_types, threads_in_words
 
 __all__ = ["CODEC_ITERS", "CODEC_SECONDS", "CodecFacts", "CodecReport", "run_codec_bench"]
 
@@ -93,25 +94,25 @@ def run_codec_bench(
     config = codec.config
     frames = max(config.least_frames, int(seconds * config.sample_rate / config.samples_per_frame))
     sound = noise_clip(config, frames)
-    tokens = codec.encode(sound)
     macs = macs_per_frame(config)
     frame_ms = 1e3 * config.samples_per_frame / config.sample_rate
-    peaks: list[float] = []
+    peak = 0.0
     runs = []
     for workers in threads:
         if workers != threads[0]:
             codec = Codec(model, threads=workers)
-        for mode, side, work in (
-            ("encode", "encoder", partial(codec.encode, sound)),
-            ("decode", "decoder", partial(codec.decode, tokens)),
-        ):
-            progress(f"{mode}, {workers} thread{'s' if workers > 1 else ''}")
-            times = partial(pass_times, work, frames, iters)
-            hops = iters * frames
-            runs.append(measure_run(mode, workers, times, macs[side], peaks, hops=hops, hop_ms=frame_ms))
+        tokens = codec.encode(sound)
+        codec.decode(tokens)  # a pass that is not measured
+        progress(f"encode and decode in turn, {threads_in_words(workers)}")
+        works = (partial(codec.encode, sound), partial(codec.decode, tokens))
+        times, around = in_turn([partial(timed, work, frames) for work in works], iters, [workers])
+        peak = max(peak, around.peak)
+        for mode, side, ms in zip(("encode", "decode"), ("encoder", "decoder"), times, strict=True):
+            more = {"hops": iters * frames, "hop_ms": frame_ms, "workers": engine_threads(workers)}
+            runs.append(as_run(mode, workers, ms, macs[side], around, **more))
     file = read(codec.path)
     return CodecReport(
-        machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * max(peaks) / 1e9),
+        machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * peak / 1e9),
         model=CodecFacts(
             codec.name,
             config.version,

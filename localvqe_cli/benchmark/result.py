@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOP_MS", "BenchReport", "BenchRun", "Machine", "ModelFacts", "SlowHop", "is_busy"]
+__all__ = ["HOP_MS", "BenchReport", "BenchRun", "Machine", "ModelFacts", "SlowHop", "is_busy", "lower_quartile"]
 
 #: A hop's share of real time: 256 samples at 16 kHz.
 HOP_MS = 16.0
@@ -19,14 +20,21 @@ _MIN_CPU_SHARE = 0.9
 _MIN_PEAK_RATIO = 0.8
 
 
-def is_busy(cpu_share: float, before: float, after: float) -> bool:
+def lower_quartile(values: Sequence[float]) -> float:
+    """The value that a quarter of them are below, one of them; of two the smaller."""
+    return float(np.percentile(values, 25, method="lower"))
+
+
+def is_busy(cpu_shares: Sequence[float], peaks: Sequence[float]) -> bool:
     """True where the machine was not this process's own: it had to wait for a core, or what a core gives changed.
 
+    A quarter of the looks decides: what is disturbed less often moves no median.
+
     Args:
-        cpu_share: CPU time over wall time while the peak was measured.
-        before, after: the peaks around the run.
+        cpu_shares: CPU time over wall time of as many threads as ran, at the same moments as the peaks.
+        peaks: of one core, around and between what was measured.
     """
-    return cpu_share < _MIN_CPU_SHARE or min(before, after) < _MIN_PEAK_RATIO * max(before, after)
+    return lower_quartile(cpu_shares) < _MIN_CPU_SHARE or lower_quartile(peaks) < _MIN_PEAK_RATIO * max(peaks)
 
 
 @dataclass(frozen=True)
@@ -78,11 +86,11 @@ class BenchRun:
         mean_ms, p50_ms, p95_ms, p99_ms, max_ms: of the time per hop; of each pass in clip mode.
         realtime_factor: processing time over audio time; below 1 is faster than real time.
         budget_share: p50 over the time that a hop lasts, per processor.
-        floor_ms: the model's multiply-adds over the peak of one core, measured around this run.
+        floor_ms: the model's multiply-adds over the peak of one core, measured around and between the passes.
         x_floor: p50 over floor: the figure that survives a change of machine.
         workers: threads that ran: the engine starts no more than there are processors.
-        cpu_share: share of the time that the system gave to this process while the peak was measured, the lower of
-            before and after the run; 1 on an idle machine.
+        cpu_share: share of the time that the system gave to as many threads (at most one a processor) while each
+            computed, between the passes; of these looks the lower quartile; 1 on an idle machine.
         busy: others had so much of the machine meanwhile that the figures say little, see :func:`is_busy`.
         together: the live streams went through the engine in one call, not one by one.
         real_time_streams: streams that finished 99 % of their hops within 16 ms of their arrival, or None
@@ -115,9 +123,10 @@ class BenchRun:
         cls,
         mode: str,
         threads: int,
-        streams: int,
         ms: NDArray[np.float64],
         floor_ms: float,
+        *,
+        streams: int = 1,
         hop_ms: float = HOP_MS,
         **more: Any,
     ) -> BenchRun:
@@ -151,7 +160,7 @@ class BenchReport:
     Attributes:
         load_ms: reading, checking and packing the model, and opening the first stream.
         peak_rss_mb: peak resident memory of the whole process.
-        engine_rss_mb: growth of resident memory from before the model was loaded to after the runs.
+        engine_rss_mb: resident memory of the model and one stream.
         rss_per_stream_mb: growth per additional stream.
         integer_layers: convolutions that ran as integer products; the rest of a quantized model is unpacked to F32.
         profile_us: block -> microseconds per hop, where asked for.

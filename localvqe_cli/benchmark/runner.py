@@ -7,14 +7,15 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..complexity import macs_per_hop
-from ..engine import Enhancer, RawTogether, Stream, is_cpu, kernels, measure_peak
+from ..engine import Enhancer, RawTogether, Stream, is_cpu, kernels
 from ..errors import UsageError
 from ..geometry import HOP
 from ..gguf_file import GGUFModel, read
@@ -23,15 +24,14 @@ from ..onnx_file.session import OnnxEnhancer
 from ..open_model import is_onnx, open_model
 from ..worker_pool import usable_cpus
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
-from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, is_busy
+from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts
+from .rounds import Conditions, Times, Way, in_turn, timed
 
-__all__ = ["BenchOptions", "measure_run", "pass_times", "run_bench", "stored_types"]
+__all__ = ["BenchOptions", "as_run", "run_bench", "stored_types", "threads_in_words"]
 
 Samples = NDArray[np.float32]
-Times = NDArray[np.float64]
 
-_WARM_UP_HOPS = 60
-_PEAK_SECONDS = 0.15
+_WARM_UP_HOPS = 20
 _MEMORY_STREAMS = 8
 _BUILT_IN_HOPS = 187  # three seconds
 _MIN_PACED_HOPS = 50
@@ -102,22 +102,30 @@ def run_bench(
     enhancer = load()
     first = enhancer.stream()
     load_ms = (time.perf_counter() - started) * 1e3
-    macs = macs_per_hop(enhancer.config)
-    peaks: list[float] = []
-    runs = []
-    for mode in options.modes:
-        for threads in options.threads:
-            progress(f"{mode}, {threads} thread{'s' if threads > 1 else ''}")
-            ways = [(1, False)]
-            if options.streams > 1 and mode == "stream":
-                ways += [(options.streams, False)] + ([] if is_onnx(model) else [(options.streams, True)])
-            for streams, together in ways:
-                runs.append(_run(load, mode, threads, streams, together, options.iters, mic, ref, macs, peaks))
+    first.process(mic[: _WARM_UP_HOPS * HOP], ref[: _WARM_UP_HOPS * HOP])
     engine_rss = rss_mb() - before
     per_stream = _rss_per_stream(enhancer, mic, ref)
+    macs = macs_per_hop(enhancer.config)
+
+    single = [(mode, threads) for mode in options.modes for threads in options.threads]
+    progress(" and ".join(f"{mode}, {threads_in_words(threads)}" for mode, threads in single) + ", in turn")
+    passes = [_passes(load(threads=threads), mode, mic, ref) for mode, threads in single]
+    times, around = in_turn(passes, options.iters, options.threads)
+    del passes  # the live streams need no others beside them
+    peak = around.peak
+    runs = []
+    for (mode, threads), ms in zip(single, times, strict=True):
+        hops = options.iters * (mic.size // HOP)
+        runs.append(as_run(mode, threads, ms, macs, around, hops=hops, workers=engine_threads(threads)))
+        if mode == "stream" and options.streams > 1:
+            for together in (False,) if is_onnx(model) else (False, True):
+                progress(f"{options.streams} live streams, {threads_in_words(threads)}")
+                live, around_live = _live(load(threads=1), threads, options, together, mic, ref, macs)
+                runs.append(live)
+                peak = max(peak, around_live.peak)
     profile = _profile(first, mic, ref) if options.profile else None
     return BenchReport(
-        machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * max(peaks) / 1e9),
+        machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * peak / 1e9),
         model=_facts(enhancer, macs),
         runs=runs,
         load_ms=load_ms,
@@ -151,100 +159,49 @@ def _place(enhancer: Enhancer) -> str:
     return "cpu" if is_cpu(enhancer.backend) else f"{enhancer.backend}:{enhancer.device}"
 
 
-def _run(
-    load: Callable[..., Enhancer],
-    mode: str,
-    threads: int,
-    streams: int,
-    together: bool,
-    iters: int,
-    mic: Samples,
-    ref: Samples,
-    macs: int,
-    peaks: list[float],
-) -> BenchRun:
-    paced: int | None = None
-
-    def times() -> Times:
-        nonlocal paced
-        if streams > 1:
-            hops = max(_MIN_PACED_HOPS, iters * mic.size // HOP // 10)
-            ms, paced = _paced(load(threads=1), threads, streams, together, hops, mic, ref)
-            return ms
-        enhancer = load(threads=threads)
-        if mode == "stream":
-            return _by_hop(enhancer.stream(), mic, ref, iters)
-        return _by_clip(enhancer.stream(max_hops=enhancer.clip_hops), mic, ref, iters)
-
-    run = measure_run(
-        mode, threads, times, macs, peaks, streams=streams, hops=iters * (mic.size // HOP) if mode == "clip" else None
-    )
-    return replace(run, real_time_streams=paced, together=together)
+def threads_in_words(threads: int) -> str:
+    """So many of them."""
+    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
-def measure_run(
-    mode: str,
-    threads: int,
-    times: Callable[[], Times],
-    macs: int,
-    peaks: list[float],
-    *,
-    streams: int = 1,
-    hops: int | None = None,
-    hop_ms: float = HOP_MS,
-) -> BenchRun:
-    """One way of running a model, between two measurements of the machine.
+def as_run(mode: str, threads: int, ms: Times, macs: int, around: Conditions, **more: Any) -> BenchRun:
+    """What was measured of one way of running a model.
 
     Args:
-        times: runs it, and returns ms per hop.
+        ms: per hop, (n,).
         macs: multiply-adds of a hop.
-        peaks: the machine's peak is appended.
-        hops: that were measured, where there are not as many times.
+        around: what the machine gave meanwhile.
+        more: of :meth:`BenchRun.from_times`.
     """
-    before, share_before = _peak()
-    ms = times()
-    # The clock drifts with temperature and neighbours; the floor belongs to the time of the run.
-    after, share_after = _peak()
-    share = min(share_before, share_after)
-    peak = max(before, after)
-    peaks.append(peak)
-    return BenchRun.from_times(
-        mode,
-        threads,
-        streams,
-        ms,
-        macs / peak * 1e3 if peak > 0 else math.nan,
-        hop_ms=hop_ms,
-        hops=int(ms.size) if hops is None else hops,
-        # Live streams are shared out over threads of this module, all of which run.
-        workers=threads if streams > 1 else engine_threads(threads),
-        cpu_share=share,
-        busy=is_busy(share, before, after),
-    )
+    floor_ms = macs / around.peak * 1e3 if around.peak > 0 else math.nan
+    share, busy = around.cpu_share(threads), around.busy(threads)
+    return BenchRun.from_times(mode, threads, ms, floor_ms, cpu_share=share, busy=busy, **more)
 
 
-def _peak() -> tuple[float, float]:
-    """Multiply-adds per second of one core, and the share of the time that this process had for them."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    peak = measure_peak(_PEAK_SECONDS)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    return peak, min(1.0, cpu / wall)
-
-
-def _by_hop(stream: Stream, mic: Samples, ref: Samples, iters: int) -> Times:
-    """ms of each hop over ``iters`` passes."""
-    out = np.empty(HOP, np.float32)
+def _passes(enhancer: Enhancer, mode: str, mic: Samples, ref: Samples) -> Way:
+    """A way of running the model, warmed up at the start of every pass: another has just had the caches."""
     hops = mic.size // HOP
-    step = stream.raw_call(mic, ref, out)
+    stream = enhancer.stream() if mode == "stream" else enhancer.stream(max_hops=enhancer.clip_hops)
+    step = stream.raw_call(mic, ref, np.empty(HOP if mode == "stream" else mic.size, np.float32))
+
+    def clip() -> Times:
+        step(0, min(_WARM_UP_HOPS, hops))
+        return timed(partial(step, 0, hops), hops)
+
+    return partial(_by_hop, step, hops) if mode == "stream" else clip
+
+
+def _by_hop(step: Callable[[int, int], object], hops: int) -> Times:
+    """ms of each hop of one pass."""
     for i in range(_WARM_UP_HOPS):
         step(i % hops, 1)
-    ns = np.empty(iters * hops, np.int64)
+    ns = np.empty(hops, np.int64)
     clock = time.perf_counter_ns
     gc.disable()  # a collection would be blamed on a hop
     try:
-        for i in range(ns.size):
+        for i in range(hops):
             start = clock()
-            step(i % hops, 1)
+            step(i, 1)
             ns[i] = clock() - start
     finally:
         gc.enable()
@@ -252,22 +209,23 @@ def _by_hop(stream: Stream, mic: Samples, ref: Samples, iters: int) -> Times:
     return times
 
 
-def _by_clip(stream: Stream, mic: Samples, ref: Samples, iters: int) -> Times:
-    """ms per hop of each pass over the whole input."""
-    hops = mic.size // HOP
-    step = stream.raw_call(mic, ref, np.empty(mic.size, np.float32))
-    return pass_times(partial(step, 0, hops), hops, iters)
-
-
-def pass_times(body: Callable[[], object], hops: int, iters: int) -> Times:
-    """ms per hop of each pass, after one that is not measured."""
-    body()
-    ms = np.empty(iters)
-    for i in range(iters):
-        started = time.perf_counter()
-        body()
-        ms[i] = (time.perf_counter() - started) * 1e3 / hops
-    return ms
+def _live(
+    enhancer: Enhancer,
+    threads: int,
+    options: BenchOptions,
+    together: bool,
+    mic: Samples,
+    ref: Samples,
+    macs: int,
+) -> tuple[BenchRun, Conditions]:
+    """Live streams in real time, and what the machine gave meanwhile."""
+    hops = max(_MIN_PACED_HOPS, options.iters * mic.size // HOP // 10)
+    conditions = Conditions([threads])
+    conditions.look()
+    ms, paced = _paced(enhancer, threads, options.streams, together, hops, mic, ref)
+    conditions.look()
+    shared = {"streams": options.streams, "together": together, "real_time_streams": paced}
+    return as_run("stream", threads, ms, macs, conditions, **shared), conditions
 
 
 def _paced(

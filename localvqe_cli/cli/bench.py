@@ -212,7 +212,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
             )
     console.print(
         f"load {report.load_ms:.1f} ms; memory {report.peak_rss_mb:.0f} MB in all, {report.engine_rss_mb:.1f} MB "
-        f"for the model and its runs, {report.rss_per_stream_mb:.2f} MB per further stream"
+        f"for the model and a stream, {report.rss_per_stream_mb:.2f} MB per further stream"
     )
     if report.profile_us:
         _print_profile(console, report.profile_us)

@@ -19,8 +19,9 @@ from typer.testing import CliRunner, Result
 
 from localvqe_cli.benchmark import BenchRun
 from localvqe_cli.benchmark import survey as benchmark_survey
-from localvqe_cli.benchmark.machine import engine_threads
+from localvqe_cli.benchmark.machine import engine_threads, rss_mb
 from localvqe_cli.benchmark.result import is_busy
+from localvqe_cli.benchmark.rounds import in_turn
 from localvqe_cli.cli import app
 from localvqe_cli.complexity import macs_per_hop
 from localvqe_cli.engine import Enhancer, measure_peak
@@ -32,7 +33,7 @@ from localvqe_cli.lfsc.complexity import macs_per_frame
 def _peak_is_measured_once() -> Iterator[None]:
     """It is the machine's, and every run would spend a quarter of a second on it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("localvqe_cli.benchmark.runner.measure_peak", cache(measure_peak))
+        patch.setattr("localvqe_cli.benchmark.rounds.measure_peak", cache(measure_peak))
         yield
 
 
@@ -158,8 +159,43 @@ def test_the_figures_fit_together(report: dict) -> None:
     assert report["peak_rss_mb"] > 10
 
 
+def test_ways_are_measured_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    peaks = iter([3e10, 4e10, 2e10])
+    monkeypatch.setattr(
+        "localvqe_cli.benchmark.rounds._peak", lambda n: (order.append(f"peak {n}"), (next(peaks), 1))[1]
+    )
+    ways = [lambda name=name: (order.append(name), np.array([len(order)]))[1] for name in "ab"]
+    times, around = in_turn(ways, 2, [1])
+    assert order == ["peak 1", "a", "b", "peak 1", "a", "b", "peak 1"]
+    assert [ms.tolist() for ms in times] == [[2, 5], [3, 6]]
+    assert around.peak == 4e10
+    assert around.busy(1)
+
+
+def test_a_busy_second_processor_is_seen_by_what_needs_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("localvqe_cli.benchmark.rounds.usable_cpus", lambda: 2)
+    monkeypatch.setattr("localvqe_cli.benchmark.rounds._peak", lambda threads: (1e10 / threads, 1.0 / threads))
+    _, around = in_turn([], 1, [1, 2, 4])
+    assert around.peak == 1e10
+    assert [around.busy(threads) for threads in (1, 2, 4)] == [False, True, True]
+    assert [around.cpu_share(threads) for threads in (1, 2, 4)] == [1.0, 0.5, 0.5]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell what is resident")
+def test_memory_that_was_freed_is_not_counted() -> None:
+    before = rss_mb()
+    blocks = [b"x" * 100_000 for _ in range(500)]
+    full = rss_mb()
+    last = blocks.pop()  # what is above the freed blocks keeps them from going by themselves
+    del blocks
+    assert full - before > 40
+    assert rss_mb() - before < 10
+    assert len(last) == 100_000
+
+
 def test_statistics_of_known_times() -> None:
-    run = BenchRun.from_times("stream", 1, 1, np.arange(1.0, 101.0), floor_ms=0.5)
+    run = BenchRun.from_times("stream", 1, np.arange(1.0, 101.0), floor_ms=0.5)
     assert (run.mean_ms, run.p50_ms, run.max_ms, run.hops) == (50.5, 50.5, 100.0, 100)
     assert run.x_floor == 101.0
     assert [(hop.hop, hop.ms) for hop in run.slowest[:2]] == [(99, 100.0), (98, 99.0)]
@@ -227,14 +263,14 @@ def test_processors_that_this_process_may_not_use_are_not_counted(model: Path) -
 
 def test_a_busy_machine_marks_the_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     args = ("-m", model, "-t", 1, "--mode", "clip")
-    monkeypatch.setattr("localvqe_cli.benchmark.runner.measure_peak", lambda seconds: time.sleep(seconds) or 1e10)
+    monkeypatch.setattr("localvqe_cli.benchmark.rounds.measure_peak", lambda seconds: time.sleep(seconds) or 1e10)
     (run,) = json.loads(bench(*args, "--json").stdout)["runs"]
     assert run["busy"]
     assert run["cpu_share"] < 0.5
     out = " ".join(bench(*args).stdout.split())
     assert "clip * 1 1" in out
     assert "the machine was busy" in out
-    monkeypatch.setattr("localvqe_cli.benchmark.runner._peak", lambda: (1e10, 0.99))
+    monkeypatch.setattr("localvqe_cli.benchmark.rounds._peak", lambda threads: (1e10, 0.99))
     assert not json.loads(bench(*args, "--json").stdout)["runs"][0]["busy"]
     out = bench(*args).stdout
     assert "busy" not in out
@@ -245,8 +281,11 @@ def test_a_busy_machine_marks_the_run(model: Path, monkeypatch: pytest.MonkeyPat
     ("share", "after", "busy"), [(0.99, 1e10, False), (0.99, 9e9, False), (0.99, 7e9, True), (0.8, 1e10, True)]
 )
 def test_what_counts_as_busy(share: float, after: float, busy: bool) -> None:
-    assert is_busy(share, 1e10, after) == busy
-    assert is_busy(share, after, 1e10) == busy
+    assert is_busy([share, 1.0], [1e10, after]) == busy
+    assert is_busy([1.0, share], [after, 1e10]) == busy
+    # Of many looks, a quarter decides.
+    assert not is_busy([share, *[1.0] * 8], [after, *[1e10] * 8])
+    assert is_busy([share] * 3 + [1.0] * 6, [after] * 3 + [1e10] * 6) == busy
 
 
 def test_live_streams_are_counted(model: Path) -> None:
