@@ -17,6 +17,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # For torch, which is not loaded yet, here and in processes that tests start: its tensors are small here, and threads
 # that wait for each other cost the other workers of a parallel run their processors.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where this is set, each of the hundreds of processes that tests start would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(wrapper=True)
