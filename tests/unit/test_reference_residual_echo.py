@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -26,8 +28,21 @@ def signals(seed: int = 0, hops: int = HOPS) -> tuple[torch.Tensor, torch.Tensor
     return tuple(torch.from_numpy(x.astype(np.float32)).reshape(1, hops, 256) for x in (error, echo))  # type: ignore
 
 
-def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.ndarray:
-    """The gain of every frame by loops, (hops, 257)."""
+@dataclass
+class Known:
+    """What every configuration's gain is made of, (hops, 257) each, and mean levels, (hops,)."""
+
+    power: np.ndarray  # of the error, in each frame
+    background: np.ndarray
+    share: np.ndarray  # of the error in the echo
+    leak: np.ndarray  # before its bounds
+    stands_out: np.ndarray  # the error over the background, both over all bins
+
+
+@pytest.fixture(scope="module")
+def known() -> Known:
+    """Of :func:`signals`, by loops."""
+    error, echo = (x.flatten().double().numpy() for x in signals())
     window = np.sin(np.pi * (np.arange(512) + 0.5) / 512)
 
     def powers(x: np.ndarray) -> np.ndarray:
@@ -38,24 +53,32 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
         return x[max(0, t - 4) : t + 1].sum(axis=0) / 5
 
     error_power, echo_power = powers(error), powers(echo)
-    smooth, gains, shares = (np.empty_like(error_power) for _ in range(3))
-    speech = np.zeros(257)
+    smooth, background, share, shares, leak = (np.empty_like(error_power) for _ in range(5))
+    stands_out = np.empty(len(error_power))
     near = np.array([[float(abs(f - g) <= 4) for g in range(257)] for f in range(257)])
     near /= near.sum(axis=1, keepdims=True)  # mean over the bins beside each
     for t, power in enumerate(error_power):
         smooth[t] = power if t == 0 else 0.9 * smooth[t - 1] + 0.1 * power
         first = 50 * max(0, t // 50 - 15)  # the present block of fifty and the fifteen before it
-        background = smooth[first : t + 1].min(axis=0)
+        background[t] = smooth[first : t + 1].min(axis=0)
         left, taken = latest(error_power, t), latest(echo_power, t)
-        share = (left + 1e-12) / (taken + 1e-12)
-        shares[t] = np.where(taken > background, np.minimum(1.0, share), 1.0)
+        share[t] = (left + 1e-12) / (taken + 1e-12)
+        shares[t] = np.where(taken > background[t], np.minimum(1.0, share[t]), 1.0)
         first = 16 * max(0, t // 16 - 7)
-        smallest = np.log(shares[first : t + 1].min(axis=0))
-        leak = np.exp(near @ smallest)
-        least = config.leak_background * (background.mean() + 1e-12) / (left.mean() + 1e-12)
-        leak = np.maximum(leak, np.clip(least, config.leak_least, config.leak_most))
+        leak[t] = np.exp(near @ np.log(shares[first : t + 1].min(axis=0)))
+        stands_out[t] = (left.mean() + 1e-12) / (background[t].mean() + 1e-12)
+    return Known(error_power, background, share, leak, stands_out)
+
+
+def plain(known: Known, config: ResidualConfig) -> np.ndarray:
+    """The gain of every frame by loops, (hops, 257)."""
+    gains = np.empty_like(known.power)
+    speech = np.zeros(257)
+    for t, (power, background) in enumerate(zip(known.power, known.background, strict=True)):
+        least = config.leak_background / known.stands_out[t]
+        leak = np.maximum(known.leak[t], np.clip(least, config.leak_least, config.leak_most))
         floor = np.minimum(1.0, np.sqrt(config.noise_fill * background / (power + 1e-12)))
-        gains[t] = np.maximum(1.0 / (1.0 + (config.overestimate * leak / share) ** 2), floor)
+        gains[t] = np.maximum(1.0 / (1.0 + (config.overestimate * leak / known.share[t]) ** 2), floor)
         ratio = gains[t] ** 2 * power / (1.5 * (background + 1e-12))
         stands_out = 0.98 * speech + 0.02 * np.maximum(ratio - 1.0, 0.0)
         kept = np.maximum(10 ** (-config.noise_reduction / 20), stands_out / (1.0 + stands_out))
@@ -74,10 +97,8 @@ def plain(error: np.ndarray, echo: np.ndarray, config: ResidualConfig) -> np.nda
         ResidualConfig(noise_reduction=20.0),
     ],
 )
-def test_it_is_what_the_formula_says(config: ResidualConfig) -> None:
-    error, echo = signals()
-    want = plain(error.flatten().double().numpy(), echo.flatten().double().numpy(), config)
-    np.testing.assert_allclose(ResidualEcho(config)(error, echo)[0][0].numpy(), want, atol=2e-5)
+def test_it_is_what_the_formula_says(config: ResidualConfig, known: Known) -> None:
+    np.testing.assert_allclose(ResidualEcho(config)(*signals())[0][0].numpy(), plain(known, config), atol=2e-5)
 
 
 def test_a_talker_stays_where_the_filter_leaves_little() -> None:
