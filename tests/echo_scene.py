@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,12 @@ Lag = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def speech_like(seconds: float, seed: int) -> Samples:
-    """Coloured noise that swells and fades several times a second."""
+    """Coloured noise that swells and fades several times a second; each caller's own."""
+    return _speech_like(seconds, seed).copy()
+
+
+@lru_cache(maxsize=8)
+def _speech_like(seconds: float, seed: int) -> Samples:
     rng = np.random.default_rng(seed)
     n = int(seconds * RATE)
     noise = np.convolve(rng.standard_normal(n), np.hanning(9), mode="same")

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ OLDEST_NODE = 20
 Samples = NDArray[np.float32]
 
 
+@cache
 def require() -> str:
-    """Node's path; skips the test where Node or a fresh build of the package is missing."""
+    """Node's path; skips the test where Node or a fresh build of the package is missing. Found out once."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")
