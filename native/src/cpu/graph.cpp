@@ -18,6 +18,8 @@ void Graph::share(int threads, int frames) {
     const auto worth = [&](const Node & node) { return node.op->shared(frames); };
     if (useful > 1 && std::any_of(nodes_.begin(), nodes_.end(), worth)) {
         team_ = std::make_unique<ThreadTeam>(useful);
+        timed_frames_ = frames;
+        always_share_ = oversubscribed();
     }
 }
 
@@ -25,11 +27,7 @@ void Graph::add(const std::string & block, std::unique_ptr<Op> op) {
     nodes_.push_back({std::move(op), profile_.block(block)});
 }
 
-void Graph::run(Op & op, int frames) {
-    if (team_ == nullptr || !op.shared(frames)) {
-        op.run(frames, 0, 1);
-        return;
-    }
+void Graph::run_shared(Op & op, int frames) {
     struct Call {
         Op & op;
         int frames;
@@ -42,17 +40,30 @@ void Graph::run(Op & op, int frames) {
         &call, team_->size() * kPartsPerThread);
 }
 
-void Graph::compute(int frames) {
-    if (!profile_.on()) {
-        for (Node & node : nodes_) {
-            run(*node.op, frames);
+void Graph::run_all(int frames, bool shared) {
+    const bool profiled = profile_.on();
+    Profile::Time start = profiled ? Profile::now() : Profile::Time{};
+    for (Node & node : nodes_) {
+        if (shared && node.op->shared(frames)) {
+            run_shared(*node.op, frames);
+        } else {
+            node.op->run(frames, 0, 1);
         }
+        if (profiled) {
+            start = profile_.add(node.block, start);
+        }
+    }
+}
+
+void Graph::compute(int frames) {
+    if (team_ == nullptr || always_share_) {
+        run_all(frames, team_ != nullptr);
         return;
     }
-    Profile::Time start = Profile::now();
-    for (Node & node : nodes_) {
-        run(*node.op, frames);
-        start = profile_.add(node.block, start);
+    const Profile::Time start = Profile::now();
+    run_all(frames, choice_.shared());
+    if (frames == timed_frames_) {
+        choice_.took(std::chrono::duration<double>(Profile::now() - start).count());
     }
 }
 

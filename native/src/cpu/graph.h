@@ -5,6 +5,7 @@
 #pragma once
 
 #include "../profile.h"
+#include "sharing_choice.h"
 #include "thread_team.h"
 
 #include <memory>
@@ -39,6 +40,7 @@ public:
     void add(const std::string & block, std::unique_ptr<Op> op);
 
     // Lets so many threads share what is worth it in calls of up to `frames` frames; where nothing is, none is started.
+    // Calls of so many are timed, and while they take longer shared than alone, they run alone.
     void share(int threads, int frames);
 
     // Runs every operation over `frames` frames, in order. Allocates nothing and takes no lock.
@@ -54,9 +56,13 @@ private:
         size_t block; // of the profile
     };
 
-    void run(Op & op, int frames);
+    void run_all(int frames, bool shared);
+    void run_shared(Op & op, int frames);
 
     std::unique_ptr<ThreadTeam> team_; // null: the calling thread alone
+    SharingChoice choice_;
+    int timed_frames_ = 0;     // calls of so many decide the choice
+    bool always_share_ = true; // whatever it costs
     Profile & profile_;
     std::vector<Node> nodes_;
 };

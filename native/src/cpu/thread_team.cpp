@@ -29,9 +29,11 @@ inline void relax() {
 
 } // namespace
 
+bool oversubscribed() { return std::getenv("LOCALVQE_OVERSUBSCRIBE") != nullptr; }
+
 int useful_threads(int wanted) {
     const int processors = int(std::thread::hardware_concurrency());
-    const bool capped = processors > 0 && std::getenv("LOCALVQE_OVERSUBSCRIBE") == nullptr;
+    const bool capped = processors > 0 && !oversubscribed();
     return capped && wanted > processors ? processors : wanted;
 }
 

@@ -11,8 +11,9 @@
 
 namespace localvqe {
 
-// More workers than processors would only wait for each other's time slices. LOCALVQE_OVERSUBSCRIBE lifts the cap, for
-// tests of the sharing itself.
+// LOCALVQE_OVERSUBSCRIBE: share whatever it costs, for tests of the sharing itself.
+bool oversubscribed();
+// More workers than processors would only wait for each other's time slices.
 int useful_threads(int wanted);
 
 class ThreadTeam {
