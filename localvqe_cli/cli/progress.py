@@ -7,6 +7,9 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
 from .common import is_quiet, say
 
 if TYPE_CHECKING:
@@ -47,10 +50,6 @@ class ProgressBar:
         self._bar.update(self._task, completed=done, total=total, text=text)
 
     def _start(self) -> None:
-        # Here, since most work ends without a bar.
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
         end = (TaskProgressColumn(), TimeRemainingColumn()) if self._timed else (TextColumn("{task.fields[text]}"),)
         columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=None), *end)
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
