@@ -8,9 +8,8 @@ namespace {
 constexpr int kProbe = 4; // calls; the first wakes workers or lets them go to sleep, and does not count
 // Calls: one long stop is not many, and neither are the few good ones of a probe on a busy machine.
 constexpr int kMemory = 32, kMemoryOfProbes = 8;
-// Calls between probes: after a change, and at most. There slow calls are fewer than one in a hundred.
-constexpr int kWait = 64, kLongestWait = 512;
-constexpr double kGain = 0.95; // of the time alone: less is not worth a change
+constexpr int kLongestWait = 512; // calls between probes: slow ones are fewer than one in a hundred
+constexpr double kGain = 0.95;    // of the time alone: less is not worth a change
 
 } // namespace
 

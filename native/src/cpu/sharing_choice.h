@@ -12,6 +12,9 @@ public:
     void took(double time);
 
 private:
+    // Calls between probes: at first and after a change. Clips of seconds are over before that.
+    static constexpr int kWait = 64;
+
     // Of the latest calls, about `memory` of them.
     struct Mean {
         double value = 0.0;
@@ -24,8 +27,8 @@ private:
     Mean times_shared_, times_alone_;
     bool shared_ = true; // but for probes of the other way
     int probe_left_ = 0; // calls, as the next two
-    int until_probe_ = 16;
-    int wait_ = 16;
+    int until_probe_ = kWait;
+    int wait_ = kWait;
 };
 
 } // namespace localvqe
