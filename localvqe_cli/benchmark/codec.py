@@ -19,9 +19,9 @@ from ..lfsc.codec import Codec
 from ..lfsc.complexity import macs_per_frame
 from ..worker_pool import usable_cpus
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
-from .result import BenchRun, Machine
+from .result import BenchRun, Machine, threads_in_words
 from .rounds import in_turn, timed
-from .runner import as_run, stored_types, threads_in_words
+from .runner import as_run, stored_types
 
 __all__ = ["CODEC_ITERS", "CODEC_SECONDS", "CodecFacts", "CodecReport", "run_codec_bench"]
 

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOP_MS", "BenchReport", "BenchRun", "Machine", "ModelFacts", "SlowHop", "is_busy", "lower_quartile"]
+__all__ = [
+    "HOP_MS",
+    "BenchReport",
+    "BenchRun",
+    "Machine",
+    "ModelFacts",
+    "SlowHop",
+    "is_busy",
+    "lower_quartile",
+    "threads_in_words",
+]
 
 #: A hop's share of real time: 256 samples at 16 kHz.
 HOP_MS = 16.0
@@ -18,6 +28,11 @@ HOP_MS = 16.0
 # A core of its own gives a process over 99 % of its time, and peaks a second apart that differ by a few per cent.
 _MIN_CPU_SHARE = 0.9
 _MIN_PEAK_RATIO = 0.8
+
+
+def threads_in_words(threads: int) -> str:
+    """So many of them."""
+    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 def lower_quartile(values: Sequence[float]) -> float:

@@ -24,10 +24,10 @@ from ..onnx_file.session import OnnxEnhancer
 from ..open_model import is_onnx, open_model
 from ..worker_pool import usable_cpus
 from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
-from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts
+from .result import HOP_MS, BenchReport, BenchRun, Machine, ModelFacts, threads_in_words
 from .rounds import Conditions, Times, Way, in_turn, timed
 
-__all__ = ["BenchOptions", "as_run", "run_bench", "stored_types", "threads_in_words"]
+__all__ = ["BenchOptions", "as_run", "run_bench", "stored_types"]
 
 Samples = NDArray[np.float32]
 
@@ -157,11 +157,6 @@ def _place(enhancer: Enhancer) -> str:
     if isinstance(enhancer, OnnxEnhancer):
         return enhancer.backend
     return "cpu" if is_cpu(enhancer.backend) else f"{enhancer.backend}:{enhancer.device}"
-
-
-def threads_in_words(threads: int) -> str:
-    """So many of them."""
-    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 def as_run(mode: str, threads: int, ms: Times, macs: int, around: Conditions, **more: Any) -> BenchRun:

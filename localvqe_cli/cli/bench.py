@@ -12,6 +12,7 @@ from rich.table import Table
 from ..benchmark import BenchOptions, BenchReport, Regression, compare, run_bench
 from ..benchmark.baseline import load_baseline, to_dicts
 from ..benchmark.codec import CODEC_ITERS, CodecReport, run_codec_bench
+from ..benchmark.result import threads_in_words
 from ..config import MAX_THREADS
 from ..errors import LocalVQEError, UsageError
 from ..families import LFSCConfig
@@ -208,7 +209,7 @@ def _print(report: BenchReport, rows: list[Regression], max_ratio: float) -> Non
         if run.real_time_streams is not None:
             console.print(
                 f"{run.real_time_streams} of {run.streams} live streams {'together' if run.together else 'one by one'} "
-                f"on {run.threads} thread{'s' if run.threads > 1 else ''} held real time (99 % of hops within 16 ms)"
+                f"on {threads_in_words(run.threads)} held real time (99 % of hops within 16 ms)"
             )
     console.print(
         f"load {report.load_ms:.1f} ms; memory {report.peak_rss_mb:.0f} MB in all, {report.engine_rss_mb:.1f} MB "

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ..atomic import atomic_output, check_output
 from ..benchmark import BenchOptions
+from ..benchmark.result import threads_in_words
 from ..benchmark.survey import Row, survey
 from ..errors import MissingExtraError, UsageError
 from .bench_text import mode_name
@@ -81,7 +82,7 @@ def _draw(rows: list[Row], path: Path) -> None:
                 if (run.mode, run.threads, run.streams) == (mode, threads, 1):
                     places.append(line + (at - (len(ways) - 1) / 2) * height)
                     values.append(run.x_floor)
-        bars = axes.barh(places, values, height, label=f"{mode}, {threads} thread{'s' if threads > 1 else ''}")
+        bars = axes.barh(places, values, height, label=f"{mode}, {threads_in_words(threads)}")
         axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=7)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.invert_yaxis()

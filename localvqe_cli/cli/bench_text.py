@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from ..benchmark import BenchRun, Machine, Regression
+from ..benchmark.result import threads_in_words
 
 __all__ = ["mode_name", "print_baseline", "print_doubts", "print_machine"]
 
@@ -27,7 +28,7 @@ def mode_name(run: BenchRun) -> str:
 def print_doubts(console: Any, runs: list[BenchRun], usable: int) -> None:
     """Where the table is not what it seems."""
     for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers < run.threads}):
-        console.print(f"T {asked}: {ran} thread{'s' if ran > 1 else ''} ran, as many as there are processors")
+        console.print(f"T {asked}: {threads_in_words(ran)} ran, as many as there are processors")
     for asked, ran in sorted({(run.threads, run.workers) for run in runs if run.workers > usable}):
         shared = f"the {usable} processor{'s' if usable > 1 else ''} that this process may use"
         console.print(f"T {asked}: {ran} threads shared {shared}")

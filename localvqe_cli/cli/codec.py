@@ -50,7 +50,7 @@ CodecOption = Annotated[
     typer.Option("--model", "-m", metavar="FILE", help="The codec: a GGUF file that export has made of a .nemo."),
 ]
 SoundArgument = Annotated[
-    list[str], typer.Argument(metavar="SOUND", help="Sound files, directories of them, or - for stdin.")
+    list[str], typer.Argument(metavar="SOUND...", help="Sound files, directories of them, or - for stdin.")
 ]
 ResultOption = Annotated[
     str | None,
@@ -86,7 +86,7 @@ def encode(
 
 @app.command("decode", short_help="Tokens to sound.")
 def decode(
-    tokens: Annotated[list[str], typer.Argument(metavar="TOKENS", help="Files of tokens, or directories of them.")],
+    tokens: Annotated[list[str], typer.Argument(metavar="TOKENS...", help="Files of tokens, or directories of them.")],
     model: CodecOption,
     output: ResultOption = None,
     threads: ThreadsOption = 1,

@@ -28,7 +28,7 @@ _VALUE_LIMIT = 300
 
 
 NamesArgument = Annotated[
-    list[str], typer.Argument(metavar="NAME", help="For example v1.1.", autocompletion=complete_model)
+    list[str], typer.Argument(metavar="NAME...", help="For example v1.1.", autocompletion=complete_model)
 ]
 
 
@@ -89,7 +89,7 @@ def pull(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Default: all that are here.", autocompletion=complete_model),
+        typer.Argument(metavar="NAME...", help="Default: all that are here.", autocompletion=complete_model),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
