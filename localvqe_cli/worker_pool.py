@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from .errors import LocalVQEError
-from .kept_memory import keep_freed_memory
+from .freed_memory import keep_freed_memory
 
 __all__ = ["Died", "run_in_processes", "share_imports", "usable_cpus"]
 

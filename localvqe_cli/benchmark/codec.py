@@ -18,7 +18,7 @@ from ..gguf_file import read
 from ..lfsc.codec import Codec
 from ..lfsc.complexity import macs_per_frame
 from ..worker_pool import usable_cpus
-from .machine import cpu_name, engine_threads, peak_rss_mb, rss_mb
+from .machine import cpu_name, peak_rss_mb, rss_mb
 from .result import BenchRun, Machine, threads_in_words
 from .rounds import in_turn, timed
 from .runner import as_run, stored_types
@@ -108,8 +108,7 @@ def run_codec_bench(
         times, around = in_turn([partial(timed, work, frames) for work in works], iters, [workers])
         peak = max(peak, around.peak)
         for mode, side, ms in zip(("encode", "decode"), ("encoder", "decoder"), times, strict=True):
-            more = {"hops": iters * frames, "hop_ms": frame_ms, "workers": engine_threads(workers)}
-            runs.append(as_run(mode, workers, ms, macs[side], around, **more))
+            runs.append(as_run(mode, workers, ms, macs[side], around, hops=iters * frames, hop_ms=frame_ms))
     file = read(codec.path)
     return CodecReport(
         machine=Machine(cpu_name(), usable_cpus(), kernels(), 2.0 * peak / 1e9),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import sys
-from contextlib import suppress
 from pathlib import Path
 
+from ..freed_memory import give_back_freed_memory
+
 if sys.platform == "win32":
+    import ctypes
     from ctypes import wintypes
 else:
     import resource
@@ -38,7 +39,8 @@ def engine_threads(asked: int) -> int:
 
 def rss_mb() -> float:
     """Resident memory in use now, in MB of 2^20 bytes; the peak so far where the system does not tell."""
-    _give_back_freed()
+    # Freed pages would be counted, and those who get them next would seem to take none.
+    give_back_freed_memory()
     if sys.platform == "win32":
         return float(_working_set().now) / 2**20
     try:
@@ -46,13 +48,6 @@ def rss_mb() -> float:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
     except (OSError, ValueError, IndexError):
         return peak_rss_mb()
-
-
-def _give_back_freed() -> None:
-    """Pages that were freed would be counted, and those who get them next would seem to take none."""
-    if sys.platform.startswith("linux"):
-        with suppress(AttributeError, OSError):  # a C library other than glibc
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def peak_rss_mb() -> float:

@@ -30,7 +30,7 @@ class Conditions:
             so many.
     """
 
-    def __init__(self, threads: Iterable[int] = (1,)) -> None:
+    def __init__(self, threads: Iterable[int]) -> None:
         self._peaks: list[float] = []
         self._shares: dict[int, list[float]] = {n: [] for n in sorted({1, *map(_at_once, threads)})}
 

@@ -116,7 +116,7 @@ def run_bench(
     runs = []
     for (mode, threads), ms in zip(single, times, strict=True):
         hops = options.iters * (mic.size // HOP)
-        runs.append(as_run(mode, threads, ms, macs, around, hops=hops, workers=engine_threads(threads)))
+        runs.append(as_run(mode, threads, ms, macs, around, hops=hops))
         if mode == "stream" and options.streams > 1:
             for together in (False,) if is_onnx(model) else (False, True):
                 progress(f"{options.streams} live streams, {threads_in_words(threads)}")
@@ -166,8 +166,9 @@ def as_run(mode: str, threads: int, ms: Times, macs: int, around: Conditions, **
         ms: per hop, (n,).
         macs: multiply-adds of a hop.
         around: what the machine gave meanwhile.
-        more: of :meth:`BenchRun.from_times`.
+        more: of :meth:`BenchRun.from_times`; workers are what the engine starts where nothing else is said.
     """
+    more.setdefault("workers", engine_threads(threads))
     floor_ms = macs / around.peak * 1e3 if around.peak > 0 else math.nan
     share, busy = around.cpu_share(threads), around.busy(threads)
     return BenchRun.from_times(mode, threads, ms, floor_ms, cpu_share=share, busy=busy, **more)
@@ -215,12 +216,17 @@ def _live(
 ) -> tuple[BenchRun, Conditions]:
     """Live streams in real time, and what the machine gave meanwhile."""
     hops = max(_MIN_PACED_HOPS, options.iters * mic.size // HOP // 10)
-    conditions = Conditions([threads])
-    conditions.look()
-    ms, paced = _paced(enhancer, threads, options.streams, together, hops, mic, ref)
-    conditions.look()
-    shared = {"streams": options.streams, "together": together, "real_time_streams": paced}
-    return as_run("stream", threads, ms, macs, conditions, **shared), conditions
+    held = 0
+
+    def times() -> Times:
+        nonlocal held
+        ms, held = _paced(enhancer, threads, options.streams, together, hops, mic, ref)
+        return ms
+
+    (ms,), around = in_turn([times], 1, [threads])
+    # They are shared out over threads of this module, all of which run.
+    shared = {"streams": options.streams, "together": together, "real_time_streams": held, "workers": threads}
+    return as_run("stream", threads, ms, macs, around, **shared), around
 
 
 def _paced(

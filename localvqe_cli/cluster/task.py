@@ -14,8 +14,8 @@ from ..engine import Enhancer
 from ..enhance_files import EnhanceOptions
 from ..errors import LocalVQEError
 from ..file_digest import file_sha256
+from ..freed_memory import keep_freed_memory
 from ..job_outcome import do_job, entry_of_outcome
-from ..kept_memory import keep_freed_memory
 from ..models.cache import cache_folder
 from ..run_journal import Part
 from ..run_record import OutputEntry, entry_line, entry_of

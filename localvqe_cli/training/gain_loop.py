@@ -22,6 +22,7 @@ from torch import Tensor
 from .. import checkpoint
 from ..config import FrontendConfig, ModelConfig, ResidualConfig
 from ..errors import CheckpointError, LocalVQEError
+from ..freed_memory import keep_all_freed_memory
 from ..geometry import HOP
 from ..reference.frontend import DelaySearch
 from ..reference.frontend_gain import GainController
@@ -32,7 +33,6 @@ from .ema import WeightAverage
 from .gain_loss import residual_loss
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal
-from .memory import keep_freed_memory
 from .optim import Schedule
 from .options import GainRecipe, Limits
 from .scene import Scene
@@ -173,7 +173,7 @@ class GainTrainer:
         self._report = report
         if limits.threads > 0:
             torch.set_num_threads(limits.threads)
-        keep_freed_memory()
+        keep_all_freed_memory()
         saved = open_folder(self.folder, resume=resume)
         if saved is not None and "gain" not in saved:
             raise CheckpointError(f"{self.folder / TRAINER}: is of a run without --gain")

@@ -16,6 +16,7 @@ from torch import Tensor
 from .. import checkpoint
 from ..config import ModelConfig
 from ..errors import CheckpointError, LocalVQEError, UsageError
+from ..freed_memory import keep_all_freed_memory
 from ..reference import LocalVQE
 from . import validation
 from .dataset import Batch, SceneDataset, batches
@@ -26,7 +27,6 @@ from .initial import new_model
 from .interrupt import StopRequest
 from .journal import LOG, VALID_LOG, Journal, draw
 from .losses import LossWeights
-from .memory import keep_freed_memory
 from .optim import Schedule, make_optimizer, set_rate
 from .options import Limits, Recipe
 from .precision import choose_precision
@@ -133,7 +133,7 @@ class Trainer:
             raise UsageError("several processes need a system that copies them, and Windows does not; use --threads")
         if limits.threads > 0:
             torch.set_num_threads(limits.threads)
-        keep_freed_memory()
+        keep_all_freed_memory()
         self.device = _device(limits.device)
         self.config = config
         self.model = fuse(new_model(config, recipe.seed)).to(self.device).train()
